@@ -1,0 +1,73 @@
+"""The one module that knows which backend Keras runs on.
+
+Everything else is written in `keras.ops`. Importing this module imports Keras and with it the backend.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import keras
+import numpy as np
+
+
+def is_jax() -> bool:
+    """Whether Keras runs on JAX."""
+    return keras.backend.backend() == "jax"
+
+
+def compile_fn(function: Callable[..., Any], *models: keras.Model) -> Callable[..., Any]:
+    """Compile a function of arrays that reads the variables of `models` but changes none.
+
+    Args:
+        function: takes and returns pytrees of tensors; reads the models through closure.
+        models: every model or layer whose variables the function reads; their current values are used at each call.
+
+    Returns:
+        A function of NumPy arrays or tensors that returns tensors. One trace serves all shapes on TensorFlow; JAX
+        compiles once per shape.
+    """
+    if is_jax():
+        return _compile_jax(function, models)
+    return _compile_tensorflow(function)
+
+
+def _compile_tensorflow(function: Callable[..., Any]) -> Callable[..., Any]:
+    import tensorflow as tf
+
+    compiled = tf.function(function, reduce_retracing=True)
+
+    def call(*args: Any) -> Any:
+        # Python numbers and NumPy arrays would be traced as constants or once per shape.
+        return compiled(*keras.tree.map_structure(tf.convert_to_tensor, args))
+
+    return call
+
+
+def _compile_jax(function: Callable[..., Any], models: tuple[keras.Model, ...]) -> Callable[..., Any]:
+    import jax
+
+    variables = [v for model in models for v in model.variables]
+
+    @jax.jit
+    def pure(values: list[Any], args: tuple[Any, ...]) -> Any:
+        with keras.StatelessScope(state_mapping=zip(variables, values, strict=True)):
+            return function(*args)
+
+    def call(*args: Any) -> Any:
+        return pure([v.value for v in variables], keras.tree.map_structure(np.asarray, args))
+
+    return call
+
+
+def limit_threads(threads: int) -> None:
+    """Use this many CPU threads; must be called before the first tensor is made (JAX reads XLA_FLAGS at import)."""
+    if not is_jax():
+        import tensorflow as tf
+
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
