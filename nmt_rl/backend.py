@@ -39,7 +39,7 @@ def compile_fn(function: Callable[..., Any], *models: keras.Model) -> Callable[.
 def _compile_tensorflow(function: Callable[..., Any]) -> Callable[..., Any]:
     import tensorflow as tf
 
-    compiled = tf.function(function, reduce_retracing=True)
+    compiled = tf.function(function, autograph=False, reduce_retracing=True)
 
     def call(*args: Any) -> Any:
         # Python numbers and NumPy arrays would be traced as constants or once per shape.

@@ -1,0 +1,1 @@
+"""Search and translation: weights in, sentences out."""

@@ -1,0 +1,1 @@
+"""Sentences to numbers: corpus scores, significance, plots and the report; never imports Keras."""

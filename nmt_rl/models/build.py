@@ -1,0 +1,37 @@
+"""From the model section of the experiment file to a built model."""
+
+from __future__ import annotations
+
+import keras
+
+from nmt_rl.config import LSTMConfig, TransformerConfig
+from nmt_rl.models.lstm import LSTM
+from nmt_rl.models.seq2seq import Seq2Seq
+from nmt_rl.models.transformer import Transformer
+
+
+def build_model(
+    config: TransformerConfig | LSTMConfig,
+    source_vocabulary: int,
+    target_vocabulary: int,
+    seed: int = 0,
+    precision: str = "float32",
+) -> Seq2Seq:
+    """A model with freshly drawn weights.
+
+    Args:
+        config: kind, sizes and variants.
+        source_vocabulary, target_vocabulary: numbers of pieces.
+        seed: of the weights and of the dropout masks.
+        precision: compute type, float32, bfloat16 or float16; weights stay float32.
+    """
+    before = keras.config.dtype_policy()
+    keras.utils.set_random_seed(seed)
+    keras.config.set_dtype_policy("float32" if precision == "float32" else f"mixed_{precision}")
+    try:
+        kind = Transformer if isinstance(config, TransformerConfig) else LSTM
+        model = kind(config, source_vocabulary, target_vocabulary)  # type: ignore[arg-type]
+        model.build()
+    finally:
+        keras.config.set_dtype_policy(before)
+    return model

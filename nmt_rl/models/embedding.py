@@ -1,0 +1,52 @@
+"""Source and target embeddings and the vocabulary projection, with their weights shared or not."""
+
+from __future__ import annotations
+
+import keras
+from keras import ops
+
+from nmt_rl.models.seq2seq import Tensor
+
+
+class Embeddings(keras.layers.Layer):
+    """Embedding tables and softmax weights.
+
+    Args:
+        source_vocabulary, target_vocabulary: numbers of pieces; equal where `tie` is `all`.
+        width: size of an embedding and of the decoder states that are projected.
+        tie: `none`: three tables; `target`: target embedding and softmax share one (Press and Wolf, 2017);
+            `all`: the source too (Vaswani et al., 2017, section 3.4).
+    """
+
+    def __init__(self, source_vocabulary: int, target_vocabulary: int, width: int, tie: str, name: str) -> None:
+        """See the class docstring."""
+        super().__init__(name=name)
+        if tie == "all" and source_vocabulary != target_vocabulary:
+            raise ValueError(f"tie 'all' needs one vocabulary, found {source_vocabulary} and {target_vocabulary} pieces")
+        self.sizes, self.width, self.tie = (source_vocabulary, target_vocabulary), width, tie
+
+    def build(self, input_shape: object = None) -> None:
+        """Make the tables."""
+        initializer = keras.initializers.RandomNormal(stddev=self.width**-0.5)
+        self.target_table = self.add_weight(shape=(self.sizes[1], self.width), initializer=initializer, name="target")
+        self.source_table = self.softmax_table = self.target_table
+        if self.tie != "all":
+            shape = (self.sizes[0], self.width)
+            self.source_table = self.add_weight(shape=shape, initializer=initializer, name="source")
+        if self.tie == "none":
+            shape = (self.sizes[1], self.width)
+            self.softmax_table = self.add_weight(shape=shape, initializer=initializer, name="softmax")
+        self.built = True
+
+    def source(self, ids: Tensor) -> Tensor:
+        """Embeddings [..., width] of source ids int32 [...]."""
+        return ops.cast(ops.take(self.source_table, ids, axis=0), self.compute_dtype)
+
+    def target(self, ids: Tensor) -> Tensor:
+        """Embeddings [..., width] of target ids int32 [...]."""
+        return ops.cast(ops.take(self.target_table, ids, axis=0), self.compute_dtype)
+
+    def project(self, states: Tensor) -> Tensor:
+        """Logits float32 [..., vocab] of states [..., width]."""
+        table = ops.cast(self.softmax_table, states.dtype)
+        return ops.cast(ops.matmul(states, ops.transpose(table)), "float32")

@@ -1,0 +1,163 @@
+"""Bidirectional LSTM encoder and stacked LSTM decoder with attention and input feeding (Luong et al., 2015)."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import keras
+from keras import ops
+
+from nmt_rl.config import LSTMConfig
+from nmt_rl.models.attention import SoftAttention, mask_bias
+from nmt_rl.models.embedding import Embeddings
+from nmt_rl.models.seq2seq import PAD, Cache, DecoderStates, Encoded, Seq2Seq, Tensor
+
+
+class LSTM(Seq2Seq):
+    """LSTM encoder-decoder with additive, bilinear or dot attention.
+
+    The attentional state h~ = tanh(W [context; h]) is projected to the vocabulary and fed back as input (Luong et al.,
+    2015, eq. 5 and section 3.3). Its width is the embedding's, so that the tables can be tied.
+
+    Args:
+        config: sizes and variants.
+        source_vocabulary, target_vocabulary: numbers of pieces.
+    """
+
+    def __init__(self, config: LSTMConfig, source_vocabulary: int, target_vocabulary: int) -> None:
+        """See the class docstring."""
+        super().__init__(name="lstm")
+        self.settings = config
+        self.max_length = sys.maxsize
+        self.embeddings = Embeddings(source_vocabulary, target_vocabulary, config.embedding, config.tie, "embeddings")
+        self.dropout = keras.layers.Dropout(config.dropout, name="dropout")
+        self.encoder = [
+            keras.layers.Bidirectional(
+                keras.layers.LSTM(config.units // 2, return_sequences=True, return_state=True), name=f"encoder_{i}"
+            )
+            for i in range(config.encoder_layers)
+        ]
+        size = 2 * config.decoder_layers * config.units
+        self.bridge = keras.layers.Dense(size, activation="tanh", name="bridge")
+        self.cell = AttentionCell(config, "decoder")
+        self.decoder = keras.layers.RNN(self.cell, return_sequences=True, name="decoder_loop")
+
+    def build(self, input_shape: object = None) -> None:
+        """Make all weights."""
+        units, width = self.settings.units, self.settings.embedding
+        self.embeddings.build()
+        for i, layer in enumerate(self.encoder):
+            layer.build((None, None, width if i == 0 else units))
+        self.bridge.build((None, units))
+        self.cell.build((None, width))
+        self.decoder.built = True
+        self.built = True
+
+    def encode(self, source: Tensor, training: bool = False) -> Encoded:
+        """See Seq2Seq.encode; `final` is the last layer's final state [batch, units]."""
+        mask = ops.not_equal(source, PAD)
+        x = self.dropout(self.embeddings.source(source), training=training)
+        for i, layer in enumerate(self.encoder):
+            x, forward, _, backward, _ = layer(x, mask=mask, training=training)
+            x = self.dropout(x, training=training) if i + 1 < len(self.encoder) else x
+        return {"states": x, "mask": mask, "final": ops.concatenate([forward, backward], axis=-1)}
+
+    def decode_states(self, target_in: Tensor, encoded: Encoded, training: bool = False) -> DecoderStates:
+        """See Seq2Seq.decode_states."""
+        memory = self._memory(encoded)
+        embedded = self.dropout(self.embeddings.target(target_in), training=training)
+        outputs = self.decoder(embedded, initial_state=self._initial(encoded) + memory, training=training)
+        states, attention = outputs[..., : self.settings.embedding], outputs[..., self.settings.embedding :]
+        return DecoderStates(self.dropout(states, training=training), attention)
+
+    def project(self, states: Tensor) -> Tensor:
+        """See Seq2Seq.project."""
+        return self.embeddings.project(states)
+
+    def start(self, encoded: Encoded, max_length: Tensor, beam: int = 1) -> Cache:
+        """See Seq2Seq.start; an LSTM's cache does not depend on `max_length`."""
+        rows = [ops.repeat(state, beam, axis=0) for state in self._initial(encoded)]
+        return {"shared": self._memory(encoded), "rows": rows, "time": ops.zeros((), "int32")}
+
+    def step_states(self, tokens: Tensor, cache: Cache) -> tuple[Tensor, Tensor, Cache]:
+        """See Seq2Seq.step_states."""
+        output, rows = self.cell.step(self.embeddings.target(tokens), cache["rows"], cache["shared"])
+        width = self.settings.embedding
+        cache = {"shared": cache["shared"], "rows": rows, "time": cache["time"] + 1}
+        return output[:, :width], output[:, width:], cache
+
+    def _memory(self, encoded: Encoded) -> list[Tensor]:
+        states = encoded["states"]
+        return [self.cell.attention.keys(states), states, ops.cast(mask_bias(encoded["mask"]), states.dtype)]
+
+    def _initial(self, encoded: Encoded) -> list[Tensor]:
+        """h and c of every layer, the fed-back state, and the coverage, each [batch, ...]."""
+        states = encoded["states"]
+        initial = list(ops.split(self.bridge(encoded["final"]), 2 * self.settings.decoder_layers, axis=-1))
+        initial.append(ops.zeros((ops.shape(states)[0], self.settings.embedding), states.dtype))
+        if self.settings.coverage:
+            initial.append(ops.zeros(ops.shape(states)[:2], states.dtype))
+        return initial
+
+
+class AttentionCell(keras.layers.Layer):
+    """One decoder step: stacked LSTM cells on [embedding; h~], attention, the next h~.
+
+    States: h and c of every layer, h~, the coverage if there is one; then the memory (keys, values, bias), which a
+    loop carries along unchanged. The output is [h~; attention weights].
+    """
+
+    def __init__(self, config: LSTMConfig, name: str) -> None:
+        """See the class docstring."""
+        super().__init__(name=name)
+        self.config = config
+        self.cells = [keras.layers.LSTMCell(config.units, name=f"cell_{i}") for i in range(config.decoder_layers)]
+        self.attention = SoftAttention(
+            config.attention, config.units, config.attention_units, config.coverage, "attention"
+        )
+        self.combine = keras.layers.Dense(config.embedding, activation="tanh", name="combine")
+        self.dropout = keras.layers.Dropout(config.dropout, name="dropout")
+        recurrent = [config.units] * (2 * config.decoder_layers) + [config.embedding]
+        self.rows = len(recurrent) + int(config.coverage)
+        self.state_size = recurrent + [1] * (int(config.coverage) + 3)
+        self.output_size = config.embedding
+
+    def build(self, input_shape: Any = None) -> None:
+        """Make all weights."""
+        width, units = self.config.embedding, self.config.units
+        for i, cell in enumerate(self.cells):
+            cell.build((None, 2 * width if i == 0 else units))
+        self.attention.build(units)
+        self.combine.build((None, 2 * units))
+        self.built = True
+
+    def call(self, inputs: Tensor, states: list[Tensor], training: bool = False) -> tuple[Tensor, list[Tensor]]:
+        """One step of a loop over time; `inputs` are embeddings [batch, width]."""
+        states = list(states)
+        rows, memory = states[: self.rows], states[self.rows :]
+        output, rows = self.step(inputs, rows, memory, training)
+        return output, rows + memory
+
+    def step(
+        self, embedded: Tensor, rows: list[Tensor], memory: list[Tensor], training: bool = False
+    ) -> tuple[Tensor, list[Tensor]]:
+        """One step for embeddings [rows, width]; there may be several rows per source in `memory`."""
+        layers = self.config.decoder_layers
+        x = ops.concatenate([embedded, rows[2 * layers]], axis=-1)
+        new = []
+        for i, cell in enumerate(self.cells):
+            x, state = cell(x, rows[2 * i : 2 * i + 2])
+            new += state
+            x = self.dropout(x, training=training) if i + 1 < layers else x
+        keys, values, bias = memory
+        count, batch, units = ops.shape(x)[0], ops.shape(keys)[0], self.config.units
+        query = ops.reshape(x, (batch, count // batch, units))
+        covered = ops.reshape(rows[-1], (batch, count // batch, -1)) if self.config.coverage else None
+        context, weights = self.attention.attend(query, keys, values, bias, covered)
+        weights = ops.reshape(weights, (count, ops.shape(keys)[1]))
+        attentional = self.combine(ops.concatenate([ops.reshape(context, (count, units)), x], axis=-1))
+        new.append(attentional)
+        if self.config.coverage:
+            new.append(rows[-1] + weights)
+        return ops.concatenate([attentional, weights], axis=-1), new

@@ -1,0 +1,98 @@
+"""The one interface everything hangs on: training, search, scoring and fine-tuning are written once, against it."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any, NamedTuple
+
+import keras
+
+Tensor = Any
+"""A backend tensor."""
+
+Encoded = dict[str, Tensor]
+"""What the decoder needs of a source batch; `mask` (bool [batch, source]) is always there."""
+
+Cache = dict[str, Any]
+"""Decoder memory of fixed shape: `shared` has one row per source sentence, `rows` one per hypothesis, `time` is int32 [].
+
+A search reorders `rows` only; the encoder's side is never copied beam-wide.
+"""
+
+PAD = 0
+
+
+class DecoderStates(NamedTuple):
+    """Decoder output before the vocabulary projection."""
+
+    states: Tensor
+    """[batch, time, width]"""
+    attention: Tensor
+    """Attention on the source, averaged over heads, of the last layer: [batch, time, source]."""
+
+
+class DecoderOutput(NamedTuple):
+    """Decoder output of a whole prefix."""
+
+    logits: Tensor
+    """float32 [batch, time, vocab]"""
+    states: Tensor
+    """[batch, time, width]"""
+    attention: Tensor
+    """[batch, time, source]"""
+
+
+class StepOutput(NamedTuple):
+    """Decoder output of one token."""
+
+    logits: Tensor
+    """float32 [rows, vocab]"""
+    states: Tensor
+    """[rows, width]"""
+    attention: Tensor
+    """[rows, source]"""
+
+
+class Seq2Seq(keras.Model):
+    """A conditional language model p(target | source) over token ids.
+
+    `decode` over a whole target and `step` token by token give the same numbers. PAD (0) positions change nothing.
+    Call arguments: a dict with `source` int32 [batch, source] and `target_in` int32 [batch, time] (BOS first).
+    """
+
+    max_length: int
+    """Longest source or target in pieces, or a very large number."""
+
+    @abstractmethod
+    def encode(self, source: Tensor, training: bool = False) -> Encoded:
+        """Encode source ids int32 [batch, source]."""
+
+    @abstractmethod
+    def decode_states(self, target_in: Tensor, encoded: Encoded, training: bool = False) -> DecoderStates:
+        """Decoder states for target prefixes int32 [batch, time] that start with BOS."""
+
+    @abstractmethod
+    def project(self, states: Tensor) -> Tensor:
+        """Logits float32 [..., vocab] of decoder states [..., width]."""
+
+    @abstractmethod
+    def start(self, encoded: Encoded, max_length: Tensor, beam: int = 1) -> Cache:
+        """Cache for `beam` hypotheses per source and at most `max_length` steps."""
+
+    @abstractmethod
+    def step_states(self, tokens: Tensor, cache: Cache) -> tuple[Tensor, Tensor, Cache]:
+        """Feed one token int32 [rows] to every hypothesis: (states [rows, width], attention [rows, source], cache)."""
+
+    def decode(self, target_in: Tensor, encoded: Encoded, training: bool = False) -> DecoderOutput:
+        """Logits, states and attention for target prefixes int32 [batch, time]."""
+        states, attention = self.decode_states(target_in, encoded, training)
+        return DecoderOutput(self.project(states), states, attention)
+
+    def step(self, tokens: Tensor, cache: Cache) -> tuple[StepOutput, Cache]:
+        """Feed one token int32 [rows]; rows are the hypotheses of source 0, then of source 1, and so on."""
+        states, attention, cache = self.step_states(tokens, cache)
+        return StepOutput(self.project(states), states, attention), cache
+
+    def call(self, inputs: dict[str, Tensor], training: bool = False) -> Tensor:
+        """Logits float32 [batch, time, vocab], teacher-forced."""
+        return self.decode(inputs["target_in"], self.encode(inputs["source"], training), training).logits

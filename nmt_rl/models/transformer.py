@@ -1,0 +1,233 @@
+"""Transformer encoder-decoder (Vaswani et al., 2017), pre-norm or post-norm."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+from keras import ops
+
+from nmt_rl.config import TransformerConfig
+from nmt_rl.models.attention import causal_bias, dot_attention, mask_bias, merge_heads, split_heads
+from nmt_rl.models.embedding import Embeddings
+from nmt_rl.models.seq2seq import PAD, Cache, DecoderStates, Encoded, Seq2Seq, Tensor
+
+
+class Transformer(Seq2Seq):
+    """Transformer with tied embeddings, sinusoidal or learned positions and ReLU, GELU or SwiGLU.
+
+    Args:
+        config: sizes and variants.
+        source_vocabulary, target_vocabulary: numbers of pieces.
+    """
+
+    def __init__(self, config: TransformerConfig, source_vocabulary: int, target_vocabulary: int) -> None:
+        """See the class docstring."""
+        super().__init__(name="transformer")
+        self.settings = config
+        self.max_length = config.max_positions
+        self.embeddings = Embeddings(source_vocabulary, target_vocabulary, config.width, config.tie, "embeddings")
+        self.source_positions = _Positions(config, "source_positions")
+        self.target_positions = _Positions(config, "target_positions")
+        self.encoder = [_Layer(config, False, f"encoder_{i}") for i in range(config.encoder_layers)]
+        self.decoder = [_Layer(config, True, f"decoder_{i}") for i in range(config.decoder_layers)]
+        self.encoder_norm = _final_norm(config, "encoder_norm")
+        self.decoder_norm = _final_norm(config, "decoder_norm")
+
+    def build(self, input_shape: object = None) -> None:
+        """Make all weights."""
+        width = self.settings.width
+        for layer in (self.embeddings, self.source_positions, self.target_positions, *self.encoder, *self.decoder):
+            layer.build(width)
+        for norm in (self.encoder_norm, self.decoder_norm):
+            if norm is not None:
+                norm.build((None, None, width))
+        self.built = True
+
+    def encode(self, source: Tensor, training: bool = False) -> Encoded:
+        """See Seq2Seq.encode."""
+        mask = ops.not_equal(source, PAD)
+        bias = mask_bias(mask)[:, None, None, :]
+        x = self.source_positions.add(self.embeddings.source(source), ops.arange(ops.shape(source)[1]), training)
+        for layer in self.encoder:
+            x = layer.encode(x, bias, training)
+        return {"states": x if self.encoder_norm is None else self.encoder_norm(x), "mask": mask}
+
+    def decode_states(self, target_in: Tensor, encoded: Encoded, training: bool = False) -> DecoderStates:
+        """See Seq2Seq.decode_states."""
+        time = ops.shape(target_in)[1]
+        causal, bias = causal_bias(time), mask_bias(encoded["mask"])[:, None, None, :]
+        x = self.target_positions.add(self.embeddings.target(target_in), ops.arange(time), training)
+        for layer in self.decoder:
+            x, weights = layer.decode(x, causal, layer.cross_memory(encoded["states"]), bias, training)
+        x = x if self.decoder_norm is None else self.decoder_norm(x)
+        return DecoderStates(x, ops.mean(weights, axis=1))
+
+    def project(self, states: Tensor) -> Tensor:
+        """See Seq2Seq.project."""
+        return self.embeddings.project(states)
+
+    def start(self, encoded: Encoded, max_length: Tensor, beam: int = 1) -> Cache:
+        """See Seq2Seq.start."""
+        states = encoded["states"]
+        shape = (ops.shape(states)[0] * beam, max_length, self.settings.width)
+        return {
+            "shared": {
+                "bias": mask_bias(encoded["mask"])[:, None, None, :],
+                "memory": [layer.cross_memory(states) for layer in self.decoder],
+            },
+            "rows": [(ops.zeros(shape, states.dtype), ops.zeros(shape, states.dtype)) for _ in self.decoder],
+            "time": ops.zeros((), "int32"),
+        }
+
+    def step_states(self, tokens: Tensor, cache: Cache) -> tuple[Tensor, Tensor, Cache]:
+        """See Seq2Seq.step_states."""
+        time, shared = cache["time"], cache["shared"]
+        x = self.target_positions.add(self.embeddings.target(tokens[:, None]), ops.reshape(time, (1,)), False)
+        rows = []
+        for layer, memory, past in zip(self.decoder, shared["memory"], cache["rows"], strict=True):
+            x, weights, past = layer.step(x, past, time, memory, shared["bias"])
+            rows.append(past)
+        x = x if self.decoder_norm is None else self.decoder_norm(x)
+        return x[:, 0], weights, {"shared": shared, "rows": rows, "time": time + 1}
+
+
+def _final_norm(config: TransformerConfig, name: str) -> keras.layers.Layer | None:
+    """Pre-norm models normalise the sum of all residuals once at the end (Xiong et al., 2020)."""
+    return keras.layers.LayerNormalization(epsilon=1e-6, name=name) if config.norm == "pre" else None
+
+
+def sinusoids(length: int, width: int) -> np.ndarray:
+    """Position table float32 [length, width], sines then cosines (Vaswani et al., 2017, section 3.5)."""
+    rates = np.exp(-np.log(10_000.0) * np.arange(width // 2) / max(1, width // 2 - 1))
+    angles = np.arange(length)[:, None] * rates[None, :]
+    return np.concatenate([np.sin(angles), np.cos(angles)], axis=1).astype("float32")
+
+
+class _Positions(keras.layers.Layer):
+    """Scale embeddings by sqrt(width), add positions, drop out."""
+
+    def __init__(self, config: TransformerConfig, name: str) -> None:
+        super().__init__(name=name)
+        self.config = config
+        self.dropout = keras.layers.Dropout(config.dropout, name="dropout")
+
+    def build(self, width: int) -> None:
+        shape = (self.config.max_positions, width)
+        if self.config.positions == "learned":
+            initializer = keras.initializers.RandomNormal(stddev=width**-0.5)
+            self.table = self.add_weight(shape=shape, initializer=initializer, name="table")
+        else:
+            self.constant = sinusoids(*shape)
+        self.built = True
+
+    def add(self, embedded: Tensor, positions: Tensor, training: bool) -> Tensor:
+        table = self.table if self.config.positions == "learned" else ops.convert_to_tensor(self.constant)
+        added = ops.cast(ops.take(table, positions, axis=0), embedded.dtype)
+        return self.dropout(embedded * self.config.width**0.5 + added[None], training=training)
+
+
+class _Layer(keras.layers.Layer):
+    """One encoder or decoder layer: self-attention, attention on the source (decoder only), feed-forward."""
+
+    def __init__(self, config: TransformerConfig, is_decoder: bool, name: str) -> None:
+        super().__init__(name=name)
+        width = config.width
+        self.config, self.heads, self.is_decoder = config, config.heads, is_decoder
+        self.self_qkv = keras.layers.Dense(3 * width, name="self_qkv")
+        self.self_out = keras.layers.Dense(width, name="self_out")
+        if is_decoder:
+            self.cross_query = keras.layers.Dense(width, name="cross_query")
+            self.cross_keys_values = keras.layers.Dense(2 * width, name="cross_keys_values")
+            self.cross_out = keras.layers.Dense(width, name="cross_out")
+        gate = 2 if config.activation == "swiglu" else 1
+        self.wide = keras.layers.Dense(gate * config.feed_forward, name="wide")
+        self.narrow = keras.layers.Dense(width, name="narrow")
+        names = ["self", "cross", "feed_forward"] if is_decoder else ["self", "feed_forward"]
+        self.norms = {n: keras.layers.LayerNormalization(epsilon=1e-6, name=f"{n}_norm") for n in names}
+        self.residual_dropout = keras.layers.Dropout(config.dropout, name="residual_dropout")
+        self.attention_dropout = keras.layers.Dropout(config.attention_dropout, name="attention_dropout")
+        self.activation_dropout = keras.layers.Dropout(config.activation_dropout, name="activation_dropout")
+
+    def build(self, width: int) -> None:
+        inputs = [self.self_qkv, self.self_out, self.wide, *self.norms.values()]
+        if self.is_decoder:
+            inputs += [self.cross_query, self.cross_keys_values, self.cross_out]
+        for layer in inputs:
+            layer.build((None, None, width))
+        self.narrow.build((None, None, self.config.feed_forward))
+        self.built = True
+
+    def encode(self, x: Tensor, bias: Tensor, training: bool) -> Tensor:
+        """Encoder layer over [batch, source, width]."""
+        x, _ = self._residual("self", x, lambda y: (self._self_attention(y, bias, training), None), training)
+        return self._residual("feed_forward", x, lambda y: (self._feed_forward(y, training), None), training)[0]
+
+    def decode(
+        self, x: Tensor, causal: Tensor, memory: tuple[Tensor, Tensor], bias: Tensor, training: bool
+    ) -> tuple[Tensor, Tensor]:
+        """Decoder layer over [batch, time, width]; also the weights [batch, heads, time, source]."""
+        x, _ = self._residual("self", x, lambda y: (self._self_attention(y, causal, training), None), training)
+        x, weights = self._residual("cross", x, lambda y: self._cross_attention(y, memory, bias, training), training)
+        x, _ = self._residual("feed_forward", x, lambda y: (self._feed_forward(y, training), None), training)
+        return x, weights
+
+    def step(
+        self, x: Tensor, past: tuple[Tensor, Tensor], time: Tensor, memory: tuple[Tensor, Tensor], bias: Tensor
+    ) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor]]:
+        """Decoder layer for one position [rows, 1, width]: output, weights [rows, source], the longer past."""
+        rows, batch = ops.shape(x)[0], ops.shape(bias)[0]
+        x, past = self._residual("self", x, lambda y: self._cached_self_attention(y, past, time), False)
+        # The hypotheses of a source take the place of time, so its keys are never copied beam-wide.
+        x = ops.reshape(x, (batch, rows // batch, self.config.width))
+        x, weights = self._residual("cross", x, lambda y: self._cross_attention(y, memory, bias, False), False)
+        x = ops.reshape(x, (rows, 1, self.config.width))
+        x, _ = self._residual("feed_forward", x, lambda y: (self._feed_forward(y, False), None), False)
+        return x, ops.reshape(ops.mean(weights, axis=1), (rows, ops.shape(weights)[-1])), past
+
+    def cross_memory(self, states: Tensor) -> tuple[Tensor, Tensor]:
+        """Keys and values [batch, heads, source, size] of encoder states."""
+        keys, values = ops.split(self.cross_keys_values(states), 2, axis=-1)
+        return split_heads(keys, self.heads), split_heads(values, self.heads)
+
+    def _residual(self, name: str, x: Tensor, sublayer: object, training: bool) -> tuple[Tensor, object]:
+        norm = self.norms[name]
+        y, extra = sublayer(norm(x) if self.config.norm == "pre" else x)  # type: ignore[operator]
+        y = x + self.residual_dropout(y, training=training)
+        return (y if self.config.norm == "pre" else norm(y)), extra
+
+    def _scaled(self, query: Tensor) -> Tensor:
+        return query * (self.config.width // self.heads) ** -0.5
+
+    def _self_attention(self, x: Tensor, bias: Tensor, training: bool) -> Tensor:
+        query, keys, values = (split_heads(y, self.heads) for y in ops.split(self.self_qkv(x), 3, axis=-1))
+        context, _ = dot_attention(self._scaled(query), keys, values, bias, self.attention_dropout, training)
+        return self.self_out(merge_heads(context))
+
+    def _cached_self_attention(
+        self, x: Tensor, past: tuple[Tensor, Tensor], time: Tensor
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        query, key, value = ops.split(self.self_qkv(x), 3, axis=-1)
+        now = ops.equal(ops.arange(ops.shape(past[0])[1]), time)[None, :, None]
+        keys, values = ops.where(now, key, past[0]), ops.where(now, value, past[1])
+        bias = mask_bias(ops.arange(ops.shape(keys)[1]) <= time)[None, None, None, :]
+        query, heads_keys, heads_values = (split_heads(y, self.heads) for y in (query, keys, values))
+        context, _ = dot_attention(
+            self._scaled(query), heads_keys, heads_values, bias, self.attention_dropout, False
+        )
+        return self.self_out(merge_heads(context)), (keys, values)
+
+    def _cross_attention(
+        self, x: Tensor, memory: tuple[Tensor, Tensor], bias: Tensor, training: bool
+    ) -> tuple[Tensor, Tensor]:
+        query = self._scaled(split_heads(self.cross_query(x), self.heads))
+        context, weights = dot_attention(query, *memory, bias, self.attention_dropout, training)
+        return self.cross_out(merge_heads(context)), weights
+
+    def _feed_forward(self, x: Tensor, training: bool) -> Tensor:
+        y = self.wide(x)
+        if self.config.activation == "swiglu":
+            gate, y = ops.split(y, 2, axis=-1)
+            y = ops.silu(gate) * y
+        else:
+            y = ops.relu(y) if self.config.activation == "relu" else ops.gelu(y, approximate=True)
+        return self.narrow(self.activation_dropout(y, training=training))

@@ -1,0 +1,1 @@
+"""Episodes to weights: token-level deep Q-network with a BLEU reward."""

@@ -1,0 +1,1 @@
+"""Logits to weights: the compiled update, schedules, checkpoints, the loop."""
