@@ -1,0 +1,121 @@
+import json
+import os
+import random
+import re
+import subprocess
+import sys
+
+import pytest
+
+from nmt_rl.errors import UserError
+from nmt_rl.evaluation.metrics import corpus_scores
+from nmt_rl.evaluation.significance import format_p, format_paired, paired_bootstrap
+
+WORDS = tuple("abcdefghijklmnopqrst")
+
+
+def noisy(lines, rate, seed):
+    rng = random.Random(seed)
+    return [" ".join(rng.choice(WORDS) if rng.random() < rate else word for word in line.split()) for line in lines]
+
+
+@pytest.fixture(scope="module")
+def corpus():
+    rng = random.Random(1)
+    reference = [" ".join(rng.choice(WORDS) for _ in range(rng.randint(5, 15))) for _ in range(200)]
+    return {"reference": reference, "good": noisy(reference, 0.1, 2), "bad": noisy(reference, 0.3, 3)}
+
+
+def compare(corpus, systems, **options):
+    texts = {name: corpus[name.split()[0]] for name in systems}
+    return paired_bootstrap(texts, corpus["reference"], test_set="toy", **{"resamples": 200, **options})
+
+
+def test_identical_systems_do_not_differ(corpus):
+    result = compare(corpus, ["good", "good again"])
+    assert result.systems[1].bleu.p_value == 1
+    assert result.systems[1].chrf.p_value == 1
+
+
+def test_clearly_better_system_is_significant(corpus):
+    result = compare(corpus, ["bad", "good"])
+    assert result.system("good").bleu.p_value < 0.05
+    assert result.system("good").chrf.p_value < 0.05
+    assert result.system("bad").bleu.p_value is None
+
+
+def test_equally_noisy_systems_do_not_differ(corpus):
+    texts = {"one": noisy(corpus["reference"], 0.1, 5), "two": noisy(corpus["reference"], 0.1, 6)}
+    result = paired_bootstrap(texts, corpus["reference"], test_set="toy", resamples=200)
+    assert result.system("two").bleu.p_value > 0.05
+
+
+def test_score_is_the_corpus_score_and_lies_in_the_interval(corpus):
+    system = compare(corpus, ["bad", "good"]).system("good")
+    scores = corpus_scores(corpus["good"], corpus["reference"], test_set="toy")
+    assert system.bleu.score == pytest.approx(scores.bleu)
+    assert system.chrf.score == pytest.approx(scores.chrf)
+    assert abs(system.bleu.mean - system.bleu.score) < system.bleu.ci < 5
+
+
+def test_seed_and_resamples_are_in_the_signature(corpus):
+    result = compare(corpus, ["bad", "good"], seed=7)
+    for signature in (result.bleu_signature, result.chrf_signature):
+        assert "bs:200" in signature
+        assert "seed:7" in signature
+    assert json.loads(json.dumps(result.to_json()))["seed"] == 7
+
+
+def test_environment_neither_leaks_in_nor_is_changed(corpus, monkeypatch):
+    monkeypatch.delenv("SACREBLEU_SEED", raising=False)
+    plain = compare(corpus, ["bad", "good"], seed=7)
+    assert "SACREBLEU_SEED" not in os.environ
+    monkeypatch.setenv("SACREBLEU_SEED", "none")
+    assert compare(corpus, ["bad", "good"], seed=7) == plain
+    assert os.environ["SACREBLEU_SEED"] == "none"
+    assert compare(corpus, ["bad", "good"], seed=8) != plain
+
+
+def test_numbers_of_the_sacrebleu_command(corpus, tmp_path):
+    for name, lines in corpus.items():
+        (tmp_path / name).write_text("".join(line + "\n" for line in lines))
+    command = [sys.executable, "-m", "sacrebleu", "reference", "-i", "bad", "good", "-m", "bleu", "chrf", "-w", "4"]
+    output = subprocess.run(
+        [*command, "--paired-bs", "--paired-bs-n", "200", "-f", "text", "--quiet"],
+        cwd=tmp_path,
+        env={**os.environ, "SACREBLEU_SEED": "99", "NO_COLOR": "1"},
+        capture_output=True,
+        check=True,
+        text=True,
+    ).stdout
+    result = compare(corpus, ["bad", "good"], seed=99)
+    theirs = [float(number) for number in re.findall(r"\d+\.\d+", output[output.index("System") :].split("----")[0])]
+    ours = []
+    for system in result.systems:
+        for score in (system.bleu, system.chrf):
+            ours += [score.score, score.mean, score.ci]
+    ours += [result.systems[1].bleu.p_value, result.systems[1].chrf.p_value]
+    assert theirs == pytest.approx(ours, abs=1e-3)
+
+
+@pytest.mark.parametrize("option", ["seed", "resamples"])
+def test_zero_is_refused(corpus, option):
+    with pytest.raises(UserError, match=f"{option} of the paired bootstrap must be 1 or more, found 0"):
+        compare(corpus, ["bad", "good"], **{option: 0})
+
+
+def test_line_counts_that_differ_are_named(corpus):
+    with pytest.raises(UserError, match="short has 1 lines but reference has 200"):
+        paired_bootstrap({"good": corpus["good"], "short": ["x"]}, corpus["reference"], test_set="toy")
+
+
+def test_table(corpus):
+    table = format_paired(compare(corpus, ["bad", "good"]))
+    assert "toy, 200 lines" in table
+    assert "baseline" in table
+    assert "bs:200" in table
+
+
+def test_p_values_are_never_rounded_to_zero():
+    assert format_p(0.0004) == "p < 0.001"
+    assert format_p(0.0312) == "p = 0.031"
