@@ -1,0 +1,201 @@
+"""The encoded corpus on disk: packed token arrays, memory-mapped."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import mmap
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nmt_rl.errors import UserError
+
+
+@dataclass(frozen=True)
+class PackedSide:
+    """One language: the tokens of all sentences in a row, and where each begins.
+
+    Attributes:
+        tokens: uint16 or uint32 [tokens], memory-mapped.
+        offsets: int64 [pairs + 1], memory-mapped; sentence i is tokens[offsets[i]:offsets[i + 1]].
+    """
+
+    tokens: NDArray[Any]
+    offsets: NDArray[np.int64]
+
+    def lengths(self, indices: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Number of pieces of some sentences, int64, without BOS and EOS."""
+        return self.offsets[indices + 1] - self.offsets[indices]
+
+    def gather(self, indices: NDArray[np.int64]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+        """Tokens of some sentences in a row (int32), and their lengths (int64)."""
+        starts, lengths = self.offsets[indices], self.lengths(indices)
+        ends = np.cumsum(lengths)
+        flat = np.arange(ends[-1] if len(ends) else 0) + np.repeat(starts - (ends - lengths), lengths)
+        return self.tokens[flat].astype(np.int32), lengths
+
+
+class EncodedCorpus:
+    """Encoded sentence pairs, opened as memory maps: opening costs no memory, reading only what is touched.
+
+    Args:
+        source: the source side.
+        target: the target side.
+        header: content of corpus.json.
+    """
+
+    def __init__(self, source: PackedSide, target: PackedSide, header: dict[str, Any]) -> None:
+        self.sides = (source, target)
+        self.header = header
+
+    @classmethod
+    def open(cls, folder: Path) -> EncodedCorpus:
+        """Open what `CorpusWriter` wrote; raises UserError if it is missing or incomplete."""
+        try:
+            header = json.loads((folder / "corpus.json").read_text(encoding="utf-8"))
+            source, target = (_open_side(folder, side) for side in ("source", "target"))
+        except (OSError, ValueError) as error:
+            raise UserError(f"{folder} is not an encoded corpus: {error}") from None
+        return cls(source, target, header)
+
+    def __len__(self) -> int:
+        return len(self.sides[0].offsets) - 1
+
+    def source(self, i: int) -> NDArray[np.int32]:
+        """Source pieces of pair i, int32 [source], without EOS."""
+        return _sentence(self.sides[0], i)
+
+    def target(self, i: int) -> NDArray[np.int32]:
+        """Target pieces of pair i, int32 [target], without BOS and EOS."""
+        return _sentence(self.sides[1], i)
+
+    @property
+    def source_lengths(self) -> NDArray[np.int64]:
+        """Pieces of every source, int64 [pairs]; a new array in RAM."""
+        return np.diff(self.sides[0].offsets)
+
+    @property
+    def target_lengths(self) -> NDArray[np.int64]:
+        """Pieces of every target, int64 [pairs]; a new array in RAM."""
+        return np.diff(self.sides[1].offsets)
+
+    def release(self) -> None:
+        """Give the pages read so far back to the system, so that resident memory does not grow with the corpus."""
+        for side in self.sides:
+            for array in (side.tokens, side.offsets):
+                mapped = array.base
+                if isinstance(mapped, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+                    mapped.madvise(mmap.MADV_DONTNEED)
+
+
+def _open_side(folder: Path, side: str) -> PackedSide:
+    tokens, offsets = (np.load(folder / f"{side}.{part}.npy", mmap_mode="r") for part in ("tokens", "offsets"))
+    if offsets[-1] != len(tokens):
+        raise ValueError(f"{side}.offsets.npy ends at {offsets[-1]} but {side}.tokens.npy has {len(tokens)} tokens")
+    # plain views: NumPy's memmap subclass makes every small operation slower
+    return PackedSide(tokens.view(np.ndarray), offsets.view(np.ndarray))
+
+
+def _sentence(side: PackedSide, i: int) -> NDArray[np.int32]:
+    if not 0 <= i < len(side.offsets) - 1:
+        raise IndexError(f"pair {i} of {len(side.offsets) - 1}")
+    return side.tokens[side.offsets[i] : side.offsets[i + 1]].astype(np.int32)
+
+
+class CorpusWriter:
+    """Writes an encoded corpus in a stream; a context manager. The folder appears, complete, when it closes.
+
+    Args:
+        folder: where the corpus will be; what is there is replaced.
+        source_size: pieces of the source vocabulary; tokens are uint16 if both fit, else uint32.
+        target_size: pieces of the target vocabulary.
+    """
+
+    def __init__(self, folder: Path, source_size: int, target_size: int) -> None:
+        self.folder = folder
+        self._partial = folder.with_name(f"{folder.name}.partial")
+        shutil.rmtree(self._partial, ignore_errors=True)
+        self._partial.mkdir(parents=True)
+        dtype = np.dtype(np.uint16 if max(source_size, target_size) <= 65536 else np.uint32)
+        self._sides = [_SideWriter(self._partial, side, dtype) for side in ("source", "target")]
+
+    def append(self, source: Sequence[Sequence[int]], target: Sequence[Sequence[int]]) -> None:
+        """Add encoded pairs, without BOS and EOS."""
+        if len(source) != len(target):
+            raise ValueError(f"{len(source)} sources but {len(target)} targets")
+        self._sides[0].append(source)
+        self._sides[1].append(target)
+
+    def __enter__(self) -> CorpusWriter:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        for side in self._sides:
+            side.close()
+        if kind is not None:
+            shutil.rmtree(self._partial, ignore_errors=True)
+            return
+        source, target = self._sides
+        digest = hashlib.sha256(source.digest.digest() + target.digest.digest()).hexdigest()
+        header = {
+            "pairs": source.offsets.length - 1,
+            "source_tokens": source.tokens.length,
+            "target_tokens": target.tokens.length,
+            "sha256": digest,
+        }
+        (self._partial / "corpus.json").write_text(json.dumps(header, indent=1) + "\n", encoding="utf-8")
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self._partial.replace(self.folder)
+
+
+class _SideWriter:
+    """Appends sentences to the two arrays of one side."""
+
+    def __init__(self, folder: Path, side: str, dtype: np.dtype[Any]) -> None:
+        self.tokens = _ArrayWriter(folder / f"{side}.tokens.npy", dtype)
+        self.offsets = _ArrayWriter(folder / f"{side}.offsets.npy", np.dtype(np.int64))
+        self.offsets.append(np.zeros(1, np.int64))
+        self.digest = hashlib.sha256()
+
+    def append(self, rows: Sequence[Sequence[int]]) -> None:
+        lengths = np.fromiter((len(row) for row in rows), np.int64, len(rows))
+        flat = np.fromiter((token for row in rows for token in row), self.tokens.dtype, int(lengths.sum()))
+        self.digest.update(lengths.tobytes())
+        self.digest.update(flat.astype("<u4").tobytes())
+        self.offsets.append(self.tokens.length + np.cumsum(lengths))
+        self.tokens.append(flat)
+
+    def close(self) -> None:
+        self.tokens.close()
+        self.offsets.close()
+
+
+class _ArrayWriter:
+    """A one-dimensional .npy file that grows; the header is written again, in place, when it closes."""
+
+    def __init__(self, path: Path, dtype: np.dtype[Any]) -> None:
+        self.dtype, self.length = dtype, 0
+        self._file: IO[bytes] = path.open("wb")
+        self._write_header()
+
+    def append(self, values: NDArray[Any]) -> None:
+        self._file.write(values.astype(self.dtype, copy=False).tobytes())
+        self.length += len(values)
+
+    def close(self) -> None:
+        self._file.seek(0)
+        self._write_header()
+        self._file.close()
+
+    def _write_header(self) -> None:
+        # NumPy pads the header so that the first axis may grow to 21 digits: its size never changes
+        description = np.lib.format.dtype_to_descr(self.dtype)
+        header = {"descr": description, "fortran_order": False, "shape": (self.length,)}
+        np.lib.format.write_array_header_1_0(self._file, header)

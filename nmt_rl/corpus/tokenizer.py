@@ -1,0 +1,273 @@
+"""SentencePiece subwords: training, encoding, decoding, and reproducible sampling of segmentations."""
+
+from __future__ import annotations
+
+import functools
+import io
+import itertools
+import math
+import random
+import re
+import sys
+import tempfile
+import unicodedata
+from bisect import bisect
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import sentencepiece
+
+from nmt_rl.config import TokenizerConfig
+from nmt_rl.errors import UserError
+
+PAD, UNK, BOS, EOS = 0, 1, 2, 3
+"""Ids of the control symbols: padding, unknown piece, begin and end of a sentence."""
+
+SPACE = "▁"
+THREADS = 4
+"""Training threads; fixed, because sums over a different number of threads may differ in the last bit."""
+CANDIDATES = 32
+"""Best segmentations of a word among which unigram sampling draws."""
+
+
+class Tokenizer:
+    """One SentencePiece model.
+
+    Args:
+        model: the serialised SentencePiece model.
+    """
+
+    def __init__(self, model: bytes) -> None:
+        self.model = model
+        self._processor = sentencepiece.SentencePieceProcessor(model_proto=model)
+        self._segmentations = functools.lru_cache(maxsize=16384)(self._segment_unigram)
+
+    @property
+    def size(self) -> int:
+        """Number of pieces, control symbols included."""
+        return int(self._processor.get_piece_size())
+
+    def encode(self, lines: Sequence[str]) -> list[list[int]]:
+        """Piece ids of each line, without BOS and EOS."""
+        return self._processor.encode(list(lines), out_type=int)
+
+    def decode(self, ids: Iterable[Sequence[int] | np.ndarray]) -> list[str]:
+        r"""Text of each list of ids, on one line each; PAD, BOS and EOS vanish, a generated `\n` becomes a space."""
+        rows = [row.tolist() if isinstance(row, np.ndarray) else [int(i) for i in row] for row in ids]
+        return [text.replace("\n", " ") for text in self._processor.decode(rows)] if rows else []
+
+    def pieces(self, ids: Iterable[int]) -> list[str]:
+        """The pieces themselves, for display."""
+        return [self._processor.id_to_piece(int(i)) for i in ids]
+
+    def sample(self, lines: Sequence[str], rng: np.random.Generator, config: TokenizerConfig) -> list[list[int]]:
+        """Piece ids of one segmentation of each line, drawn word by word.
+
+        unigram: P(x)^alpha over the best segmentations of each word (Kudo, 2018, section 3.2). bpe: every applicable
+        merge is skipped with probability alpha (BPE-dropout; Provilkov et al., 2020, algorithm 1). SentencePiece's own
+        sampling is not used, because its draws differ from process to process even with a seed.
+        """
+        draw = random.Random(int(rng.integers(2**62)))
+        word = self._sample_unigram if config.type == "unigram" else self._sample_bpe
+        blocked = re.compile("|".join(map(re.escape, config.user_symbols))) if config.user_symbols else None
+        rows = []
+        for line in lines:
+            if blocked is not None and blocked.search(line):  # a user symbol must stay one piece
+                rows.extend(self.encode([line]))
+                continue
+            words = (word(w, config.sampling_alpha, draw) for w in line.split(" ") if w)
+            rows.append(list(itertools.chain.from_iterable(words)))
+        return rows
+
+    def _segment_unigram(self, word: str, alpha: float) -> tuple[list[float], list[list[int]]]:
+        """Cumulative unnormalised probabilities P(x)^alpha, and the segmentations they belong to."""
+        best: list[list[int]] = self._processor.nbest_encode(word, nbest_size=CANDIDATES, out_type=int)
+        scores = [sum(self._processor.get_score(i) for i in ids) for ids in best]
+        weights = (math.exp(alpha * (score - scores[0])) for score in scores)
+        return list(itertools.accumulate(weights)), best
+
+    def _sample_unigram(self, word: str, alpha: float, draw: random.Random) -> list[int]:
+        cumulative, segmentations = self._segmentations(word, alpha)
+        return segmentations[min(bisect(cumulative, draw.random() * cumulative[-1]), len(segmentations) - 1)]
+
+    def _sample_bpe(self, word: str, alpha: float, draw: random.Random) -> list[int]:
+        symbols = list(SPACE + self._processor.normalize(word).removeprefix(SPACE))
+        while True:
+            merges = [
+                (rank, i)
+                for i, pair in enumerate(itertools.pairwise(symbols))
+                if (rank := self._merge_ranks.get(pair[0] + pair[1])) is not None and draw.random() >= alpha
+            ]
+            if not merges:
+                break
+            _, i = min(merges)
+            symbols[i : i + 2] = [symbols[i] + symbols[i + 1]]
+        return [piece for symbol in symbols for piece in self._ids_of(symbol)]
+
+    @functools.cached_property
+    def _merge_ranks(self) -> dict[str, float]:
+        p = self._processor
+        special = (p.is_control, p.is_unknown, p.is_byte, p.is_unused)
+        ordinary = (i for i in range(self.size) if not any(test(i) for test in special))
+        return {p.id_to_piece(i): -p.get_score(i) for i in ordinary}
+
+    def _ids_of(self, symbol: str) -> list[int]:
+        if symbol in self._merge_ranks:
+            return [self._processor.piece_to_id(symbol)]
+        as_bytes = [self._processor.piece_to_id(f"<0x{byte:02X}>") for byte in symbol.encode("utf-8")]
+        return [UNK] if UNK in as_bytes else as_bytes
+
+
+@dataclass(frozen=True)
+class Tokenizers:
+    """The tokenizers of both sides; the same object twice if the vocabulary is shared."""
+
+    source: Tokenizer
+    target: Tokenizer
+
+    @property
+    def shared(self) -> bool:
+        """Whether both sides have one vocabulary."""
+        return self.source is self.target
+
+    def save(self, folder: Path) -> None:
+        """Write tokenizer.model, or tokenizer.source.model and tokenizer.target.model."""
+        folder.mkdir(parents=True, exist_ok=True)
+        both = {"tokenizer.source.model": self.source, "tokenizer.target.model": self.target}
+        named = {"tokenizer.model": self.source} if self.shared else both
+        for name in {"tokenizer.model", *both} - set(named):
+            (folder / name).unlink(missing_ok=True)
+        for name, tokenizer in named.items():
+            beside = folder / f"{name}.partial"
+            beside.write_bytes(tokenizer.model)
+            beside.replace(folder / name)
+
+    @classmethod
+    def load(cls, folder: Path) -> Tokenizers:
+        """Read what `save` wrote; raises UserError if a file is missing or no SentencePiece model."""
+        if (folder / "tokenizer.model").is_file():
+            both = _load(folder / "tokenizer.model")
+            return cls(both, both)
+        return cls(_load(folder / "tokenizer.source.model"), _load(folder / "tokenizer.target.model"))
+
+
+def _load(path: Path) -> Tokenizer:
+    try:
+        return Tokenizer(path.read_bytes())
+    except OSError:
+        raise UserError(f"{path.parent} has no tokenizer.model (nor {path.name})") from None
+    except RuntimeError:
+        raise UserError(f"{path} is not a SentencePiece model") from None
+
+
+def train_tokenizers(
+    read_source: Callable[[], Iterable[str]],
+    read_target: Callable[[], Iterable[str]],
+    pairs: int,
+    config: TokenizerConfig,
+    seed: int,
+) -> Tokenizers:
+    """Train on at most `config.sample_lines` random lines, both sides together; the text is only streamed.
+
+    Args:
+        read_source: opens the source lines anew.
+        read_target: opens the target lines anew.
+        pairs: number of lines on each side.
+        config: the tokenizer section.
+        seed: of the sample.
+
+    Raises:
+        UserError: if the text does not permit a vocabulary of that size.
+    """
+    source = sample_lines(read_source(), pairs, config.sample_lines // 2, seed)
+    target = sample_lines(read_target(), pairs, config.sample_lines // 2, seed)
+    if config.shared:
+        both = train_tokenizer(itertools.chain(source, target), config)
+        return Tokenizers(both, both)
+    return Tokenizers(train_tokenizer(source, config), train_tokenizer(target, config))
+
+
+def sample_lines(lines: Iterable[str], total: int, size: int, seed: int) -> Iterator[str]:
+    """A uniform sample without replacement of `size` of `total` lines, in order, in constant memory.
+
+    Selection sampling (Knuth, The Art of Computer Programming, volume 2, section 3.4.2, algorithm S).
+    """
+    draw = random.Random(seed)
+    needed = min(size, total)
+    for left, line in zip(range(total, 0, -1), lines, strict=False):
+        if draw.random() * left < needed:
+            needed -= 1
+            yield line
+
+
+def train_tokenizer(lines: Iterable[str], config: TokenizerConfig) -> Tokenizer:
+    """Train one SentencePiece model on lines; the same lines give the same model.
+
+    Raises:
+        UserError: naming tokenizer.vocabulary and the possible range, if the text does not permit that size.
+    """
+    model = io.BytesIO()
+    with tempfile.TemporaryDirectory() as folder:
+        rules = Path(folder) / "rules.tsv"
+        rules.write_text(normalization_rules(), encoding="ascii")
+        try:
+            sentencepiece.SentencePieceTrainer.train(
+                sentence_iterator=iter(lines),
+                model_writer=model,
+                model_type=config.type,
+                vocab_size=config.vocabulary,
+                character_coverage=config.character_coverage,
+                byte_fallback=config.byte_fallback,
+                user_defined_symbols=list(config.user_symbols),
+                normalization_rule_tsv=str(rules),
+                pad_id=PAD,
+                unk_id=UNK,
+                bos_id=BOS,
+                eos_id=EOS,
+                num_threads=THREADS,
+                max_sentence_length=16384,
+                minloglevel=2,
+            )
+        except RuntimeError as error:
+            raise _explain(error, config) from None
+    return Tokenizer(model.getvalue())
+
+
+def _explain(error: RuntimeError, config: TokenizerConfig) -> Exception:
+    message = str(error)
+    if high := re.search(r"too high \(\d+\)\. Please set it to a value <= (\d+)", message):
+        return UserError(
+            f"tokenizer.vocabulary {config.vocabulary} is more than the training text permits; "
+            f"the most is {high.group(1)}"
+        )
+    if low := re.search(r"smaller than required_chars\. \d+ vs (\d+)", message):
+        return UserError(
+            f"tokenizer.vocabulary {config.vocabulary} is less than the characters of the training text need; "
+            f"the least is {low.group(1)}, or lower tokenizer.character_coverage"
+        )
+    return UserError(f"SentencePiece cannot train on this text: {message.rpartition(']')[2].strip() or message}")
+
+
+@functools.cache
+def normalization_rules() -> str:
+    """SentencePiece rules that make every kind of white space a space and compose characters (NFC); nothing else.
+
+    Its default, nmt_nfkc, also rewrites `…`, `½` or `²`, so a translation could never contain them, while references
+    do, and scores on cased detokenised text would suffer. Ordinary text passes unchanged. Hangul is composed by
+    rule in Unicode and left out: 11,172 entries for text that is practically always composed already.
+    """
+    characters = [chr(c) for c in range(sys.maxunicode + 1) if not 0xAC00 <= c <= 0xD7A3]
+    rules = {c: " " for c in characters if c.isspace() and c != " "}
+    for character in characters:
+        decomposed = unicodedata.normalize("NFD", character)
+        if decomposed != character and unicodedata.normalize("NFC", decomposed) == character:
+            rules[decomposed] = character
+            if len(decomposed) == 3:  # first mark composed already, second not: Ü + macron
+                rules[unicodedata.normalize("NFC", decomposed[:2]) + decomposed[2]] = character
+    return "".join(f"{_hexadecimal(old)}\t{_hexadecimal(new)}\n" for old, new in sorted(rules.items()))
+
+
+def _hexadecimal(text: str) -> str:
+    return " ".join(f"{ord(c):X}" for c in text)
