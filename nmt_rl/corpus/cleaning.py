@@ -1,0 +1,141 @@
+"""Which training pairs are dropped, and why; exact removal of duplicates in constant memory."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nmt_rl.config import CleaningConfig
+
+Pair = tuple[str, str]
+
+CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\ufffd]")
+"""Unicode category Cc other than tab, and the replacement character."""
+
+EMPTY = "empty side"
+CONTROL_CHARACTERS = "control characters"
+TOO_SHORT = "too short"
+TOO_LONG = "too long"
+LENGTH_RATIO = "length ratio"
+IDENTICAL = "identical sides"
+DUPLICATE = "duplicate"
+TOO_MANY_PIECES = "too many pieces"
+
+
+@dataclass
+class CleaningReport:
+    """How many pairs were read and kept, and how many were dropped for each reason (the first that applies)."""
+
+    read: int = 0
+    dropped: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def kept(self) -> int:
+        """Pairs that are left."""
+        return self.read - self.dropped.total()
+
+    def to_json(self) -> dict[str, Any]:
+        """A mapping for a JSON file."""
+        return {**asdict(self), "dropped": dict(self.dropped), "kept": self.kept}
+
+    @classmethod
+    def from_json(cls, tree: dict[str, Any]) -> CleaningReport:
+        """What `to_json` made."""
+        return cls(read=tree["read"], dropped=Counter(tree["dropped"]))
+
+    def __str__(self) -> str:
+        """One line for the totals and one for each reason, the most frequent first."""
+        lines = [f"{self.read:,} pairs read, {self.kept:,} kept"]
+        return "\n".join(lines + [f"  {count:,} dropped: {reason}" for reason, count in self.dropped.most_common()])
+
+
+def normalize_space(text: str) -> str:
+    """The text without white space at its ends and with single spaces inside (every kind of Unicode white space)."""
+    return " ".join(text.split())
+
+
+def clean_pairs(pairs: Iterable[Pair], config: CleaningConfig, report: CleaningReport) -> Iterator[Pair]:
+    """Pairs that pass, with normalised white space; every drop is counted in `report`. Duplicates are not looked at."""
+    for source, target in pairs:
+        report.read += 1
+        clean = normalize_space(source), normalize_space(target)
+        has_control = config.drop_control and (CONTROL.search(source) or CONTROL.search(target))
+        reason = CONTROL_CHARACTERS if has_control else reason_to_drop(*clean, config)
+        if reason is None:
+            yield clean
+        else:
+            report.dropped[reason] += 1
+
+
+def reason_to_drop(source: str, target: str, config: CleaningConfig) -> str | None:
+    """Why a pair with normalised white space is dropped, or None."""
+    if not source or not target:
+        return EMPTY
+    words = (source.count(" ") + 1, target.count(" ") + 1)
+    if min(words) < config.min_words:
+        return TOO_SHORT
+    if max(words) > config.max_words or max(len(source), len(target)) > config.max_characters:
+        return TOO_LONG
+    if (max(words) + 1) / (min(words) + 1) > config.max_ratio:
+        return LENGTH_RATIO
+    if config.drop_identical and source == target:
+        return IDENTICAL
+    return None
+
+
+class DuplicateFinder:
+    """Finds every pair that occurred before, exactly but for 128-bit hash collisions; a context manager.
+
+    Hashes go to partition files by their first byte; each partition is resolved alone, so memory is 1/256 of all
+    hashes at the worst and the marks lie in a memory-mapped file.
+
+    Args:
+        folder: where the partition files are; created, emptied on exit but for the marks.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+        self._paths = [folder / f"hashes.{i:02x}" for i in range(256)]
+        self._files = [path.open("wb", buffering=16384) for path in self._paths]
+        self._count = 0
+
+    def add(self, source: str, target: str) -> None:
+        """Note the next pair."""
+        digest = hashlib.blake2b(f"{source}\n{target}".encode(), digest_size=16).digest()
+        self._files[digest[0]].write(digest + self._count.to_bytes(8, "little"))
+        self._count += 1
+
+    def first_occurrences(self) -> NDArray[np.bool_]:
+        """Bool [pairs added], memory-mapped: whether a pair is the first of its kind. Ends the adding."""
+        path = self._folder / "first.bool"
+        with path.open("wb") as stream:
+            stream.truncate(max(1, self._count))
+        repeated = np.memmap(path, np.bool_, mode="r+")
+        for file, partition in zip(self._files, self._paths, strict=True):
+            file.close()
+            records = np.fromfile(partition, "<u8").reshape(-1, 3)
+            records = records[np.lexsort((records[:, 2], records[:, 1], records[:, 0]))]
+            same = (records[1:, :2] == records[:-1, :2]).all(axis=1)
+            repeated[records[1:, 2][same]] = True
+            partition.unlink()
+        np.logical_not(repeated, out=repeated)
+        repeated.flush()
+        return repeated[: self._count]
+
+    def __enter__(self) -> DuplicateFinder:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        for file, path in zip(self._files, self._paths, strict=True):
+            file.close()
+            path.unlink(missing_ok=True)

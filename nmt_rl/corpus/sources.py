@@ -1,0 +1,165 @@
+"""Where sentence pairs come from: text files, one TSV, a `datasets` hub set, the embedded corpus."""
+
+from __future__ import annotations
+
+import importlib.resources
+import itertools
+from collections.abc import Iterable, Iterator
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any
+
+from nmt_rl.config import CorpusConfig, SourceSpec
+from nmt_rl.corpus.lines import read_lines
+from nmt_rl.errors import UserError
+
+Pair = tuple[str, str]
+
+SUFFIXES = ("", ".txt", ".gz", ".xz", ".txt.gz", ".txt.xz")
+SPLIT_NAMES = {"validation": ("validation", "valid", "val", "dev"), "valid": ("valid", "validation", "val", "dev")}
+HINT = "or give text files: --set corpus.train=PREFIX, where PREFIX.{source} and PREFIX.{target} exist"
+
+
+def read_pairs(spec: SourceSpec, config: CorpusConfig, default_split: str = "train") -> Iterator[Pair]:
+    r"""Stream (source, target) pairs of one split; no line contains `\n`.
+
+    Args:
+        spec: where they come from; `spec.limit` keeps the first pairs only.
+        config: gives the two language codes.
+        default_split: split of a hub set if `spec.split` is absent.
+
+    Raises:
+        UserError: naming the file and line, or the hub set, and what is wrong with it.
+    """
+    pairs = _open_pairs(spec, config, default_split)
+    return itertools.islice(pairs, spec.limit)
+
+
+def _open_pairs(spec: SourceSpec, config: CorpusConfig, default_split: str) -> Iterator[Pair]:
+    languages = (config.source_language, config.target_language)
+    if spec.source:
+        files = zip(spec.source, spec.target, strict=True)
+        return itertools.chain.from_iterable(_read_files(Path(s), Path(t)) for s, t in files)
+    if spec.prefix is not None:
+        source, target = (find_file(spec.prefix, language) for language in languages)
+        return _read_files(source, target)
+    if spec.tsv is not None:
+        return _read_tsv(Path(spec.tsv))
+    if spec.embedded is not None:
+        return _read_embedded(spec.embedded, languages)
+    return _read_hub(spec, spec.split or default_split, languages)
+
+
+def find_file(prefix: str, language: str) -> Path:
+    """PREFIX.LANG with .txt, .gz or .xz or without; raises UserError if there is none."""
+    for suffix in SUFFIXES:
+        path = Path(f"{prefix}.{language}{suffix}")
+        if path.is_file():
+            return path
+    raise UserError(f"{prefix}.{language} does not exist (nor with .txt, .gz or .xz)")
+
+
+def _read_files(source: Path, target: Path) -> Iterator[Pair]:
+    return _zip_lines(read_lines(source), read_lines(target), str(source), str(target))
+
+
+def _zip_lines(source: Iterator[str], target: Iterator[str], source_name: str, target_name: str) -> Iterator[Pair]:
+    for number, (source_line, target_line) in enumerate(itertools.zip_longest(source, target), start=1):
+        if source_line is None or target_line is None:
+            more = number + sum(1 for _ in (target if source_line is None else source))
+            lines = (number - 1, more) if source_line is None else (more, number - 1)
+            raise UserError(
+                f"{source_name} has {lines[0]} lines but {target_name} has {lines[1]}; "
+                "line n of one must translate line n of the other"
+            )
+        yield source_line, target_line
+
+
+def _read_tsv(path: Path) -> Iterator[Pair]:
+    for number, line in enumerate(read_lines(path), start=1):
+        columns = line.split("\t")
+        if len(columns) != 2:
+            raise UserError(
+                f"{path} line {number} has {len(columns)} tab-separated columns; it needs two: source, tab, target"
+            )
+        yield columns[0], columns[1]
+
+
+def _read_embedded(split: str, languages: tuple[str, str]) -> Iterator[Pair]:
+    folder = embedded_folder()
+    files = [folder / f"{split}.{language}" for language in languages]
+    for file, language in zip(files, languages, strict=True):
+        if not file.is_file():
+            raise UserError(f"the embedded corpus has no language {language!r}; it has 'en' and 'de'")
+    with files[0].open("rb") as source, files[1].open("rb") as target:
+        names = [f"embedded:{file.name}" for file in files]
+        yield from _zip_lines(read_lines(source, names[0]), read_lines(target, names[1]), names[0], names[1])
+
+
+def embedded_folder() -> Traversable:
+    """The quickstart corpus: inside the installed package, or in data/ of a source checkout."""
+    packaged = importlib.resources.files("nmt_rl") / "data" / "quickstart"
+    if packaged.is_dir():
+        return packaged
+    return Path(__file__).parents[2] / "data" / "quickstart"
+
+
+def _read_hub(spec: SourceSpec, split: str, languages: tuple[str, str]) -> Iterator[Pair]:
+    name = f"hub set {spec.hub!r}"
+    for row in _hub_rows(spec, split, languages):
+        fields = row.get("translation", row)
+        missing = [language for language in languages if not isinstance(fields.get(language), str)]
+        if missing:
+            found = ", ".join(map(str, fields))
+            raise UserError(f"{name} has no text field {missing[0]!r}, found {found}; {_hint(languages)}")
+        source, target = (fields[language].replace("\n", " ") for language in languages)
+        yield source, target
+
+
+def _hub_rows(spec: SourceSpec, split: str, languages: tuple[str, str]) -> Iterator[dict[str, Any]]:
+    import datasets
+
+    assert spec.hub is not None
+    try:
+        if Path(spec.hub).is_dir():
+            kind, files = _local_files(Path(spec.hub), spec.hub_config, split)
+            rows: Iterable[Any] = datasets.load_dataset(kind, data_files={split: files}, split=split, streaming=True)
+        else:
+            rows = datasets.load_dataset(spec.hub, spec.hub_config, split=split, streaming=spec.streaming)
+        iterator = iter(rows)
+    except UserError:
+        raise
+    except Exception as error:  # datasets raises many kinds: no network, no such set, no such split, bad files
+        raise _hub_error(spec, split, languages, error) from None
+    while True:
+        try:
+            row = next(iterator)
+        except StopIteration:
+            return
+        except Exception as error:
+            raise _hub_error(spec, split, languages, error) from None
+        yield row
+
+
+def _hub_error(spec: SourceSpec, split: str, languages: tuple[str, str], error: Exception) -> UserError:
+    reason = str(error).strip().partition("\n")[0] or type(error).__name__
+    config = f" ({spec.hub_config})" if spec.hub_config else ""
+    return UserError(f"hub set {spec.hub!r}{config} split {split!r} cannot be read: {reason}; {_hint(languages)}")
+
+
+def _hint(languages: tuple[str, str]) -> str:
+    return HINT.format(source=languages[0], target=languages[1])
+
+
+def _local_files(folder: Path, config: str | None, split: str) -> tuple[str, list[str]]:
+    """Format and files of one split in a local folder in the hub's layout (parquet or JSON lines)."""
+    places = [folder / config, folder / "data" / config] if config else [folder / "data", folder]
+    endings = {"parquet": ("parquet",), "json": ("jsonl", "json", "jsonl.gz", "json.gz")}
+    for place in places:
+        for split_name in SPLIT_NAMES.get(split, (split,)):
+            for kind, suffixes in endings.items():
+                patterns = [f"{split_name}{part}.{suffix}" for part in ("", "-*") for suffix in suffixes]
+                if files := sorted(str(path) for pattern in patterns for path in place.glob(pattern)):
+                    return kind, files
+    looked = " or ".join(str(place) for place in places)
+    raise UserError(f"{looked} has no {split}.parquet, {split}-*.parquet, {split}.jsonl or {split}-*.jsonl")
