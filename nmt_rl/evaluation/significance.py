@@ -128,8 +128,10 @@ def format_paired(result: PairedBootstrap) -> str:
     )
 
 
-def format_p(p_value: float) -> str:
-    """`p = 0.012`, or `p < 0.001`."""
+def format_p(p_value: float | None) -> str:
+    """`p = 0.012`, `p < 0.001`, or `baseline` for the system that has no p-value."""
+    if p_value is None:
+        return "baseline"
     return "p < 0.001" if p_value < 0.001 else f"p = {p_value:.3f}"
 
 

@@ -1,0 +1,124 @@
+"""What a report is about: the pretrained and the fine-tuned model's translations, and their scores."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from nmt_rl.evaluation.environment import machine, versions
+from nmt_rl.evaluation.metrics import Scores, corpus_scores
+from nmt_rl.evaluation.significance import PairedBootstrap, format_p, paired_bootstrap
+
+PRETRAINED, FINETUNED = "pretrained", "fine-tuned"
+
+
+@dataclasses.dataclass(frozen=True)
+class Translations:
+    """One split in both models' words; all lists have one entry per line."""
+
+    split: Literal["validation", "test"]
+    test_set: str
+    """Name the scores are reported under."""
+    decoding: str
+    """How the text was translated, such as `greedy` or `beam 5`."""
+    sources: Sequence[str]
+    references: Sequence[str]
+    pretrained: Sequence[str]
+    finetuned: Sequence[str] | None = None
+    """None if there is no fine-tuned model."""
+
+    def systems(self) -> dict[str, Sequence[str]]:
+        """The translations by the model's name, the pretrained one first."""
+        both = {PRETRAINED: self.pretrained}
+        return both if self.finetuned is None else {**both, FINETUNED: self.finetuned}
+
+
+def _now() -> str:
+    return datetime.datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """All that the report needs besides the run's metrics.jsonl."""
+
+    name: str
+    """Of the experiment."""
+    source_language: str
+    target_language: str
+    released: Literal["pretrained", "finetuned"]
+    """The model that was released."""
+    validation: Translations
+    test: Translations | None = None
+    config: str = ""
+    """The resolved experiment as YAML."""
+    cleaning: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """Counts by name; may be nested."""
+    seed: int = 1
+    wall_seconds: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    """Seconds by stage."""
+    resamples: int = 1000
+    """Of the paired bootstrap."""
+    bootstrap_seed: int = 12345
+    versions: Mapping[str, str] = dataclasses.field(default_factory=versions)
+    machine: Mapping[str, str] = dataclasses.field(default_factory=machine)
+    date: str = dataclasses.field(default_factory=_now)
+
+
+@dataclasses.dataclass(frozen=True)
+class SplitScores:
+    """One split's scores: one entry per model, and the paired test if there are two."""
+
+    split: str
+    decoding: str
+    scores: tuple[Scores, ...]
+    paired: PairedBootstrap | None
+
+    def of(self, system: str) -> Scores:
+        """The scores of `pretrained` or `fine-tuned`; raises KeyError."""
+        return {scores.system: scores for scores in self.scores}[system]
+
+    def to_json(self) -> dict[str, Any]:
+        """All fields as plain JSON values."""
+        return dataclasses.asdict(self)
+
+
+def score_split(translations: Translations, comparison: Comparison) -> SplitScores:
+    """Score one split of a comparison; raises UserError if line counts differ."""
+    systems = translations.systems()
+    options: dict[str, Any] = {
+        "test_set": translations.test_set,
+        "target_language": comparison.target_language,
+        "reference_name": f"the reference of {translations.test_set}",
+    }
+    return SplitScores(
+        translations.split,
+        translations.decoding,
+        tuple(corpus_scores(texts, translations.references, system=name, **options) for name, texts in systems.items()),
+        paired_bootstrap(
+            systems, translations.references, resamples=comparison.resamples, seed=comparison.bootstrap_seed, **options
+        )
+        if len(systems) > 1
+        else None,
+    )
+
+
+def released_sentence(released: str, validation: SplitScores) -> str:
+    """One sentence: which model is released, and by how much it is the better one on validation."""
+    name, other = (FINETUNED, PRETRAINED) if released == "finetuned" else (PRETRAINED, FINETUNED)
+    bleu = validation.of(name).bleu
+    sentence = f"The released model is the {name} one: {bleu:.2f} BLEU on validation"
+    if validation.paired is None:
+        return f"{sentence}."
+    test = format_p(validation.paired.system(FINETUNED).bleu.p_value)
+    rival = validation.of(other).bleu
+    return f"{sentence}, against {rival:.2f} for the {other} one ({signed(bleu - rival)}, {test})."
+
+
+def signed(difference: float) -> str:
+    """A difference of scores with its sign, two decimals: `+1.20`, `−0.30`, `±0.00`."""
+    text = f"{abs(difference):.2f}"
+    if float(text) == 0:
+        return f"±{text}"
+    return f"+{text}" if difference > 0 else f"−{text}"

@@ -1,0 +1,188 @@
+"""Learning curves from the events in metrics.jsonl, as PNG images."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Event = Mapping[str, Any]
+
+TRAIN, VALID, REFERENCE = "#3b6ea8", "#c2571a", "#666666"
+
+
+@dataclasses.dataclass(frozen=True)
+class Panel:
+    """One panel of the fine-tuning figure: a key of one kind of event over updates."""
+
+    event: str
+    key: str
+    title: str
+    label: str
+
+
+FINETUNE_PANELS = (
+    Panel("valid", "bleu", "Validation BLEU", "BLEU, greedy (%)"),
+    Panel("train", "return", "Return", "return (BLEU, 0 to 1)"),
+    Panel("train", "td_error", "TD error", "TD error (BLEU, 0 to 1)"),
+    Panel("train", "kl", "Distance from the prior", "KL (nats per piece)"),
+    Panel("train", "entropy", "Policy entropy", "entropy (nats per piece)"),
+    Panel("valid", "length_ratio", "Length ratio", "hypothesis / reference"),
+)
+
+
+def read_events(path: Path) -> list[dict[str, Any]]:
+    """The events of a metrics.jsonl; none if there is no file, and without lines that a killed run left unfinished."""
+    if not path.is_file():
+        return []
+    events = []
+    for line in path.read_text(encoding="utf-8", errors="replace").split("\n"):
+        try:
+            event = json.loads(line)
+        except json.JSONDecodeError:
+            continue
+        if isinstance(event, dict):
+            events.append(event)
+    return events
+
+
+def curve(events: Sequence[Event], stage: str, event: str, key: str) -> tuple[list[float], list[float]]:
+    """Updates and finite values of one key, sorted by update.
+
+    A resumed run repeats the updates after its last checkpoint; the later value counts.
+    """
+    points = {}
+    for entry in events:
+        if entry.get("stage") != stage or entry.get("event") != event:
+            continue
+        step, value = entry.get("step"), entry.get(key)
+        if _is_number(step) and _is_number(value):
+            points[float(step)] = float(value)  # type: ignore[arg-type]
+    steps = sorted(points)
+    return steps, [points[step] for step in steps]
+
+
+def pretraining_png(events: Sequence[Event]) -> bytes | None:
+    """Training and validation loss beside validation BLEU, over updates; None if there is nothing to draw."""
+    train = curve(events, "pretrain", "train", "loss")
+    valid = curve(events, "pretrain", "valid", "loss")
+    bleu = curve(events, "pretrain", "valid", "bleu")
+    panels = [bool(train[0] or valid[0]), bool(bleu[0])]
+    if not any(panels):
+        return None
+    figure, axes = _figure(sum(panels))
+    if panels[0]:
+        axis = axes[0]
+        if train[0]:
+            axis.plot(*train, color=TRAIN, linewidth=1.2, label="training")
+        if valid[0]:
+            axis.plot(*valid, color=VALID, marker="o", markersize=3.5, label="validation")
+        _finish(axis, "Loss", "cross-entropy (nats per piece)")
+    if panels[1]:
+        _validation_bleu(axes[-1], bleu)
+        _finish(axes[-1], "Validation BLEU", "BLEU, greedy (%)")
+    return _png(figure)
+
+
+def finetuning_png(events: Sequence[Event], pretrained_bleu: float | None = None) -> bytes | None:
+    """The panels of fine-tuning that have events, over updates; None if there is nothing to draw.
+
+    Args:
+        events: of metrics.jsonl.
+        pretrained_bleu: greedy validation BLEU of the pretrained model, in percent, drawn as a dashed line where the
+            events have no validation at update 0 (which may be on fewer sentences, and then is what compares).
+    """
+    curves = [(panel, curve(events, "finetune", panel.event, panel.key)) for panel in FINETUNE_PANELS]
+    curves = [(panel, points) for panel, points in curves if points[0]]
+    if not curves:
+        return None
+    figure, axes = _figure(len(curves))
+    for axis, (panel, points) in zip(axes, curves, strict=True):
+        if panel.key == "bleu":
+            if points[0][0] == 0:
+                pretrained_bleu = points[1][0]
+            if pretrained_bleu is not None:
+                _level(axis, pretrained_bleu, f"pretrained {pretrained_bleu:.2f}")
+            _validation_bleu(axis, points)
+        elif panel.event == "train":
+            _smoothed(axis, points)
+        else:
+            axis.plot(*points, color=VALID, marker="o", markersize=3.5)
+        if panel.key == "length_ratio":
+            _level(axis, 1.0, "as long as the reference")
+        _finish(axis, panel.title, panel.label)
+    return _png(figure)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _figure(panels: int) -> tuple[Figure, list[Axes]]:
+    """Panels in two columns; the object interface of matplotlib needs no display and keeps no global state."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    columns = min(panels, 2)
+    rows = math.ceil(panels / columns)
+    figure = Figure(figsize=(4.6 * columns, 3.0 * rows), dpi=150, layout="constrained", facecolor="white")
+    FigureCanvasAgg(figure)
+    return figure, [figure.add_subplot(rows, columns, index + 1) for index in range(panels)]
+
+
+def _finish(axis: Axes, title: str, label: str) -> None:
+    from matplotlib.ticker import MaxNLocator, StrMethodFormatter
+
+    axis.set_title(title, loc="left", fontsize=11, fontweight="bold")
+    axis.set_xlabel("updates", fontsize=9)
+    axis.set_ylabel(label, fontsize=9)
+    axis.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
+    axis.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    axis.ticklabel_format(axis="y", useOffset=False)
+    axis.set_xlim(left=0)
+    axis.tick_params(labelsize=9, length=3, color="#999999")
+    axis.grid(color="#e4e4e4", linewidth=0.8)
+    axis.set_axisbelow(True)
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.spines[["left", "bottom"]].set_color("#999999")
+    if axis.get_legend_handles_labels()[0]:
+        axis.legend(frameon=False, fontsize=8.5)
+
+
+def _validation_bleu(axis: Axes, points: tuple[list[float], list[float]]) -> None:
+    """The curve, its best point marked."""
+    steps, values = points
+    best = max(range(len(values)), key=values.__getitem__)
+    axis.plot(steps, values, color=VALID, marker="o", markersize=3.5)
+    label = f"best {values[best]:.2f} at update {steps[best]:,.0f}"
+    axis.plot(steps[best], values[best], color=VALID, marker="*", markersize=13, linestyle="none", label=label)
+
+
+def _smoothed(axis: Axes, points: tuple[list[float], list[float]]) -> None:
+    """Every value pale, their running mean over a twentieth of the curve in full colour."""
+    steps, values = points
+    window = max(1, len(values) // 20)
+    if window == 1:
+        axis.plot(steps, values, color=TRAIN)
+        return
+    axis.plot(steps, values, color=TRAIN, alpha=0.3, linewidth=0.8)
+    means = [sum(values[max(0, i + 1 - window) : i + 1]) / min(i + 1, window) for i in range(len(values))]
+    axis.plot(steps, means, color=TRAIN, linewidth=1.6, label=f"mean of the last {window} values")
+
+
+def _level(axis: Axes, value: float, label: str) -> None:
+    axis.axhline(value, color=REFERENCE, linestyle="--", linewidth=1.2, label=label)
+
+
+def _png(figure: Figure) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    return buffer.getvalue()

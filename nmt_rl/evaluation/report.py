@@ -1,0 +1,120 @@
+"""The report of a run: report.html, the plots as PNG files, and metrics.json."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+from nmt_rl.evaluation.comparison import (
+    FINETUNED,
+    PRETRAINED,
+    Comparison,
+    SplitScores,
+    released_sentence,
+    score_split,
+    signed,
+)
+from nmt_rl.evaluation.examples import choose_examples
+from nmt_rl.evaluation.metrics import format_scores
+from nmt_rl.evaluation.page import render_page
+from nmt_rl.evaluation.plots import finetuning_png, pretraining_png, read_events
+from nmt_rl.evaluation.significance import PairedBootstrap, format_p
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """What was written, for the terminal."""
+
+    path: Path
+    """Of report.html."""
+    sentence: str
+    """Which model is released, and by how much it is better."""
+    splits: tuple[SplitScores, ...]
+    """Validation first."""
+
+    def text(self) -> str:
+        """The score tables as plain text, with signatures, ended by the sentence."""
+        parts = []
+        for split in self.splits:
+            parts.append(f"{split.split.capitalize()} ({split.decoding})\n{format_scores(split.scores)}")
+            if split.paired:
+                parts[-1] += f"\n{_difference(split, split.paired)}"
+        return "\n\n".join([*parts, self.sentence])
+
+
+def write_report(run: Path, comparison: Comparison) -> Report:
+    """Score the translations and write report.html, pretraining.png, finetuning.png and metrics.json into a run.
+
+    Args:
+        run: folder of the run; its metrics.jsonl gives the learning curves.
+        comparison: translations and facts.
+
+    Raises:
+        UserError: if the line counts of translations and references differ.
+        ValueError: if the released model is the fine-tuned one but there are no translations of it.
+    """
+    both = [comparison.validation, *([comparison.test] if comparison.test else [])]
+    if comparison.released == "finetuned" and comparison.validation.finetuned is None:
+        raise ValueError("the fine-tuned model is released, but the validation set has no translations of it")
+    splits = tuple(score_split(translations, comparison) for translations in both)
+    figures = _write_figures(run, splits[0])
+    examples = choose_examples(both[-1], comparison.target_language, comparison.seed)
+    _write(run / "metrics.json", json.dumps(_numbers(comparison, splits), indent=2, ensure_ascii=False) + "\n")
+    page = render_page(comparison, splits, figures, examples, splits[-1])
+    _write(run / "report.html", page)
+    return Report(run / "report.html", released_sentence(comparison.released, splits[0]), splits)
+
+
+def _write_figures(run: Path, validation: SplitScores) -> list[tuple[str, bytes]]:
+    events = read_events(run / "metrics.jsonl")
+    drawn = (
+        ("pretraining.png", "Pretraining, over updates", pretraining_png(events)),
+        ("finetuning.png", "Fine-tuning, over updates", finetuning_png(events, validation.of(PRETRAINED).bleu)),
+    )
+    figures = []
+    for file, caption, png in drawn:
+        if png is None:
+            # A figure of an earlier report would contradict this one.
+            (run / file).unlink(missing_ok=True)
+            continue
+        _write(run / file, png)
+        figures.append((caption, png))
+    return figures
+
+
+def _difference(split: SplitScores, paired: PairedBootstrap) -> str:
+    """One line for the terminal: gains and p-values of the fine-tuned model."""
+    old, new, tested = split.of(PRETRAINED), split.of(FINETUNED), paired.system(FINETUNED)
+    return (
+        f"fine-tuned against pretrained: BLEU {signed(new.bleu - old.bleu)} ({format_p(tested.bleu.p_value)}), "
+        f"chrF {signed(new.chrf - old.chrf)} ({format_p(tested.chrf.p_value)}); "
+        f"paired bootstrap, {paired.resamples:,} resamples, seed {paired.seed}"
+    )
+
+
+def _numbers(comparison: Comparison, splits: tuple[SplitScores, ...]) -> dict[str, object]:
+    return {
+        "name": comparison.name,
+        "source_language": comparison.source_language,
+        "target_language": comparison.target_language,
+        "released": comparison.released,
+        "scores": {split.split: split.to_json() for split in splits},
+        "bleu_gain": {
+            split.split: split.of(FINETUNED).bleu - split.of(PRETRAINED).bleu for split in splits if split.paired
+        },
+        "cleaning": dict(comparison.cleaning),
+        "seed": comparison.seed,
+        "date": comparison.date,
+        "wall_seconds": dict(comparison.wall_seconds),
+        "versions": dict(comparison.versions),
+        "machine": dict(comparison.machine),
+    }
+
+
+def _write(path: Path, content: str | bytes) -> None:
+    """Write beside and rename, so that a killed run leaves the old file or the new one."""
+    data = content.encode("utf-8", "replace") if isinstance(content, str) else content
+    beside = path.with_name(f".{path.name}.new")
+    beside.write_bytes(data)
+    beside.replace(path)
