@@ -1,0 +1,43 @@
+"""Gradients of keras.ops functions on whichever backend runs."""
+
+import keras
+import numpy as np
+
+
+def value_and_gradient(function, x):
+    """function(x) and d function / d x at a float32 array."""
+    x = np.asarray(x, np.float32)
+    if keras.backend.backend() == "jax":
+        import jax
+
+        value, gradient = jax.value_and_grad(function)(x)
+        return float(value), np.asarray(gradient)
+    import tensorflow as tf
+
+    x = tf.constant(x)
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        value = function(x)
+    return float(value), tape.gradient(value, x, unconnected_gradients="zero").numpy()
+
+
+def compiled_gradient(function):
+    """Compiled d function / d first argument; takes and returns NumPy arrays."""
+    if keras.backend.backend() == "jax":
+        import jax
+
+        gradient = jax.jit(jax.grad(function))
+    else:
+        import tensorflow as tf
+
+        @tf.function(autograph=False)
+        def gradient(x, *rest):
+            with tf.GradientTape() as tape:
+                tape.watch(x)
+                value = function(x, *rest)
+            return tape.gradient(value, x)
+
+    def call(*arrays):
+        return keras.ops.convert_to_numpy(gradient(*[keras.ops.convert_to_tensor(a, "float32") for a in arrays]))
+
+    return call

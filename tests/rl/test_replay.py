@@ -1,0 +1,124 @@
+import io
+
+import numpy as np
+import pytest
+
+from nmt_rl.rl.replay import EpisodeRecord, Origin, SequenceReplay, choose_uniform, collate
+
+
+def record(number, length=None):
+    """A record whose every number can be told from every other's."""
+    length = number % 4 + 1 if length is None else length
+    steps = np.arange(length)
+    return EpisodeRecord(
+        source_id=1000 + number,
+        tokens=(10 * number + 4 + steps).astype(np.int32),
+        rewards=(0.01 * (number + steps)).astype(np.float32),
+        behaviour_logp=(-1.0 - number - steps).astype(np.float32),
+        prior_logp=(-2.0 - number - steps).astype(np.float32),
+        features=np.stack([steps, steps + number], 1).astype(np.float32),
+        policy_version=number // 2,
+        origin=Origin(number % 4),
+        temperature=0.5 + number,
+    )
+
+
+def assert_same(left, right):
+    assert left.keys() == right.keys()
+    for name in left:
+        assert left[name].dtype == right[name].dtype
+        np.testing.assert_array_equal(left[name], right[name])
+
+
+def test_first_in_first_out():
+    replay = SequenceReplay(3)
+    assert (len(replay), replay.ids) == (0, range(0))
+    np.testing.assert_array_equal(replay.add([record(0), record(1)]), [0, 1])
+    np.testing.assert_array_equal(replay.add([record(2), record(3), record(4)]), [2, 3, 4])
+    assert (len(replay), replay.ids) == (3, range(2, 5))
+    assert [r.source_id for r in replay.get([4, 2, 2])] == [1004, 1002, 1002]
+    for gone in (1, 5):
+        with pytest.raises(KeyError, match="ids go from 2 to 4"):
+            replay.get([gone])
+
+
+def test_a_flood_leaves_the_newest():
+    replay = SequenceReplay(2)
+    np.testing.assert_array_equal(replay.add(map(record, range(5))), range(5))
+    assert [r.source_id for r in replay.get(replay.ids)] == [1003, 1004]
+
+
+def test_collate_by_hand():
+    batch = collate([record(1), record(0)])
+    np.testing.assert_array_equal(batch.tokens, [[14, 15], [4, 0]])
+    np.testing.assert_allclose(batch.rewards, [[0.01, 0.02], [0.0, 0.0]])
+    np.testing.assert_array_equal(batch.behaviour_logp, [[-2, -3], [-1, 0]])
+    np.testing.assert_array_equal(batch.prior_logp, [[-3, -4], [-2, 0]])
+    np.testing.assert_array_equal(batch.features, [[[0, 1], [1, 2]], [[0, 0], [0, 0]]])
+    np.testing.assert_array_equal(batch.mask, [[True, True], [True, False]])
+    np.testing.assert_array_equal(batch.discount, [[1, 0], [0, 0]])
+    np.testing.assert_array_equal(batch.source_id, [1001, 1000])
+    np.testing.assert_array_equal(batch.origin, [Origin.GREEDY, Origin.SAMPLE])
+    np.testing.assert_array_equal(batch.temperature, [1.5, 0.5])
+    assert collate([record(1)], length=5).tokens.shape == (1, 5)
+    with pytest.raises(ValueError, match="2 steps does not fit into 1"):
+        collate([record(1)], length=1)
+    with pytest.raises(ValueError, match="at least one"):
+        collate([])
+
+
+@pytest.mark.parametrize("added", [0, 2, 7])
+def test_state_round_trip_through_a_file(added):
+    replay = SequenceReplay(4)
+    replay.add(record(n) for n in range(added))
+    file = io.BytesIO()
+    np.savez(file, **replay.state_dict())
+    file.seek(0)
+    restored = SequenceReplay(4)
+    restored.add([record(9)])
+    restored.load_state_dict(np.load(file, allow_pickle=False))
+    assert restored.ids == replay.ids
+    assert_same(restored.state_dict(), replay.state_dict())
+    replay.add([record(50)])
+    restored.add([record(50)])
+    assert_same(restored.state_dict(), replay.state_dict())
+    assert restored.get(restored.ids)[0].origin is replay.get(replay.ids)[0].origin
+
+
+def test_smaller_capacity_keeps_the_newest():
+    replay, smaller = SequenceReplay(5), SequenceReplay(2)
+    replay.add(record(n) for n in range(7))
+    smaller.load_state_dict(replay.state_dict())
+    assert smaller.ids == range(5, 7)
+    assert [r.source_id for r in smaller.get(smaller.ids)] == [1005, 1006]
+
+
+def test_records_survive_changes_of_the_saved_arrays():
+    replay = SequenceReplay(2)
+    replay.add([record(1)])
+    state = replay.state_dict()
+    replay.load_state_dict(state)
+    state["tokens"][:] = 0
+    np.testing.assert_array_equal(replay.get([0])[0].tokens, [14, 15])
+
+
+def test_uniform_choice():
+    ids = choose_uniform(range(10, 15), 50_000, np.random.default_rng(0))
+    values, counts = np.unique(ids, return_counts=True)
+    np.testing.assert_array_equal(values, range(10, 15))
+    # chi-square with 4 degrees of freedom exceeds 18.47 with probability 1e-3
+    assert ((counts - 10_000) ** 2 / 10_000).sum() < 18.47
+    np.testing.assert_array_equal(ids, choose_uniform(range(10, 15), 50_000, np.random.default_rng(0)))
+    with pytest.raises(ValueError, match="empty"):
+        choose_uniform(range(3, 3), 1, np.random.default_rng(0))
+
+
+def test_bad_records_and_capacity():
+    good = record(1)
+    with pytest.raises(ValueError, match="one length"):
+        EpisodeRecord(**{**vars(good), "rewards": np.zeros(3, np.float32)})
+    with pytest.raises(ValueError, match="at least 1"):
+        record(0, length=0)
+    with pytest.raises(ValueError, match="capacity"):
+        SequenceReplay(0)
+    assert good.score == pytest.approx(0.03)
