@@ -37,6 +37,7 @@ th, td { padding: .35rem .9rem .35rem 0; border-bottom: 1px solid var(--line); t
   vertical-align: top; }
 th:first-child, td:first-child { text-align: left; }
 th { font-weight: 600; }
+.facts td { text-align: left; white-space: normal; }
 td small { display: block; color: var(--soft); }
 .released td:first-child { font-weight: 700; }
 .signatures, pre { font: .8rem/1.5 ui-monospace, Menlo, Consolas, "DejaVu Sans Mono", monospace; }
@@ -66,6 +67,7 @@ summary { cursor: pointer; color: var(--accent); }
   :root { --ink: #000; --soft: #444; --line: #bbb; --page: #fff; --box: #f2f2f2; --old: #f6ddd0; --new: #d8ecd9; }
   body { max-width: none; font-size: 10pt; padding: 0; }
   figure, table, .lead { break-inside: avoid; }
+  figure img { width: auto; max-width: 100%; max-height: 15cm; }
   h2, h3 { break-after: avoid; }
   mark { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
 }
@@ -140,19 +142,24 @@ def _score_table(split: SplitScores, released: str) -> str:
         ]
         rows.append(f"<tr{' class=released' if kept else ''}>" + "".join(f"<td>{c}</td>" for c in cells) + "</tr>")
     signed_by = split.paired or first
-    note = (
-        f'<p class="soft">p: paired bootstrap, {split.paired.resamples:,} resamples, seed {split.paired.seed}. '
-        '<span class="wide">± half the width of the 95 % confidence interval.</span></p>'
-        if split.paired
-        else ""
-    )
     return (
         f'<div class="scroll"><table class="scores"><caption>{caption}</caption><thead><tr>'
         + "".join(f"<th>{name}</th>" for name in head)
-        + f"</tr></thead><tbody>{''.join(rows)}</tbody></table></div>{note}"
+        + f"</tr></thead><tbody>{''.join(rows)}</tbody></table></div>{_note(split)}"
         + f'<p class="signatures">BLEU {_signature(signed_by.bleu_signature)}<br>'
         + f"chrF {_signature(signed_by.chrf_signature)}</p>"
     )
+
+
+def _note(split: SplitScores) -> str:
+    """How p-value and interval were made, and what the validation set's are worth."""
+    if split.paired is None:
+        return ""
+    note = f"p: paired bootstrap, {split.paired.resamples:,} resamples, seed {split.paired.seed}."
+    if split.split == "validation":
+        note += " Models were chosen on this set, so its p-value is optimistic; cite one from a test set."
+    wide = '<span class="wide">± half the width of the 95 % confidence interval.</span>'
+    return f'<p class="soft">{note} {wide}</p>'
 
 
 def _signature(signature: str) -> str:
@@ -224,7 +231,7 @@ def _mark(text: str, kind: str) -> str:
 def _cleaning(counts: Mapping[str, Any]) -> str:
     if not counts:
         return ""
-    return "<h2>Corpus cleaning</h2>\n" + _facts(_flatten(counts))
+    return "<h2>Corpus cleaning</h2>\n" + _rows("counts", _flatten(counts))
 
 
 def _flatten(counts: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, str]]:
@@ -242,7 +249,7 @@ def _setting(comparison: Comparison) -> str:
     if len(comparison.wall_seconds) > 1:
         facts.append(("wall time, total", format_duration(sum(comparison.wall_seconds.values()))))
     facts += [*comparison.machine.items(), *comparison.versions.items()]
-    parts = ["<h2>How these numbers were made</h2>", _facts(facts)]
+    parts = ["<h2>How these numbers were made</h2>", _rows("facts", facts)]
     if comparison.config:
         parts.append(
             f"<details><summary>The whole configuration</summary><pre>{escape(comparison.config)}</pre></details>"
@@ -250,9 +257,9 @@ def _setting(comparison: Comparison) -> str:
     return "\n".join(parts)
 
 
-def _facts(facts: Iterable[tuple[str, str]]) -> str:
+def _rows(kind: str, facts: Iterable[tuple[str, str]]) -> str:
     rows = "".join(f"<tr><td>{escape(name)}</td><td>{escape(value)}</td></tr>" for name, value in facts)
-    return f'<div class="scroll"><table><tbody>{rows}</tbody></table></div>'
+    return f'<div class="scroll"><table class="{kind}"><tbody>{rows}</tbody></table></div>'
 
 
 def format_duration(seconds: float) -> str:

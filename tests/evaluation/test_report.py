@@ -94,6 +94,7 @@ def test_report_holds_scores_significance_curves_and_setting(full):
         "toy/validation, 40 lines, greedy",
         "toy/test, 40 lines",
         "p = 0.010",
+        "its p-value is optimistic",
         "nrefs:1|bs:100|seed:12345|case:mixed|eff:no|tok:13a|smooth:exp|version:",
         "Largest gains",
         "dropped: empty side",
