@@ -376,7 +376,9 @@ class Config(Section):
     @model_validator(mode="after")
     def _three_way_needs_one_vocabulary(self) -> Config:
         if self.model.tie == "all" and not self.tokenizer.shared:
-            raise ValueError("model.tie 'all' needs tokenizer.shared: true; use 'target' or 'none' with two vocabularies")
+            raise ValueError(
+                "model.tie 'all' needs tokenizer.shared: true; use 'target' or 'none' with two vocabularies"
+            )
         return self
 
 

@@ -2,7 +2,7 @@
 
 
 class UserError(Exception):
-    """The user's input is wrong: one sentence naming file, line or key, what was found and what would be right (exit 2)."""
+    """Wrong input: one sentence naming file, line or key, what was found and what would be right (exit 2)."""
 
 
 class RunError(Exception):

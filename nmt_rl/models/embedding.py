@@ -22,7 +22,9 @@ class Embeddings(keras.layers.Layer):
         """See the class docstring."""
         super().__init__(name=name)
         if tie == "all" and source_vocabulary != target_vocabulary:
-            raise ValueError(f"tie 'all' needs one vocabulary, found {source_vocabulary} and {target_vocabulary} pieces")
+            raise ValueError(
+                f"tie 'all' needs one vocabulary, found two of {source_vocabulary} and {target_vocabulary}"
+            )
         self.sizes, self.width, self.tie = (source_vocabulary, target_vocabulary), width, tie
 
     def build(self, input_shape: object = None) -> None:

@@ -14,7 +14,7 @@ Encoded = dict[str, Tensor]
 """What the decoder needs of a source batch; `mask` (bool [batch, source]) is always there."""
 
 Cache = dict[str, Any]
-"""Decoder memory of fixed shape: `shared` has one row per source sentence, `rows` one per hypothesis, `time` is int32 [].
+"""Decoder memory of fixed shape: `shared` has a row per source sentence, `rows` one per hypothesis, `time` is int32 [].
 
 A search reorders `rows` only; the encoder's side is never copied beam-wide.
 """

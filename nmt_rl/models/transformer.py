@@ -211,9 +211,7 @@ class _Layer(keras.layers.Layer):
         keys, values = ops.where(now, key, past[0]), ops.where(now, value, past[1])
         bias = mask_bias(ops.arange(ops.shape(keys)[1]) <= time)[None, None, None, :]
         query, heads_keys, heads_values = (split_heads(y, self.heads) for y in (query, keys, values))
-        context, _ = dot_attention(
-            self._scaled(query), heads_keys, heads_values, bias, self.attention_dropout, False
-        )
+        context, _ = dot_attention(self._scaled(query), heads_keys, heads_values, bias, self.attention_dropout, False)
         return self.self_out(merge_heads(context)), (keys, values)
 
     def _cross_attention(

@@ -1,0 +1,85 @@
+"""The folder of a finished model: config.yaml, tokenizer, model.weights.h5, card.json. It can be moved anywhere."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nmt_rl.config import Config, dump_config, parse_config, read_yaml
+from nmt_rl.errors import UserError
+
+if TYPE_CHECKING:
+    from nmt_rl.corpus.tokenizer import Tokenizers
+    from nmt_rl.models.seq2seq import Seq2Seq
+
+WEIGHTS = "model.weights.h5"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A loaded model folder."""
+
+    config: Config
+    tokenizers: Tokenizers
+    model: Seq2Seq
+    card: dict[str, Any]
+    """Scores with signatures, versions, data hashes, parameters."""
+
+
+def save_bundle(folder: Path, config: Config, tokenizers: Tokenizers, model: Seq2Seq, card: dict[str, Any]) -> None:
+    """Write a model folder; it is made beside and renamed, so that a reader never sees half of it."""
+    made, old = folder.with_name(folder.name + ".new"), folder.with_name(folder.name + ".old")
+    shutil.rmtree(made, ignore_errors=True)
+    made.mkdir(parents=True)
+    (made / "config.yaml").write_text(dump_config(config), encoding="utf-8")
+    tokenizers.save(made)
+    model.save_weights(made / WEIGHTS)
+    (made / "card.json").write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        folder.rename(old)
+    made.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def bundle_folder(folder: Path) -> Path:
+    """The model folder a user means: itself, or RUN/model of a run; raises UserError if it is neither."""
+    for candidate in (folder, folder / "model"):
+        if (candidate / WEIGHTS).is_file():
+            return candidate
+    if not folder.is_dir():
+        raise UserError(f"model folder {folder} does not exist; give RUN/model of a finished run")
+    found = ", ".join(sorted(p.name for p in folder.iterdir())[:5]) or "nothing"
+    raise UserError(f"{folder} holds no model ({WEIGHTS} is missing; found {found}); give RUN/model of a finished run")
+
+
+def read_bundle_config(folder: Path) -> tuple[Config, dict[str, Any]]:
+    """The experiment and the card of a model folder, without loading its weights."""
+    folder = bundle_folder(folder)
+    path = folder / "config.yaml"
+    config = parse_config(read_yaml(path), str(path))
+    try:
+        card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{folder / 'card.json'} cannot be read: {error}") from error
+    return config, card
+
+
+def load_bundle(folder: Path) -> Bundle:
+    """Load a model folder (or a run that holds one); raises UserError naming what is missing or does not fit."""
+    from nmt_rl.corpus.tokenizer import Tokenizers
+    from nmt_rl.models.build import build_model
+
+    config, card = read_bundle_config(folder)
+    folder = bundle_folder(folder)
+    tokenizers = Tokenizers.load(folder)
+    model = build_model(config.model, tokenizers.source.size, tokenizers.target.size, config.seed)
+    try:
+        model.load_weights(folder / WEIGHTS)
+    except (OSError, ValueError, KeyError) as error:
+        first = str(error).strip().splitlines()[0]
+        raise UserError(f"{folder / WEIGHTS} does not fit {folder / 'config.yaml'}: {first}") from error
+    return Bundle(config, tokenizers, model, card)

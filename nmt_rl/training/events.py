@@ -1,0 +1,66 @@
+"""The run's diary: metrics.jsonl, one line per event, and the same numbers as TensorBoard event files."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+
+class EventLog:
+    """Appends events of one run.
+
+    Args:
+        run: folder that gets metrics.jsonl and tensorboard/.
+    """
+
+    def __init__(self, run: Path) -> None:
+        """See the class docstring."""
+        self.path = run / "metrics.jsonl"
+        self._folder = run / "tensorboard"
+        self._board: Any = None
+
+    def write(self, stage: str, event: str, step: int, **values: Any) -> None:
+        """Add one event; numbers also go to TensorBoard as stage/event/name."""
+        line = {"time": round(time.time(), 3), "stage": stage, "event": event, "step": step, **values}
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+        scalars = {f"{stage}/{event}/{k}": float(v) for k, v in values.items() if isinstance(v, int | float)}
+        if scalars:
+            self._to_tensorboard(step, scalars)
+
+    def rewind(self, stage: str, step: int) -> None:
+        """Forget a stage's events after `step`: a resumed run writes them again."""
+        if not self.path.exists():
+            return
+        kept = [e for e in read_events(self.path) if e["stage"] != stage or e["step"] <= step]
+        new = self.path.with_name(self.path.name + ".new")
+        new.write_text("".join(json.dumps(e, ensure_ascii=False) + "\n" for e in kept), encoding="utf-8")
+        new.replace(self.path)
+
+    def _to_tensorboard(self, step: int, scalars: dict[str, float]) -> None:
+        from tensorboard.compat.proto.event_pb2 import Event
+        from tensorboard.compat.proto.summary_pb2 import Summary
+        from tensorboard.summary.writer.event_file_writer import EventFileWriter
+
+        if self._board is None:
+            self._board = EventFileWriter(str(self._folder))
+        values = [Summary.Value(tag=tag, simple_value=value) for tag, value in scalars.items()]
+        self._board.add_event(Event(wall_time=time.time(), step=step, summary=Summary(value=values)))
+
+    def close(self) -> None:
+        """Write what TensorBoard still holds back."""
+        if self._board is not None:
+            self._board.close()
+
+
+def read_events(path: Path) -> list[dict[str, Any]]:
+    """The events of a metrics.jsonl; a last line cut short by a kill is left out."""
+    events = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            events.append(json.loads(line))
+        except ValueError:
+            continue
+    return events

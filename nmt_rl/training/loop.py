@@ -1,0 +1,239 @@
+"""The loop that both stages share: updates, validations, checkpoints, early stopping, exact resume."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import keras
+import numpy as np
+
+from nmt_rl.config import FinetuneConfig, PretrainConfig
+from nmt_rl.errors import RunError
+from nmt_rl.training.checkpoints import Checkpoints, load_arrays, save_arrays
+from nmt_rl.training.events import EventLog
+from nmt_rl.training.learner import Learner
+from nmt_rl.training.progress import ProgressLine
+from nmt_rl.training.schedules import learning_rate
+
+logger = logging.getLogger("nmt_rl")
+
+
+class BatchSource(Protocol):
+    """Where a stage's batches come from; its state travels in the checkpoints."""
+
+    def next(self, step: int) -> tuple[dict[str, np.ndarray], dict[str, float]]:
+        """The batch of update `step` and numbers to report beside the objective's."""
+        ...
+
+    def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """JSON values and arrays from which `restore` goes on with the very next batch."""
+        ...
+
+    def restore(self, meta: dict[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
+        """Go on where `state` was taken."""
+        ...
+
+    def after_update(self, step: int) -> None:
+        """Called after each update, for target networks and the like."""
+        ...
+
+    def close(self) -> None:
+        """Stop background work."""
+        ...
+
+
+@dataclass
+class Progress:
+    """How far a stage has come; part of every checkpoint."""
+
+    step: int = 0
+    seconds: float = 0.0
+    tokens: float = 0.0
+    best: float = -np.inf
+    best_step: int = 0
+    stalled: int = 0
+    """Validations since the best one."""
+    scale: float = 1.0
+    """Of the plateau schedule."""
+    since_drop: int = 0
+    """Stalled validations since the plateau schedule last lowered the rate."""
+    snapshots: dict[int, float] = field(default_factory=dict)
+    """Validated weights that are kept: step -> score."""
+
+
+class TrainingLoop:
+    """Runs one stage to its end, from its last checkpoint if there is one.
+
+    Args:
+        stage: `pretrain` or `finetune`.
+        config: the stage's section.
+        learner: model and optimizer.
+        batches: where batches come from.
+        validate: numbers of the current weights; `config.validation.metric` is among them.
+        keep: which validated weights are kept for averaging, the best or the last ones.
+        run: the run's folder.
+        events: the run's diary.
+    """
+
+    def __init__(
+        self,
+        stage: str,
+        config: PretrainConfig | FinetuneConfig,
+        learner: Learner,
+        batches: BatchSource,
+        validate: Callable[[], dict[str, float]],
+        keep: Literal["best", "last"],
+        run: Path,
+        events: EventLog,
+    ) -> None:
+        """See the class docstring."""
+        self.stage, self.config, self.learner, self.batches, self.validate = stage, config, learner, batches, validate
+        self.keep, self.events = keep, events
+        self.checkpoints = Checkpoints(run / stage / "checkpoints")
+        self.snapshots = run / stage / "snapshots"
+        self.snapshots.mkdir(parents=True, exist_ok=True)
+        self.progress = Progress()
+        self._recent: list[dict[str, float]] = []
+
+    def run(self) -> Progress:
+        """Train until the updates, the minutes or the patience are used up; the kept snapshots are on disk then."""
+        self._resume()
+        line = ProgressLine(self.stage, self.config.updates)
+        start = time.monotonic() - self.progress.seconds
+        try:
+            while not self._done():
+                self._update(line)
+                self.progress.seconds = time.monotonic() - start
+                step = self.progress.step
+                if step % self.config.validation.every == 0 or self._done():
+                    self._validate(line)
+                self.progress.seconds = time.monotonic() - start
+                if step % self.config.checkpoint_every == 0 or self._done():
+                    self._save()
+        finally:
+            line.close()
+            self.batches.close()
+        return self.progress
+
+    def load_average(self, steps: list[int]) -> None:
+        """Set the model to the mean of kept snapshots."""
+        sums: dict[str, np.ndarray] = {}
+        for step in steps:
+            for name, value in load_arrays(self._snapshot(step)).items():
+                sums[name] = sums.get(name, 0.0) + value / len(steps)
+        for variable in self.learner.model.trainable_variables:
+            variable.assign(sums[variable.path])
+
+    def _done(self) -> bool:
+        progress, config = self.progress, self.config
+        late = config.minutes is not None and progress.seconds >= 60 * config.minutes
+        return progress.step >= config.updates or progress.stalled >= config.validation.patience or late
+
+    def _update(self, line: ProgressLine) -> None:
+        step = self.progress.step + 1
+        rate = learning_rate(self.config.optimizer, step, self.config.updates, self.progress.scale)
+        for _ in range(self.config.optimizer.accumulate):
+            batch, numbers = self.batches.next(step)
+            numbers = {**numbers, **self.learner.update(batch, rate)}
+            if not np.isfinite(numbers["loss"]):
+                raise RunError(self._diverged(step, numbers["loss"]))
+            self._recent.append(numbers)
+            self.progress.tokens += numbers["tokens"]
+        self.batches.after_update(step)
+        self.progress.step = step
+        line.update(step, self.progress.tokens, numbers["loss"])
+        if step % self.config.log_every == 0:
+            self._log(rate, line)
+
+    def _diverged(self, step: int, loss: float) -> str:
+        last = self.checkpoints.latest()
+        kept = f"the checkpoint of update {last.step} is kept" if last else "there was no checkpoint yet"
+        return (
+            f"{self.stage}: the loss became {loss} at update {step}; {kept}; lower "
+            f"{self.stage}.optimizer.learning_rate (now {self.config.optimizer.learning_rate:g}) "
+            "or raise its warmup, then run again"
+        )
+
+    def _log(self, rate: float, line: ProgressLine) -> None:
+        names = [n for n in self._recent[-1] if n != "tokens"]
+        means = {n: float(np.mean([r[n] for r in self._recent])) for n in names}
+        self._recent.clear()
+        means |= {"learning_rate": rate, "tokens_per_second": line.speed()}
+        line.log(self.progress.step, means)
+        self.events.write(self.stage, "train", self.progress.step, **means)
+
+    def _validate(self, line: ProgressLine) -> None:
+        progress, step = self.progress, self.progress.step
+        with self._averaged():
+            numbers = self.validate()
+            score = -numbers["loss"] if self.config.validation.metric == "loss" else numbers["bleu"]
+            self._keep_snapshot(step, score)
+        better = score > progress.best
+        progress.stalled = 0 if better else progress.stalled + 1
+        progress.since_drop = 0 if better else progress.since_drop + 1
+        if better:
+            progress.best, progress.best_step = score, step
+        optimizer = self.config.optimizer
+        if optimizer.schedule == "plateau" and progress.since_drop >= optimizer.plateau_patience:
+            progress.scale, progress.since_drop = progress.scale * optimizer.plateau_factor, 0
+        line.log(step, numbers, better)
+        self.events.write(self.stage, "valid", step, seconds=round(progress.seconds, 1), **numbers)
+
+    def _keep_snapshot(self, step: int, score: float) -> None:
+        weights = {v.path: np.asarray(v.value) for v in self.learner.model.trainable_variables}
+        save_arrays(self._snapshot(step), weights)
+        kept = self.progress.snapshots
+        kept[step] = score
+        order = sorted(kept, key=lambda s: (kept[s], -s)) if self.keep == "best" else sorted(kept)
+        for old in order[: -self.config.average]:
+            del kept[old]
+        # A snapshot that the last checkpoint still names must outlive a kill before the next checkpoint.
+
+    def _snapshot(self, step: int) -> Path:
+        return self.snapshots / f"weights-{step:08d}.npz"
+
+    @contextmanager
+    def _averaged(self) -> Iterator[None]:
+        """The moving average of the weights in place of the weights, if the optimizer keeps one."""
+        if not self.config.optimizer.ema:
+            yield
+            return
+        swap = keras.callbacks.SwapEMAWeights()
+        swap.set_model(self.learner)
+        swap.on_test_begin()
+        try:
+            yield
+        finally:
+            swap.on_test_end()
+
+    def _save(self) -> None:
+        arrays = {f"learner/{i}": np.asarray(v.value) for i, v in enumerate(self.learner.state)}
+        if not all(np.isfinite(a).all() for a in arrays.values() if a.dtype.kind == "f"):
+            raise RunError(self._diverged(self.progress.step, float("nan")))
+        meta, more = self.batches.state()
+        progress = asdict(self.progress)
+        self.checkpoints.save(self.progress.step, {**arrays, **more}, {"progress": progress, "batches": meta})
+        for path in self.snapshots.glob("weights-*.npz"):
+            if int(path.stem.removeprefix("weights-")) not in self.progress.snapshots:
+                path.unlink()
+
+    def _resume(self) -> None:
+        checkpoint = self.checkpoints.latest()
+        if checkpoint is None:
+            self.events.rewind(self.stage, -1)
+            return
+        saved = checkpoint.meta["progress"]
+        saved["snapshots"] = {int(step): score for step, score in saved["snapshots"].items()}
+        self.progress = Progress(**saved)
+        for i, variable in enumerate(self.learner.state):
+            variable.assign(checkpoint.arrays[f"learner/{i}"])
+        self.batches.restore(checkpoint.meta["batches"], checkpoint.arrays)
+        self.events.rewind(self.stage, self.progress.step)
+        if not self._done():
+            logger.info("%s goes on from the checkpoint of update %d", self.stage, self.progress.step)

@@ -1,0 +1,137 @@
+"""The first stage: cross-entropy on parallel text."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nmt_rl.bundle import save_bundle
+from nmt_rl.config import Config
+from nmt_rl.corpus.batches import BatchStream, Position, Prefetcher, subword_sampler
+from nmt_rl.corpus.prepare import Prepared
+from nmt_rl.corpus.store import EncodedCorpus
+from nmt_rl.corpus.tokenizer import Tokenizers
+from nmt_rl.models.build import build_model
+from nmt_rl.training.card import model_card
+from nmt_rl.training.events import EventLog
+from nmt_rl.training.learner import Learner
+from nmt_rl.training.loop import TrainingLoop
+from nmt_rl.training.losses import CrossEntropy, with_positions
+from nmt_rl.training.validation import Validator
+
+logger = logging.getLogger("nmt_rl")
+
+
+class CorpusBatches:
+    """Batches of the encoded corpus in a seeded order, made by a background thread; position and order survive a kill.
+
+    Args:
+        corpus: encoded pairs.
+        config: the experiment.
+        tokenizers: for subword sampling.
+    """
+
+    def __init__(self, corpus: EncodedCorpus, config: Config, tokenizers: Tokenizers) -> None:
+        """See the class docstring."""
+        batch, tokenizer = config.pretrain.batch, config.tokenizer
+        resample = subword_sampler(tokenizers, tokenizer, batch.max_length) if tokenizer.sampling else None
+        self._batch = batch
+        self._stream_from = lambda position: BatchStream(corpus, batch, config.seed, position, resample)
+        self._position = Position()
+        self._ahead: Prefetcher[tuple[dict[str, np.ndarray], Position]] | None = None
+
+    def next(self, step: int) -> tuple[dict[str, np.ndarray], dict[str, float]]:
+        """See BatchSource.next."""
+        if self._ahead is None:
+            stream = self._stream_from(self._position)
+            self._ahead = Prefetcher((with_positions(rows, self._batch), after) for rows, after in stream)
+        batch, self._position = next(self._ahead)
+        return batch, {"epoch": float(self._position.epoch)}
+
+    def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """See BatchSource.state."""
+        return {"epoch": self._position.epoch, "batch": self._position.batch}, {}
+
+    def restore(self, meta: dict[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
+        """See BatchSource.restore."""
+        self.close()
+        self._position = Position(**meta)
+
+    def after_update(self, step: int) -> None:
+        """Nothing depends on the updates."""
+
+    def close(self) -> None:
+        """See BatchSource.close."""
+        if self._ahead is not None:
+            self._ahead.close()
+            self._ahead = None
+
+
+def pretrain(config: Config, prepared: Prepared, run: Path) -> dict[str, Any]:
+    """Train the model of `config` to its end and write RUN/pretrain/model; a finished stage is not run again.
+
+    Returns:
+        The stage's result: validation scores of the released weights, updates, seconds.
+
+    Raises:
+        RunError: if the loss becomes NaN or the disk is full.
+    """
+    result_path = run / "pretrain" / "result.json"
+    if result_path.exists():
+        logger.info("pretrain is finished already (%s)", result_path)
+        return json.loads(result_path.read_text(encoding="utf-8"))
+    tokenizers = prepared.tokenizers
+    sizes = (tokenizers.source.size, tokenizers.target.size)
+    model = build_model(config.model, *sizes, config.seed, config.pretrain.precision)
+    logger.info("pretrain: %s with %s parameters", config.model.type, f"{model.count_params():,}")
+    settings = config.pretrain
+    learner = Learner(model, CrossEntropy(settings.label_smoothing), settings.optimizer, settings.precision)
+    validator = Validator(model, tokenizers, prepared.valid[: settings.validation.sentences], config)
+    batches = CorpusBatches(prepared.train, config, tokenizers)
+    events = EventLog(run)
+    loop = TrainingLoop("pretrain", settings, learner, batches, validator, "best", run, events)
+    progress = loop.run()
+    scores = _choose(loop, validator)
+    result = {"updates": progress.step, "seconds": round(progress.seconds, 1), "parameters": model.count_params()}
+    result |= {"valid": scores, "best_step": progress.best_step}
+    events.write("pretrain", "end", progress.step, **scores)
+    events.close()
+    save_bundle(run / "pretrain" / "model", config, tokenizers, model, model_card(config, prepared, "pretrain", result))
+    write_result(result_path, result)
+    return result
+
+
+def _choose(loop: TrainingLoop, validator: Validator) -> dict[str, float]:
+    """Load the best snapshot, or the average of the best ones if that validates better; return its scores."""
+    metric, steps = loop.config.validation.metric, sorted(loop.progress.snapshots)
+    loop.load_average([loop.progress.best_step])
+    best = validator()
+    if len(steps) < 2:
+        return best
+    loop.load_average(steps)
+    average = validator()
+    better = average["bleu"] > best["bleu"] if metric == "bleu" else average["loss"] < best["loss"]
+    logger.info(
+        "average of updates %s: BLEU %.2f, loss %.4f; best single update %d: BLEU %.2f, loss %.4f",
+        steps,
+        average["bleu"],
+        average["loss"],
+        loop.progress.best_step,
+        best["bleu"],
+        best["loss"],
+    )
+    if not better:
+        loop.load_average([loop.progress.best_step])
+    return average if better else best
+
+
+def write_result(path: Path, result: dict[str, Any]) -> None:
+    """Write a stage's result, which marks it as finished, beside and renamed."""
+    new = path.with_name(path.name + ".new")
+    new.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    new.replace(path)

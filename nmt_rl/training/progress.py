@@ -1,0 +1,67 @@
+"""Progress of a stage on stderr: a bar with tokens per second and ETA on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any
+
+logger = logging.getLogger("nmt_rl")
+
+
+class ProgressLine:
+    """Shows how a stage goes.
+
+    Args:
+        stage: its name.
+        updates: at which it is finished.
+    """
+
+    def __init__(self, stage: str, updates: int) -> None:
+        """See the class docstring."""
+        self.stage = stage
+        self._start: tuple[float, float] | None = None
+        self._latest = (time.monotonic(), 0.0)
+        self._bar: Any = None
+        if sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+            columns = [TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}")]
+            columns += [
+                TextColumn("{task.fields[info]}"),
+                TimeElapsedColumn(),
+                TextColumn("ETA"),
+                TimeRemainingColumn(),
+            ]
+            self._bar = Progress(*columns, console=Console(stderr=True))
+            self._task = self._bar.add_task(stage, total=updates, info="")
+            self._bar.start()
+
+    def update(self, step: int, tokens: float, loss: float) -> None:
+        """One update is done; `tokens` counts all target tokens so far."""
+        self._latest = (time.monotonic(), tokens)
+        if self._start is None:
+            self._start = self._latest
+        if self._bar is not None:
+            self._bar.update(self._task, completed=step, info=f"loss {loss:.3f}  {self.speed():,.0f} tokens/s")
+
+    def speed(self) -> float:
+        """Target tokens per second since the first update of this process."""
+        if self._start is None or self._latest[0] <= self._start[0]:
+            return 0.0
+        return (self._latest[1] - self._start[1]) / (self._latest[0] - self._start[0])
+
+    def log(self, step: int, numbers: Mapping[str, float], better: bool | None = None) -> None:
+        """Print the numbers of an interval, or of a validation if `better` says whether it is the best one yet."""
+        if better is None and self._bar is not None:
+            return
+        what = "" if better is None else " valid" + (" (best)" if better else "")
+        logger.info("%s %d%s  %s", self.stage, step, what, "  ".join(f"{k} {v:.4g}" for k, v in numbers.items()))
+
+    def close(self) -> None:
+        """Take the bar away."""
+        if self._bar is not None:
+            self._bar.stop()

@@ -1,0 +1,69 @@
+"""Validation: cross-entropy per piece, and greedy BLEU on detokenised text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from nmt_rl.backend import compile_fn
+from nmt_rl.config import Config
+from nmt_rl.corpus.batches import ordered_batches
+from nmt_rl.corpus.tokenizer import Tokenizers
+from nmt_rl.decoding.translator import Translator
+from nmt_rl.evaluation.metrics import Scores, corpus_scores
+from nmt_rl.models.seq2seq import Seq2Seq
+from nmt_rl.training.losses import CrossEntropy, with_positions
+
+SENTENCES = 64
+"""Sentences per batch of the validation loss."""
+
+
+class Validator:
+    """Scores a model on held-out pairs.
+
+    Args:
+        model: its current weights are used at each call.
+        tokenizers: of both sides.
+        pairs: (source, reference) text.
+        config: decoding limits and the target language.
+    """
+
+    def __init__(
+        self, model: Seq2Seq, tokenizers: Tokenizers, pairs: Sequence[tuple[str, str]], config: Config
+    ) -> None:
+        """See the class docstring."""
+        self.sources, self.references = [p[0] for p in pairs], [p[1] for p in pairs]
+        self.language, self.name = config.corpus.target_language, config.corpus.valid.name or "valid"
+        self._translator = Translator(model, tokenizers, config.decoding.model_copy(update={"beam": 1}))
+        longest = min(model.max_length, config.decoding.max_source_length)
+        source = [ids[: longest - 1] for ids in tokenizers.source.encode(self.sources)]
+        target = [ids[: longest - 1] for ids in tokenizers.target.encode(self.references)]
+        batch = config.pretrain.batch.model_copy(update={"type": "sentences", "size": SENTENCES})
+        self._batches = [with_positions(rows, batch) for rows in ordered_batches(source, target, batch)]
+        objective = CrossEntropy(0.0)
+        self._nll = compile_fn(lambda batch: objective(model, batch, False), model)
+
+    def loss(self) -> float:
+        """Cross-entropy in nats per reference piece, end symbol included."""
+        results = [self._nll(batch) for batch in self._batches]
+        tokens = np.array([float(r["tokens"]) for r in results])
+        return float(np.dot([float(r["nll"]) for r in results], tokens) / tokens.sum())
+
+    def translate(self) -> list[str]:
+        """Greedy translations of the validation sources."""
+        return [t.text for t in self._translator.translate(self.sources)]
+
+    def scores(self, hypotheses: Sequence[str]) -> Scores:
+        """sacreBLEU's scores of translations of the validation sources."""
+        return corpus_scores(hypotheses, self.references, test_set=self.name, target_language=self.language)
+
+    def __call__(self) -> dict[str, float]:
+        """`loss`, `bleu`, `chrf` and `length_ratio` of the current weights."""
+        scores = self.scores(self.translate())
+        return {
+            "loss": self.loss(),
+            "bleu": scores.bleu,
+            "chrf": scores.chrf,
+            "length_ratio": scores.length_ratio,
+        }
