@@ -23,8 +23,11 @@ Indices = NDArray[np.int64]
 Ragged = tuple[NDArray[np.int32], NDArray[np.int64]]
 """Sentences in a row: tokens int32 [sum of lengths], and lengths int64 [batch]."""
 
-MAX_BLOCKS = 131_072
-"""Blocks that are permuted per epoch: a constant, so that the order needs no memory that grows with the corpus."""
+SINGLE_PAIRS = 131_072
+"""Up to so many pairs are shuffled one by one."""
+BLOCKS = 8192
+"""Blocks into which a larger corpus is divided: a constant, so that the order needs no memory that grows with the
+corpus, and few, so that a pool lies in few places of the memory map."""
 
 T = TypeVar("T")
 
@@ -212,7 +215,7 @@ def subword_sampler(
 
 def _pools(pairs: int, pool: int, seed: int, epoch: int) -> Iterator[Indices]:
     """Pair numbers of each pool: blocks of contiguous pairs in the epoch's order."""
-    block = -(-pairs // MAX_BLOCKS)
+    block = 1 if pairs <= SINGLE_PAIRS else -(-pairs // BLOCKS)
     blocks = -(-pairs // block)
     order = np.random.default_rng([seed, epoch]).permutation(blocks)
     step = -(-pool // block)

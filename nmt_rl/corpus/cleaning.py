@@ -6,7 +6,7 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -20,6 +20,9 @@ Pair = tuple[str, str]
 
 CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\ufffd]")
 """Unicode category Cc other than tab, and the replacement character."""
+
+PARTITIONS = 128
+"""Files of hashes, all open at once: fewer than the smallest usual limit of open files (256)."""
 
 EMPTY = "empty side"
 CONTROL_CHARACTERS = "control characters"
@@ -45,7 +48,7 @@ class CleaningReport:
 
     def to_json(self) -> dict[str, Any]:
         """A mapping for a JSON file."""
-        return {**asdict(self), "dropped": dict(self.dropped), "kept": self.kept}
+        return {"read": self.read, "kept": self.kept, "dropped": dict(self.dropped)}
 
     @classmethod
     def from_json(cls, tree: dict[str, Any]) -> CleaningReport:
@@ -95,8 +98,8 @@ def reason_to_drop(source: str, target: str, config: CleaningConfig) -> str | No
 class DuplicateFinder:
     """Finds every pair that occurred before, exactly but for 128-bit hash collisions; a context manager.
 
-    Hashes go to partition files by their first byte; each partition is resolved alone, so memory is 1/256 of all
-    hashes at the worst and the marks lie in a memory-mapped file.
+    Hashes go to partition files by their first byte; each partition is resolved alone, so memory holds 1/128 of the
+    hashes at a time, and the marks lie in a memory-mapped file.
 
     Args:
         folder: where the partition files are; created, emptied on exit but for the marks.
@@ -105,14 +108,14 @@ class DuplicateFinder:
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
-        self._paths = [folder / f"hashes.{i:02x}" for i in range(256)]
+        self._paths = [folder / f"hashes.{i:02x}" for i in range(PARTITIONS)]
         self._files = [path.open("wb", buffering=16384) for path in self._paths]
         self._count = 0
 
     def add(self, source: str, target: str) -> None:
         """Note the next pair."""
         digest = hashlib.blake2b(f"{source}\n{target}".encode(), digest_size=16).digest()
-        self._files[digest[0]].write(digest + self._count.to_bytes(8, "little"))
+        self._files[digest[0] % PARTITIONS].write(digest + self._count.to_bytes(8, "little"))
         self._count += 1
 
     def first_occurrences(self) -> NDArray[np.bool_]:

@@ -73,7 +73,6 @@ def prepare(config: Config, run: Path, fresh: bool = False) -> Prepared:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         _prepare_into(partial, config, run)
-        shutil.rmtree(folder, ignore_errors=True)
         partial.replace(folder)
     return open_prepared(config, run)
 
@@ -105,7 +104,8 @@ def _prepare_into(folder: Path, config: Config, run: Path) -> None:
     text = _CleanText(folder / "text")
     report = text.write(config)
     if not report.kept:
-        raise UserError(f"no training pair is left after cleaning: {', '.join(map(str, report.dropped.items()))}")
+        reasons = ", ".join(f"{reason} {count}" for reason, count in report.dropped.most_common())
+        raise UserError(f"no training pair is left of {report.read} after cleaning ({reasons}); see corpus.cleaning")
     log.info("training SentencePiece on %d pairs", report.kept)
     tokenizers = train_tokenizers(
         lambda: (source for source, _ in text.read()),
@@ -114,6 +114,7 @@ def _prepare_into(folder: Path, config: Config, run: Path) -> None:
         config.tokenizer,
         config.seed,
     )
+    shutil.rmtree(run / "corpus", ignore_errors=True)  # never an old corpus beside a new tokenizer
     tokenizers.save(run)
     hashes["train"] = _encode(text.read(), tokenizers, config.pretrain.batch.max_length, folder / "train", report)
     if not report.kept:
@@ -152,7 +153,8 @@ class _CleanText:
                     log.info("cleaned %d pairs, kept %d", report.read, number)
             if cleaning.drop_duplicates:
                 self._first = duplicates.first_occurrences()
-                report.dropped.update({DUPLICATE: int(np.count_nonzero(~self._first))})
+                repeated = len(self._first) - int(np.count_nonzero(self._first))
+                report.dropped.update({DUPLICATE: repeated} if repeated else {})
         return report
 
     def read(self) -> Iterator[Pair]:

@@ -90,8 +90,10 @@ class EncodedCorpus:
         """Give the pages read so far back to the system, so that resident memory does not grow with the corpus."""
         for side in self.sides:
             for array in (side.tokens, side.offsets):
-                mapped = array.base
-                if isinstance(mapped, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+                mapped: Any = array
+                while mapped is not None and not isinstance(mapped, mmap.mmap):
+                    mapped = getattr(mapped, "base", None)
+                if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
                     mapped.madvise(mmap.MADV_DONTNEED)
 
 
@@ -143,7 +145,7 @@ class CorpusWriter:
             shutil.rmtree(self._partial, ignore_errors=True)
             return
         source, target = self._sides
-        digest = hashlib.sha256(source.digest.digest() + target.digest.digest()).hexdigest()
+        digest = hashlib.sha256(b"".join(part.digest() for side in self._sides for part in side.digests)).hexdigest()
         header = {
             "pairs": source.offsets.length - 1,
             "source_tokens": source.tokens.length,
@@ -162,13 +164,13 @@ class _SideWriter:
         self.tokens = _ArrayWriter(folder / f"{side}.tokens.npy", dtype)
         self.offsets = _ArrayWriter(folder / f"{side}.offsets.npy", np.dtype(np.int64))
         self.offsets.append(np.zeros(1, np.int64))
-        self.digest = hashlib.sha256()
+        self.digests = (hashlib.sha256(), hashlib.sha256())
 
     def append(self, rows: Sequence[Sequence[int]]) -> None:
         lengths = np.fromiter((len(row) for row in rows), np.int64, len(rows))
         flat = np.fromiter((token for row in rows for token in row), self.tokens.dtype, int(lengths.sum()))
-        self.digest.update(lengths.tobytes())
-        self.digest.update(flat.astype("<u4").tobytes())
+        self.digests[0].update(lengths.astype("<i8").tobytes())
+        self.digests[1].update(flat.astype("<u4").tobytes())
         self.offsets.append(self.tokens.length + np.cumsum(lengths))
         self.tokens.append(flat)
 

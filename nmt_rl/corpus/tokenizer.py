@@ -232,7 +232,9 @@ def train_tokenizer(lines: Iterable[str], config: TokenizerConfig) -> Tokenizer:
             )
         except RuntimeError as error:
             raise _explain(error, config) from None
-    return Tokenizer(model.getvalue())
+    # the model records where the rules were; a temporary name would make every model different
+    path = str(rules).encode()
+    return Tokenizer(model.getvalue().replace(path, b"rules.tsv".rjust(len(path), b"/")))
 
 
 def _explain(error: RuntimeError, config: TokenizerConfig) -> Exception:

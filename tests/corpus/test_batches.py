@@ -1,0 +1,282 @@
+import itertools
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from nmt_rl.config import BatchConfig, TokenizerConfig
+from nmt_rl.corpus import batches
+from nmt_rl.corpus.batches import BatchStream, Position, Prefetcher, bucket_lengths, ordered_batches, pad_source
+from nmt_rl.corpus.store import CorpusWriter, EncodedCorpus
+from nmt_rl.corpus.tokenizer import BOS, EOS, PAD, Tokenizers, train_tokenizer
+from nmt_rl.errors import UserError
+
+N = 500
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    """500 pairs of 0 to 29 pieces."""
+    rng = np.random.default_rng(1)
+    source = [rng.integers(4, 100, rng.integers(0, 30)).tolist() for _ in range(N)]
+    target = [rng.integers(4, 100, rng.integers(0, 30)).tolist() for _ in range(N)]
+    folder = tmp_path_factory.mktemp("corpus") / "train"
+    with CorpusWriter(folder, 100, 100) as writer:
+        writer.append(source, target)
+    return EncodedCorpus.open(folder)
+
+
+def config(**kw):
+    return BatchConfig(**{"size": 200, "pool": 120, "pad": "longest", **kw})
+
+
+KINDS = [
+    config(),
+    config(pad="buckets", buckets=(8, 16, 32)),
+    config(type="sentences", size=16),
+    config(type="sentences", size=16, pad="buckets", buckets=(8, 16, 32)),
+]
+
+
+@pytest.fixture(params=KINDS, ids=lambda c: f"{c.type}-{c.pad}")
+def cfg(request):
+    return request.param
+
+
+def epoch(corpus, cfg, number=0, seed=1):
+    found = itertools.takewhile(lambda b: b[0] == number, _numbered(corpus, cfg, Position(number, 0), seed))
+    return [batch for _, batch in found]
+
+
+def _numbered(corpus, cfg, position, seed):
+    for batch, after in BatchStream(corpus, cfg, seed, position):
+        yield position.epoch, batch
+        position = after
+
+
+def test_every_pair_once_per_epoch_and_orders_differ(corpus, cfg):
+    first, again, second, other = (
+        epoch(corpus, cfg),
+        epoch(corpus, cfg),
+        epoch(corpus, cfg, 1),
+        epoch(corpus, cfg, 0, 2),
+    )
+    orders = [np.concatenate([b.indices[b.indices >= 0] for b in e]).tolist() for e in (first, again, second, other)]
+    assert all(sorted(order) == list(range(N)) for order in orders)
+    assert orders[0] == orders[1]
+    assert orders[0] != orders[2] and orders[0] != orders[3]
+
+
+def test_content_of_the_rows(corpus, cfg):
+    for batch in epoch(corpus, cfg):
+        assert batch.source.dtype == batch.target_in.dtype == batch.target_out.dtype == np.int32
+        assert batch.target_in.shape == batch.target_out.shape
+        assert len(batch.source) == len(batch.target_in) == len(batch.indices)
+        for row, i in enumerate(batch.indices):
+            source = [] if i < 0 else [*corpus.source(i), EOS]
+            target_in = [] if i < 0 else [BOS, *corpus.target(i)]
+            target_out = [] if i < 0 else [*corpus.target(i), EOS]
+            for array, expected in zip(
+                (batch.source, batch.target_in, batch.target_out), (source, target_in, target_out), strict=True
+            ):
+                padding = [PAD] * (array.shape[1] - len(expected))
+                assert array[row].tolist() == expected + padding
+
+
+def test_token_budget(corpus):
+    sizes = []
+    for batch in epoch(corpus, config()):
+        sizes.append(len(batch.source) * max(batch.source.shape[1], batch.target_in.shape[1]))
+        assert (batch.indices >= 0).all()
+    assert max(sizes) <= 200
+    assert np.mean(sizes) > 150
+
+
+def test_a_sentence_beyond_the_budget_is_a_batch_of_its_own(corpus):
+    found = epoch(corpus, config(size=10))
+    assert sum(len(b.indices) for b in found) == N
+    assert all(
+        len(b.indices) == 1 or b.indices.size * max(b.source.shape[1], b.target_in.shape[1]) <= 10 for b in found
+    )
+
+
+def test_sentence_batches_are_full_but_for_one(corpus):
+    sizes = [len(b.indices) for b in epoch(corpus, config(type="sentences", size=16))]
+    assert sorted(sizes)[1:] == [16] * (N // 16)
+    assert min(sizes) == N % 16
+
+
+@pytest.mark.parametrize("cfg_", [KINDS[1], KINDS[3]], ids=["tokens", "sentences"])
+def test_buckets_give_few_shapes(corpus, cfg_):
+    found = epoch(corpus, cfg_) + epoch(corpus, cfg_, 1)
+    shapes = {(b.source.shape, b.target_in.shape) for b in found}
+    assert len(shapes) <= 3
+    for source, target in shapes:
+        assert source == target and source[1] in (8, 16, 32)
+        assert source[0] == (16 if cfg_.type == "sentences" else 200 // source[1])
+
+
+def test_sorting_saves_padding(corpus):
+    def fill(pool):
+        found = epoch(corpus, config(type="sentences", size=16, pool=pool))
+        return sum((b.source != PAD).sum() for b in found) / sum(b.source.size for b in found)
+
+    assert fill(N) > fill(16) + 0.1
+
+
+def test_resuming_anywhere_gives_the_same_batches(corpus, cfg):
+    stream = BatchStream(corpus, cfg, 3)
+    whole = list(itertools.islice(stream, 2 * len(epoch(corpus, cfg))))
+    for start in (0, 1, 7, len(whole) // 2 - 1, len(whole) // 2, len(whole) - 2):
+        position = Position(0, 0) if start == 0 else whole[start - 1][1]
+        resumed = BatchStream(corpus, cfg, 3, position)
+        for (batch, after), (expected, then) in zip(resumed, whole[start:], strict=False):
+            assert after == then
+            assert np.array_equal(batch.source, expected.source)
+            assert np.array_equal(batch.target_out, expected.target_out)
+
+
+def test_resuming_reads_no_tokens_of_earlier_pools(corpus, monkeypatch):
+    cfg = config()
+    end = len(epoch(corpus, cfg)) - 1
+    gathered = []
+    gather = type(corpus.sides[0]).gather
+    monkeypatch.setattr(type(corpus.sides[0]), "gather", lambda self, i: gathered.append(i) or gather(self, i))
+    next(iter(BatchStream(corpus, cfg, 1, Position(0, end))))
+    assert len(gathered) == 2  # one batch, both sides
+
+
+def test_epoch_ends_where_the_position_says(corpus, cfg):
+    count = len(epoch(corpus, cfg))
+    positions = [after for _, after in itertools.islice(BatchStream(corpus, cfg, 1), count + 1)]
+    assert positions == [Position(0, i) for i in range(1, count)] + [Position(1, 0), Position(1, 1)]
+
+
+def test_too_long_pairs_are_left_out_and_counted(corpus):
+    stream = BatchStream(corpus, config(max_length=20), 1)
+    keeps = np.maximum(corpus.source_lengths, corpus.target_lengths) + 1 <= 20
+    found = np.concatenate([b.indices for b in epoch(corpus, config(max_length=20))])
+    assert stream.left_out == N - keeps.sum() > 0
+    assert sorted(found) == np.flatnonzero(keeps).tolist()
+
+
+def test_nothing_left_is_an_error(tmp_path):
+    with CorpusWriter(tmp_path / "train", 10, 10) as writer:
+        writer.append([[5] * 9], [[5]])
+    with pytest.raises(UserError, match="max_length 8"):
+        BatchStream(EncodedCorpus.open(tmp_path / "train"), config(max_length=8), 1)
+
+
+@pytest.mark.parametrize("pairs", [1, 99, 100, 101, 1234])
+def test_blocks_cover_a_large_corpus(pairs, monkeypatch):
+    monkeypatch.setattr(batches, "SINGLE_PAIRS", 100)
+    monkeypatch.setattr(batches, "BLOCKS", 30)
+    pools = list(batches._pools(pairs, 50, seed=1, epoch=0))
+    assert sorted(np.concatenate(pools)) == list(range(pairs))
+    assert all(len(pool) <= 50 + pairs // 30 + 1 for pool in pools)
+
+
+def test_single_pairs_are_shuffled_over_the_whole_corpus():
+    order = np.concatenate(list(batches._pools(10_000, 1000, seed=1, epoch=0)))
+    assert abs(np.corrcoef(order, np.arange(10_000))[0, 1]) < 0.05
+    assert np.count_nonzero(np.diff(order) == 1) < 10
+
+
+def test_bucket_lengths():
+    lengths = np.array([1, 8, 9, 16, 17, 32, 33])
+    assert bucket_lengths(lengths, (8, 16)).tolist() == [8, 8, 16, 16, 32, 32, 48]
+
+
+@pytest.mark.parametrize(("backend", "mode"), [("jax", "buckets"), ("tensorflow", "longest"), (None, "longest")])
+def test_auto_padding(backend, mode, monkeypatch):
+    monkeypatch.delenv("KERAS_BACKEND", raising=False)
+    if backend:
+        monkeypatch.setenv("KERAS_BACKEND", backend)
+    assert batches.pad_mode(BatchConfig()) == mode
+
+
+def test_pad_source():
+    assert pad_source([[5, 6], []]).tolist() == [[5, 6, EOS], [EOS, PAD, PAD]]
+    assert pad_source([[5]], width=4).tolist() == [[5, EOS, PAD, PAD]]
+
+
+def test_ordered_batches_hold_every_pair_once_shortest_first(cfg):
+    rng = np.random.default_rng(2)
+    source, target = ([[9] * n for n in rng.integers(0, 40, 50)] for _ in range(2))
+    found = list(ordered_batches(source, target, cfg))
+    order = [i for b in found for i in b.indices if i >= 0]
+    assert sorted(order) == list(range(50))
+    longest = [max(len(source[i]), len(target[i])) for i in order]
+    assert longest == sorted(longest)
+    for batch in found:
+        for row, i in enumerate(batch.indices):
+            assert (batch.source[row] == 9).sum() == (0 if i < 0 else len(source[i]))
+
+
+def test_subword_sampling_keeps_the_text_and_resumes(tmp_path):
+    lines = [f"Zeile {i} mit Wörtern und noch mehr Wörtern" for i in range(100)]
+    kind = TokenizerConfig(vocabulary=290, sampling=True, sampling_alpha=0.2)
+    tokenizer = train_tokenizer(lines, kind)
+    both = Tokenizers(tokenizer, tokenizer)
+    ids = tokenizer.encode(lines)
+    with CorpusWriter(tmp_path / "train", tokenizer.size, tokenizer.size) as writer:
+        writer.append(ids, ids)
+    stored = EncodedCorpus.open(tmp_path / "train")
+    cfg = config(size=600, max_length=60)
+    resample = batches.subword_sampler(both, kind, 60)
+    whole = list(itertools.islice(BatchStream(stored, cfg, 1, resample=resample), 20))
+    changed = 0
+    for batch, _ in whole:
+        assert tokenizer.decode(batch.source) == [lines[i] for i in batch.indices]
+        assert tokenizer.decode(batch.target_out) == [lines[i] for i in batch.indices]
+        assert batch.source.shape[1] <= 60
+        changed += sum(
+            [p for p in row if p != PAD][:-1] != ids[i] for row, i in zip(batch.source, batch.indices, strict=True)
+        )
+    assert changed > 50
+    resumed, _ = next(iter(BatchStream(stored, cfg, 1, whole[4][1], resample)))
+    assert np.array_equal(resumed.source, whole[5][0].source)
+
+
+def test_prefetcher_keeps_the_order_and_ends():
+    with Prefetcher(range(100), depth=3) as ahead:
+        assert list(ahead) == list(range(100))
+        assert list(ahead) == []
+
+
+def test_prefetcher_is_bounded():
+    taken = []
+
+    def items():
+        for i in range(100):
+            taken.append(i)
+            yield i
+
+    with Prefetcher(items(), depth=2) as ahead:
+        assert next(ahead) == 0
+        time.sleep(0.3)
+        assert len(taken) <= 5
+
+
+def test_prefetcher_raises_what_the_iterator_raised():
+    def items():
+        yield 1
+        raise ValueError("bad line")
+
+    with Prefetcher(items()) as ahead:
+        assert next(ahead) == 1
+        with pytest.raises(ValueError, match="bad line"):
+            next(ahead)
+        with pytest.raises(StopIteration):
+            next(ahead)
+
+
+def test_prefetcher_closes_in_the_middle():
+    ahead = Prefetcher(itertools.count(), depth=2)
+    assert next(ahead) == 0
+    ahead.close()
+    ahead.close()
+    assert not any(thread.name == "prefetch" and thread.is_alive() for thread in threading.enumerate())
+    with pytest.raises(StopIteration):
+        next(ahead)

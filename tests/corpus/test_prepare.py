@@ -1,0 +1,181 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from nmt_rl.config import parse_config
+from nmt_rl.corpus import prepare as prepare_module
+from nmt_rl.corpus.prepare import open_prepared, prepare
+from nmt_rl.errors import UserError
+
+MULTI30K = Path(__file__).parents[3] / "shared" / "data" / "multi30k"
+
+
+@pytest.fixture
+def data(tmp_path):
+    folder = tmp_path / "data"
+    folder.mkdir()
+    numbers = list(range(200))
+    german = [f"der Hund Nummer {i} läuft über die Straße" for i in numbers]
+    english = [f"dog number {i} runs across  the street" for i in numbers]
+    extra = [("", "no source"), (german[3], english[3]), ("x " * 300, "y " * 300), ("OK gut", "OK gut")]
+    _write(folder / "train", german + [s for s, _ in extra], english + [t for _, t in extra])
+    _write(folder / "valid", ["", " der Hund ", "der Hund"], ["", "the  dog", "the dog"])
+    _write(folder / "test", ["die Katze"], ["the cat"])
+    return folder
+
+
+def _write(prefix, source, target):
+    Path(f"{prefix}.de").write_text("".join(f"{line}\n" for line in source), encoding="utf-8")
+    Path(f"{prefix}.en").write_text("".join(f"{line}\n" for line in target), encoding="utf-8")
+
+
+def config(data, max_length=60, **corpus):
+    tree = {
+        "name": "toy",
+        "corpus": {
+            "source_language": "de",
+            "target_language": "en",
+            "train": str(data / "train"),
+            "valid": str(data / "valid"),
+            "test": str(data / "test"),
+            **corpus,
+        },
+        "tokenizer": {"vocabulary": 310},
+        "pretrain": {"batch": {"max_length": max_length}},
+        "model": {"type": "transformer"},
+    }
+    return parse_config(tree, "toy.yaml")
+
+
+def test_whole_preparation(data, tmp_path):
+    run = tmp_path / "run"
+    prepared = prepare(config(data), run)
+    assert prepared.report.read == 204
+    assert dict(prepared.report.dropped) == {"empty side": 1, "duplicate": 1, "too long": 1, "identical sides": 1}
+    assert len(prepared.train) == prepared.report.kept == 200
+    ids = [prepared.train.source(7), prepared.train.source(199)]
+    assert prepared.tokenizers.source.decode(ids) == [f"der Hund Nummer {i} läuft über die Straße" for i in (7, 199)]
+    assert prepared.tokenizers.target.decode([prepared.train.target(7)]) == ["dog number 7 runs across the street"]
+    assert prepared.valid == [("", ""), (" der Hund ", "the  dog"), ("der Hund", "the dog")]
+    assert prepared.test == [("die Katze", "the cat")]
+    assert set(prepared.hashes) == {"train", "valid", "test"}
+    assert {path.name for path in run.iterdir()} == {"corpus", "tokenizer.model"}
+    names = {path.name for path in (run / "corpus").iterdir()}
+    texts = {"valid.source", "valid.target", "test.source", "test.target"}
+    assert names == {"train", "cleaning.json", "prepared.json", *texts}
+
+
+def test_the_run_no_longer_needs_the_sources(data, tmp_path, monkeypatch):
+    first = prepare(config(data), tmp_path / "run")
+    for path in data.iterdir():
+        path.unlink()
+    monkeypatch.setattr(prepare_module, "train_tokenizers", None)
+    again = prepare(config(data), tmp_path / "run")
+    assert (again.valid, again.test, again.report, again.hashes) == (
+        first.valid,
+        first.test,
+        first.report,
+        first.hashes,
+    )
+    assert again.train.source(5).tolist() == first.train.source(5).tolist()
+
+
+def test_other_settings_are_refused_and_fresh_starts_over(data, tmp_path):
+    run = tmp_path / "run"
+    prepare(config(data), run)
+    other = config(data, cleaning={"max_words": 100})
+    with pytest.raises(UserError, match=r"corpus\.cleaning\.max_words was 175, now 100; --fresh"):
+        prepare(other, run)
+    with pytest.raises(UserError, match=r"pretrain\.batch\.max_length was 60, now 50"):
+        open_prepared(config(data, max_length=50), run)
+    assert len(prepare(other, run, fresh=True).train) == 200
+    with pytest.raises(UserError, match="was 100, now 175"):
+        prepare(config(data), run)
+
+
+def test_settings_that_preparation_does_not_use_may_change(data, tmp_path):
+    first = config(data)
+    prepare(first, tmp_path / "run")
+    tree = first.model_dump(mode="json")
+    tree["tokenizer"].update(sampling=True, sampling_alpha=0.3)
+    tree["pretrain"]["batch"]["size"] = 77
+    assert len(prepare(parse_config(tree, "toy.yaml"), tmp_path / "run").train) == 200
+
+
+@pytest.mark.parametrize("broken", ["train_tokenizers", "_encode", "_write_json"])
+def test_a_half_finished_preparation_starts_over(broken, data, tmp_path, monkeypatch):
+    run = tmp_path / "run"
+    expected = prepare(config(data), tmp_path / "other")
+
+    def die(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(prepare_module, broken, die)
+        prepare(config(data), run)
+    with pytest.raises(UserError, match="no prepared corpus"):
+        open_prepared(config(data), run)
+    prepared = prepare(config(data), run)
+    assert prepared.hashes == expected.hashes
+    assert prepared.train.header == expected.train.header
+    assert not (run / "corpus.partial").exists()
+
+
+def test_too_many_pieces_are_counted(data, tmp_path):
+    longest = max(len(ids) for ids in (prepare(config(data), tmp_path / "all").train.source(i) for i in range(200))) + 1
+    prepared = prepare(config(data, max_length=longest - 1), tmp_path / "run")
+    dropped = prepared.report.dropped["too many pieces"]
+    assert 0 < dropped < 200
+    assert len(prepared.train) == prepared.report.kept == 200 - dropped
+    assert max(prepared.train.source_lengths.max(), prepared.train.target_lengths.max()) + 1 == longest - 1
+
+
+def test_duplicates_kept_on_request(data, tmp_path):
+    twice = [str(data / "train")] * 2
+    assert len(prepare(config(data, train=twice), tmp_path / "a").train) == 200
+    kept = prepare(config(data, train=twice, cleaning={"drop_duplicates": False}), tmp_path / "b")
+    assert len(kept.train) == 402
+    assert "duplicate" not in kept.report.dropped
+
+
+def test_nothing_left_and_empty_validation(data, tmp_path):
+    with pytest.raises(UserError, match=r"no training pair is left of 204 after cleaning \(too short 202, "):
+        prepare(config(data, cleaning={"min_words": 170}), tmp_path / "run")
+    with pytest.raises(UserError, match=r"longer than pretrain\.batch\.max_length 4"):
+        prepare(config(data, max_length=4), tmp_path / "run")
+    _write(data / "valid", [], [])
+    with pytest.raises(UserError, match=r"corpus\.valid has no sentence pairs"):
+        prepare(config(data), tmp_path / "run")
+
+
+def test_a_failing_fresh_preparation_keeps_the_old_one(data, tmp_path):
+    run = tmp_path / "run"
+    prepare(config(data), run)
+    (data / "train.en").write_text("one line\n")
+    with pytest.raises(UserError, match=r"204 lines but .* has 1"):
+        prepare(config(data), run, fresh=True)
+    assert len(open_prepared(config(data), run).train) == 200
+
+
+def test_same_seed_same_everything(data, tmp_path):
+    runs = [prepare(config(data), tmp_path / name) for name in "ab"]
+    assert runs[0].train.header == runs[1].train.header
+    assert runs[0].tokenizers.source.model == runs[1].tokenizers.source.model
+
+
+@pytest.mark.skipif(not MULTI30K.is_dir(), reason="needs the Multi30k text")
+def test_real_text(tmp_path):
+    tree = config(MULTI30K).model_dump(mode="json")
+    tree["corpus"].update(
+        train=[{"prefix": str(MULTI30K / "train"), "limit": 3000}],
+        valid={"prefix": str(MULTI30K / "val")},
+        test={"prefix": str(MULTI30K / "test_2016_flickr")},
+    )
+    tree["tokenizer"]["vocabulary"] = 2000
+    prepared = prepare(parse_config(tree, "multi30k.yaml"), tmp_path / "run")
+    assert (len(prepared.valid), len(prepared.test)) == (1014, 1000)
+    assert len(prepared.train) == prepared.report.kept > 2990
+    text = [target for _, target in prepared.test]
+    assert prepared.tokenizers.target.decode(prepared.tokenizers.target.encode(text)) == text
+    assert json.loads((tmp_path / "run" / "corpus" / "cleaning.json").read_text())["read"] == 3000

@@ -1,0 +1,194 @@
+import itertools
+import os
+import subprocess
+import sys
+import unicodedata
+
+import numpy as np
+import pytest
+
+from nmt_rl.config import TokenizerConfig
+from nmt_rl.corpus.tokenizer import BOS, EOS, PAD, UNK, Tokenizers, sample_lines, train_tokenizer, train_tokenizers
+from nmt_rl.errors import UserError
+
+SYLLABLES_DE = "Stra ßen bahn Hund läu ft über klei ne ro te Fuß ball Mäd chen Kin der Was ser Brü cke fäh rt"
+SYLLABLES_EN = "the dog cat tram run ning sleep play o ver foot ball girl wo men chil dren wa ter bri dge"
+
+
+def sentences(syllables, count, seed):
+    rng = np.random.default_rng(seed)
+    words = ["".join(rng.choice(syllables.split(), rng.integers(1, 4))) for _ in range(400)]
+    return [" ".join(rng.choice(words, rng.integers(3, 9))) + "." for _ in range(count)]
+
+
+GERMAN, ENGLISH = sentences(SYLLABLES_DE, 300, 1), sentences(SYLLABLES_EN, 300, 2)
+
+
+def config(**kw):
+    return TokenizerConfig(**{"vocabulary": 340, **kw})
+
+
+def train(**kw):
+    return train_tokenizers(lambda: GERMAN, lambda: ENGLISH, 300, config(**kw), seed=1)
+
+
+@pytest.fixture(scope="module", params=["unigram", "bpe"])
+def kind(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def tokenizer(kind):
+    return train(type=kind).source
+
+
+def test_control_symbols_and_size(tokenizer):
+    assert (PAD, UNK, BOS, EOS) == (0, 1, 2, 3)
+    assert tokenizer.pieces(range(4)) == ["<pad>", "<unk>", "<s>", "</s>"]
+    assert tokenizer.size == 340
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Der Hund läuft.", "", "½ m² … „Zitat“ – 5 €", "日本語 🙂", "a\x00b", "<s> </s> <pad>", "ﬁ Ⅳ ™", "한국어"],
+)
+def test_round_trip_of_any_text(tokenizer, text):
+    [ids] = tokenizer.encode([text])
+    assert not {PAD, UNK, BOS, EOS} & set(ids)
+    assert tokenizer.decode([ids]) == [text]
+
+
+def test_white_space_and_composition_are_normalised(tokenizer):
+    text = unicodedata.normalize("NFD", "\tüber\u00a0 die\u2028 Ǖ ")
+    assert tokenizer.decode(tokenizer.encode([text])) == ["über die Ǖ"]
+    assert tokenizer.encode([text]) == tokenizer.encode(["über die Ǖ"])
+
+
+def test_decoding_drops_control_symbols_and_line_feeds(tokenizer):
+    [ids] = tokenizer.encode(["Der Hund"])
+    assert tokenizer.decode([np.array([BOS, *ids, EOS, PAD, PAD])]) == ["Der Hund"]
+    line_feed = next(i for i in range(tokenizer.size) if tokenizer.pieces([i]) == ["<0x0A>"])
+    assert "\n" not in tokenizer.decode([[*ids, line_feed, *ids]])[0]
+    assert tokenizer.decode([]) == []
+    assert tokenizer.decode([[]]) == [""]
+
+
+def test_training_is_deterministic(kind):
+    assert train(type=kind).source.model == train(type=kind).source.model
+
+
+def test_without_byte_fallback_unknown_characters_are_unknown():
+    tokenizer = train(byte_fallback=False, vocabulary=80).source
+    assert UNK in tokenizer.encode(["日"])[0]
+
+
+def test_user_symbols_stay_whole():
+    cfg = config(user_symbols=("<number>",), sampling_alpha=1.0)
+    tokenizer = train_tokenizer(GERMAN + ENGLISH, cfg)
+    [ids] = tokenizer.encode(["der <number> Hund"])
+    assert "<number>" in tokenizer.pieces(ids)
+    [drawn] = tokenizer.sample(["der <number> Hund"], np.random.default_rng(1), cfg)
+    assert "<number>" in tokenizer.pieces(drawn)
+
+
+@pytest.mark.parametrize("type_", ["unigram", "bpe"])
+def test_too_large_a_vocabulary_names_the_largest_that_works(type_):
+    with pytest.raises(UserError, match=r"tokenizer\.vocabulary 20000 is more .* the most is \d+") as caught:
+        train(vocabulary=20_000, type=type_)
+    most = int(str(caught.value).split()[-1])
+    assert train(vocabulary=most, type=type_).source.size == most
+
+
+def test_too_small_a_vocabulary_names_the_least():
+    with pytest.raises(UserError, match=r"tokenizer\.vocabulary 100 is less .* the least is \d+"):
+        train(vocabulary=100)
+
+
+def test_separate_vocabularies_save_and_load(tmp_path):
+    both = train(shared=False)
+    assert not both.shared and both.source.model != both.target.model
+    train().save(tmp_path)
+    both.save(tmp_path)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["tokenizer.source.model", "tokenizer.target.model"]
+    loaded = Tokenizers.load(tmp_path)
+    assert (loaded.source.model, loaded.target.model) == (both.source.model, both.target.model)
+
+
+def test_shared_vocabulary_is_one_object(tmp_path):
+    both = train()
+    both.save(tmp_path)
+    loaded = Tokenizers.load(tmp_path)
+    assert loaded.shared and loaded.source is loaded.target
+    assert loaded.target.encode(ENGLISH[:5]) == both.target.encode(ENGLISH[:5])
+
+
+def test_loading_what_is_not_there(tmp_path):
+    with pytest.raises(UserError, match=r"no tokenizer\.model"):
+        Tokenizers.load(tmp_path)
+    (tmp_path / "tokenizer.model").write_bytes(b"garbage")
+    with pytest.raises(UserError, match="not a SentencePiece model"):
+        Tokenizers.load(tmp_path)
+
+
+def test_sample_of_lines_is_uniform_and_exact():
+    counts = np.zeros(10)
+    for seed in range(2000):
+        drawn = list(sample_lines(map(str, range(10)), 10, 3, seed))
+        assert len(drawn) == 3 and drawn == sorted(drawn)
+        counts[[int(i) for i in drawn]] += 1
+    assert np.abs(counts / 2000 - 0.3).max() < 0.05  # four standard errors
+    assert list(sample_lines("abc", 3, 10, 1)) == list("abc")
+
+
+def test_sampled_segmentations_spell_the_same_text(tokenizer, kind):
+    cfg = config(type=kind, sampling_alpha=0.3)
+    lines = [*GERMAN[:50], "日 Ǖ 🙂", ""]
+    drawn = tokenizer.sample(lines, np.random.default_rng(1), cfg)
+    assert tokenizer.decode(drawn) == lines
+    assert drawn != tokenizer.encode(lines)
+    assert drawn == tokenizer.sample(lines, np.random.default_rng(1), cfg)
+    assert drawn != tokenizer.sample(lines, np.random.default_rng(2), cfg)
+
+
+def test_bpe_without_dropout_is_the_encoding_and_with_full_dropout_characters():
+    tokenizer = train(type="bpe").source
+    rng = np.random.default_rng(1)
+    never = config(type="bpe").model_copy(update={"sampling_alpha": 0.0})
+    assert tokenizer.sample(GERMAN, rng, never) == tokenizer.encode(GERMAN)
+    [pieces] = tokenizer.sample(["Hund"], rng, config(type="bpe", sampling_alpha=1.0))
+    assert tokenizer.pieces(pieces) == ["▁", "H", "u", "n", "d"]
+
+
+def test_unigram_sampling_follows_the_smoothed_probabilities():
+    cfg = config(vocabulary=380, sampling_alpha=0.5)
+    tokenizer = train_tokenizer(GERMAN + ENGLISH, cfg)
+    words = {word for line in GERMAN for word in line.split()}
+    word = max(sorted(words), key=lambda w: len(tokenizer._segment_unigram(w, 0.5)[1]))
+    _, segmentations = tokenizer._segment_unigram(word, 0.5)
+    scores = [sum(tokenizer._processor.get_score(i) for i in ids) for ids in segmentations]
+    share = np.exp(0.5 * np.array(scores)) / np.exp(0.5 * np.array(scores)).sum()
+    drawn = tokenizer.sample([word] * 4000, np.random.default_rng(3), cfg)
+    counts = np.array([drawn.count(ids) for ids in segmentations]) / 4000
+    assert len(segmentations) > 2
+    assert counts.sum() == pytest.approx(1.0)
+    assert np.abs(counts - share).max() < 0.04  # five standard errors
+
+
+def test_sampling_is_the_same_in_another_process(tokenizer, kind, tmp_path):
+    Tokenizers(tokenizer, tokenizer).save(tmp_path)
+    program = (
+        "import sys, pathlib, numpy; from nmt_rl.config import TokenizerConfig;"
+        "from nmt_rl.corpus.tokenizer import Tokenizers;"
+        "tokenizer = Tokenizers.load(pathlib.Path(sys.argv[1])).source;"
+        "print(tokenizer.sample(sys.argv[3:], numpy.random.default_rng(7), TokenizerConfig(type=sys.argv[2])))"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path), kind, *GERMAN[:20]]
+    other = subprocess.run(command, capture_output=True, check=True, text=True, env={**os.environ, "PYTHONUTF8": "1"})
+    cfg = TokenizerConfig(type=kind)
+    assert other.stdout.strip() == str(tokenizer.sample(GERMAN[:20], np.random.default_rng(7), cfg))
+
+
+def test_words_are_encoded_independently(tokenizer):
+    """What sampling word by word rests on."""
+    for line, ids in zip(GERMAN[:50], tokenizer.encode(GERMAN[:50]), strict=True):
+        assert list(itertools.chain.from_iterable(tokenizer.encode(line.split(" ")))) == ids
