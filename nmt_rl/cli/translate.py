@@ -1,0 +1,47 @@
+"""nmt-rl translate: text in, translations out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def translate(
+    model: Annotated[Path, typer.Argument(help="Model folder: RUN/model, or RUN itself.")],
+    input: Annotated[Path | None, typer.Option("-i", "--input", help="Text file (.gz, .xz); default: stdin.")] = None,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="Text file; default: stdout.")] = None,
+    beam: Annotated[int | None, typer.Option(min=1, help="Hypotheses kept; 1 is greedy.")] = None,
+    nbest: Annotated[int | None, typer.Option(min=1, help="Write N lines 'index ||| text ||| score' per line.")] = None,
+    length_penalty: Annotated[float | None, typer.Option(min=0.0, help="Exponent; larger prefers longer.")] = None,
+    batch_tokens: Annotated[int | None, typer.Option(min=1, help="Source pieces per batch, times the beam.")] = None,
+    max_length_ratio: Annotated[
+        float | None, typer.Option(min=0.01, help="Longest translation, relative to the source.")
+    ] = None,
+) -> None:
+    """Translate text, one sentence per line: N lines in, N lines out, in order.
+
+    Options that are not given are the model's own. Only translations go to stdout.
+    """
+    from nmt_rl.bundle import bundle_folder, read_bundle_config
+    from nmt_rl.decoding.files import open_input, open_output, translate_stream
+    from nmt_rl.errors import UserError
+
+    given = {
+        "beam": beam,
+        "length_penalty": length_penalty,
+        "batch_tokens": batch_tokens,
+        "max_length_ratio": max_length_ratio,
+    }
+    overrides = {key: value for key, value in given.items() if value is not None}
+    folder = bundle_folder(model)
+    width = beam or read_bundle_config(folder)[0].decoding.beam
+    if nbest is not None and nbest > width:
+        raise UserError(f"--nbest {nbest} needs --beam {nbest} or more, found {width}")
+    # The files are opened first: a wrong path must not cost the time of loading the model.
+    with open_input(input) as source, open_output(output) as sink:
+        from nmt_rl.decoding.translator import Translator
+
+        translator = Translator.from_folder(folder, overrides)
+        translate_stream(translator, source, sink, nbest, str(input) if input else None)

@@ -1,0 +1,137 @@
+"""Files and streams: N lines in, N lines out, in order, in constant memory."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import itertools
+import lzma
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, cast
+
+from nmt_rl.corpus.lines import open_binary, read_lines
+from nmt_rl.errors import RunError, UserError
+
+if TYPE_CHECKING:
+    from nmt_rl.decoding.translator import Translation, Translator
+
+CHUNK = 2000
+"""Lines that are held, sorted by length and translated together."""
+CLOSED_PIPE = 141
+"""Exit code of a filter whose reader has gone: 128 + SIGPIPE, what a shell reports for `yes | head -1`."""
+
+
+def translate_stream(
+    translator: Translator,
+    source: IO[bytes],
+    sink: IO[bytes],
+    nbest: int | None = None,
+    name: str | None = None,
+    chunk: int = CHUNK,
+) -> int:
+    r"""Translate every line of a binary stream; each output line ends in `\n`.
+
+    Args:
+        source: UTF-8 text; see `read_lines` for what a line is.
+        sink: gets UTF-8 text, flushed after every chunk.
+        nbest: write up to so many lines `index ||| text ||| score` per line, counting lines from 0; None: text only.
+        name: what warnings call the source.
+        chunk: lines held at a time.
+
+    Returns:
+        The number of lines read.
+
+    Raises:
+        BrokenPipeError: if the reader of `sink` has gone.
+        RunError: if writing fails otherwise, such as on a full disk.
+    """
+    lines = read_lines(source, name)
+    done = 0
+    while held := list(itertools.islice(lines, chunk)):
+        found = translator.translate(held, nbest or 1, first_line=done + 1)
+        text = "".join(_format(translation, index, nbest) for index, translation in enumerate(found, start=done))
+        _write(sink, text.encode("utf-8"))
+        done += len(held)
+    return done
+
+
+def _write(sink: IO[bytes], text: bytes) -> None:
+    try:
+        sink.write(text)
+        sink.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise RunError(f"the translations could not be written: {error.strerror or error}") from error
+
+
+def _format(translation: Translation, index: int, nbest: int | None) -> str:
+    if nbest is None:
+        return translation.text + "\n"
+    return "".join(f"{index} ||| {text} ||| {score:.4f}\n" for text, score in translation.nbest)
+
+
+@contextlib.contextmanager
+def open_input(path: Path | None) -> Iterator[IO[bytes]]:
+    """A file (.gz and .xz decompressed) or, without a path, standard input; raises UserError if it cannot be read."""
+    if path is None:
+        yield sys.stdin.buffer
+    else:
+        with open_binary(path) as stream:
+            yield stream
+
+
+@contextlib.contextmanager
+def open_output(path: Path | None) -> Iterator[IO[bytes]]:
+    """A file for writing (.gz and .xz compressed) or, without a path, standard output.
+
+    A regular file is written beside and renamed when the block ends well; otherwise what was there before stays. A
+    closed pipe ends the process quietly, as it ends other filters.
+
+    Raises:
+        UserError: if the file cannot be opened.
+        SystemExit: with CLOSED_PIPE when the reader of a pipe has gone.
+    """
+    try:
+        if path is None:
+            yield sys.stdout.buffer
+        elif path.exists() and not path.is_file() and not path.is_dir():  # a device or a named pipe
+            with path.open("wb") as stream:
+                yield stream
+        else:
+            with _written_beside(path) as stream:
+                yield stream
+    except BrokenPipeError:
+        if path is None:
+            # The interpreter flushes standard output once more at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(CLOSED_PIPE) from None
+
+
+@contextlib.contextmanager
+def _written_beside(path: Path) -> Iterator[IO[bytes]]:
+    if path.is_dir():
+        raise UserError(f"output {path} is a directory; give the name of a file")
+    path = path.resolve()  # so that a link keeps pointing to its file
+    partial = path.with_name(path.name + ".partial")
+    try:
+        stream = _create(partial, path.suffix)
+    except OSError as error:
+        raise UserError(f"output {path} cannot be written: {error.strerror or error}") from None
+    try:
+        with stream:
+            yield stream
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _create(path: Path, suffix: str) -> IO[bytes]:
+    if suffix == ".gz":
+        return cast("IO[bytes]", gzip.open(path, "wb"))
+    if suffix == ".xz":
+        return cast("IO[bytes]", lzma.open(path, "wb"))
+    return path.open("wb")

@@ -1,0 +1,132 @@
+"""Text in, text out: encoding, batches by length, search, decoding, in input order."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nmt_rl.bundle import load_bundle
+from nmt_rl.config import DecodingConfig
+from nmt_rl.corpus.batches import pad_source
+from nmt_rl.decoding.search import Hypotheses, Searcher
+from nmt_rl.errors import UserError
+
+if TYPE_CHECKING:
+    from nmt_rl.corpus.tokenizer import Tokenizers
+    from nmt_rl.models.seq2seq import Seq2Seq
+
+log = logging.getLogger("nmt_rl")
+
+SHORTEST = 8
+"""A shorter source counts as so many pieces: each row's logits need memory, too."""
+
+_SPACES = (*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029)
+_PLAIN = dict.fromkeys(_SPACES, " ") | dict.fromkeys(range(0xD800, 0xE000), "\ufffd")
+
+
+@dataclass(frozen=True)
+class Translation:
+    """The translation of one line."""
+
+    text: str
+    """The best hypothesis, without any line break."""
+    score: float
+    """Its log-probability divided by the length penalty; 0 for a blank line."""
+    nbest: tuple[tuple[str, float], ...]
+    """The best hypotheses with their scores, best first; fewer than asked for if the search found fewer."""
+
+
+BLANK = Translation("", 0.0, (("", 0.0),))
+
+
+class Translator:
+    """Translates lines of text; equal lines get equal translations, whatever stands around them.
+
+    Args:
+        model: the built model.
+        tokenizers: of the source and the target side.
+        config: beam, length penalty, limits, batch size.
+    """
+
+    def __init__(self, model: Seq2Seq, tokenizers: Tokenizers, config: DecodingConfig) -> None:
+        self.model = model
+        self.tokenizers = tokenizers
+        self.config = config
+        self._search = Searcher(model, config.beam, config.length_penalty)
+
+    @classmethod
+    def from_folder(cls, folder: Path, overrides: Mapping[str, Any] | None = None) -> Translator:
+        """The translator of a model folder (or of a run that holds one).
+
+        Args:
+            folder: a bundle.
+            overrides: keys of the decoding section that replace the bundle's.
+
+        Raises:
+            UserError: if the folder holds no model.
+        """
+        bundle = load_bundle(folder)
+        config = DecodingConfig.model_validate(bundle.config.decoding.model_dump() | dict(overrides or {}))
+        return cls(bundle.model, bundle.tokenizers, config)
+
+    def translate(self, lines: Sequence[str], nbest: int = 1, first_line: int = 1) -> list[Translation]:
+        """One translation per line, in order.
+
+        A blank line stays blank. Control characters count as spaces. A source longer than `max_source_length` pieces
+        is cut with a warning that names the line.
+
+        Args:
+            lines: sentences.
+            nbest: hypotheses per line, at most `beam`.
+            first_line: number of the first line, for warnings.
+
+        Raises:
+            UserError: if `nbest` exceeds the beam.
+        """
+        if nbest > self.config.beam:
+            raise UserError(f"{nbest} best hypotheses need a beam of at least {nbest}, found {self.config.beam}")
+        found = [BLANK] * len(lines)
+        sources = self._encode(lines, first_line)
+        for batch in self._batches(sources):
+            for index, translation in zip(
+                batch, self._translate_batch([sources[i] for i in batch], nbest), strict=True
+            ):
+                found[index] = translation
+        return found
+
+    def _encode(self, lines: Sequence[str], first_line: int) -> list[list[int]]:
+        """Piece ids of each line without EOS, cut to the limit; empty for a blank line."""
+        limit = min(self.config.max_source_length, self.model.max_length - 1)
+        sources = self.tokenizers.source.encode([line.translate(_PLAIN).strip() for line in lines])
+        for number, source in enumerate(sources, start=first_line):
+            if len(source) > limit:
+                log.warning("line %d has %d pieces; only the first %d are translated", number, len(source), limit)
+                del source[limit:]
+        return sources
+
+    def _batches(self, sources: list[list[int]]) -> Iterator[list[int]]:
+        """Indices of the sources that are not blank, by length; padded pieces times the beam stay in `batch_tokens`."""
+        batch: list[int] = []
+        for index in sorted((i for i, source in enumerate(sources) if source), key=lambda i: len(sources[i])):
+            cost = max(len(sources[index]) + 1, SHORTEST) * self.config.beam
+            if batch and (len(batch) + 1) * cost > self.config.batch_tokens:
+                yield batch
+                batch = []
+            batch.append(index)
+        if batch:
+            yield batch
+
+    def _translate_batch(self, sources: list[list[int]], nbest: int) -> Iterator[Translation]:
+        lengths = np.array([len(source) for source in sources])
+        limits = (lengths * self.config.max_length_ratio).astype("int32") + self.config.max_length_extra
+        found: Hypotheses = self._search(pad_source(sources), np.minimum(limits, min(self.model.max_length, 2**30)))
+        for ids, sizes, scores in zip(found.ids, found.lengths, found.scores, strict=True):
+            kept = [n for n in range(nbest) if sizes[n] > 0]
+            texts = self.tokenizers.target.decode([ids[n, : sizes[n] - 1] for n in kept])
+            hypotheses = [(t.translate(_PLAIN).strip(), float(scores[n])) for t, n in zip(texts, kept, strict=True)]
+            yield Translation(*hypotheses[0], tuple(hypotheses))

@@ -1,0 +1,35 @@
+import random
+
+import numpy as np
+import pytest
+
+from nmt_rl.config import DecodingConfig, TokenizerConfig, TransformerConfig
+from nmt_rl.corpus.tokenizer import Tokenizers, train_tokenizer
+from nmt_rl.decoding.translator import Translator
+from nmt_rl.models.build import build_model
+
+TEXT = "ein kleiner Hund läuft über die grüne Wiese und sieht drei Vögel am blauen Himmel"
+MODEL = TransformerConfig(width=8, heads=2, feed_forward=8, encoder_layers=1, decoder_layers=1, max_positions=40)
+DECODING = DecodingConfig(beam=2, max_length_ratio=0.5, max_length_extra=4, max_source_length=24, batch_tokens=400)
+
+
+@pytest.fixture(scope="session")
+def tokenizers():
+    draw = random.Random(1)
+    lines = [" ".join(draw.sample(TEXT.split(), 6)) for _ in range(200)]
+    both = train_tokenizer(lines, TokenizerConfig(vocabulary=295))
+    return Tokenizers(both, both)
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tokenizers):
+    """Untrained, but with distributions that differ by source and prefix."""
+    model = build_model(MODEL, tokenizers.source.size, tokenizers.target.size, seed=1)
+    rng = np.random.default_rng(2)
+    model.set_weights([w + rng.normal(0, 0.5, w.shape) for w in model.get_weights()])
+    return model
+
+
+@pytest.fixture(scope="session")
+def translator(tiny_model, tokenizers):
+    return Translator(tiny_model, tokenizers, DECODING)

@@ -1,0 +1,188 @@
+"""Nasty files: whatever comes in, as many lines go out, in order."""
+
+import gzip
+import io
+import lzma
+import os
+import subprocess
+import sys
+
+import pytest
+
+from nmt_rl.decoding.files import CLOSED_PIPE, open_input, open_output, translate_stream
+from nmt_rl.decoding.translator import BLANK, Translation
+from nmt_rl.errors import RunError, UserError
+
+
+class Echo:
+    """Stands in for a Translator where the text does not matter: upper case."""
+
+    def translate(self, lines, nbest=1, first_line=1):
+        return [
+            Translation(line.upper(), -1.5, tuple((f"{line.upper()}{n}", -1.5 - n) for n in range(nbest)))
+            if line.strip()
+            else BLANK
+            for line in lines
+        ]
+
+
+def translated(translator, data, **options):
+    sink = io.BytesIO()
+    count = translate_stream(translator, io.BytesIO(data), sink, **options)
+    return sink.getvalue(), count
+
+
+NASTY = {
+    "blank lines first and last": (b"\n\nein Hund\n\nVogel\n\n\n", 7),
+    "only blank lines": (b"\n \n\t\n\xe3\x80\x80\n", 4),
+    "carriage returns": (b"ein Hund\r\nVogel\r\n\r\n", 3),
+    "carriage return inside": (b"ein\rHund\nVogel\n", 2),
+    "byte order mark": (b"\xef\xbb\xbfein Hund\nVogel\n", 2),
+    "zero bytes": (b"ein\x00Hund\n\x00\nVogel\n", 3),
+    "surrogate bytes": (b"ein \xed\xa0\x80 Hund\nVogel\n", 2),
+    "invalid bytes": (b"\xff\xfe\xc3\nVogel\n", 2),
+    "long line": (b"Hund\n" + b"Hund " * 5000 + b"\nVogel\n", 3),
+    "long word": (b"x" * 5000 + b"\nVogel\n", 2),
+    "line separator": ("ein\u2028Hund\u2029und\x85Vogel\x0c\nVogel\n".encode(), 2),
+    "no final newline": (b"ein Hund\nVogel", 2),
+    "one line": (b"Hund\n", 1),
+    "one line without newline": (b"Hund", 1),
+    "one newline": (b"\n", 1),
+    "empty": (b"", 0),
+    "emoji and other scripts": ("🙂 Hund\nпривет 世界\n\u202eabc\n".encode(), 3),
+}
+
+
+@pytest.mark.parametrize("name", NASTY)
+def test_as_many_lines_out_as_in(translator, name):
+    data, lines = NASTY[name]
+    out, count = translated(translator, data)
+    assert count == lines
+    text = out.decode("utf-8")
+    assert text.count("\n") == lines and len(text.splitlines()) == lines
+    assert not text or text.endswith("\n")
+    vogel = translated(translator, b"Vogel\n")[0].decode()
+    inputs = data.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace").split("\n")
+    for source, target in zip(inputs, text.splitlines(keepends=True), strict=False):
+        if source.strip("\r") == "Vogel":
+            assert target == vogel
+        if not source.strip(" \t\r\x00\u3000"):
+            assert target == "\n"
+
+
+def test_byte_order_mark_and_line_ends_do_not_change_the_translation(translator):
+    plain = translated(translator, b"ein Hund\nVogel\n")[0]
+    for data in (b"\xef\xbb\xbfein Hund\nVogel\n", b"ein Hund\r\nVogel\r\n", b"ein Hund\nVogel"):
+        assert translated(translator, data)[0] == plain
+
+
+def test_chunks_keep_order_and_line_numbers():
+    lines = [f"line {n}".encode() for n in range(25)]
+    out, count = translated(Echo(), b"\n".join(lines), chunk=4)
+    assert count == 25
+    assert out == b"".join(line.upper() + b"\n" for line in lines)
+
+
+def test_warnings_name_the_line_of_the_whole_file(translator, caplog):
+    data = b"Hund\n" * 6 + b"Hund " * 100 + b"\n"
+    translated(translator, data, chunk=3)
+    assert len(caplog.messages) == 1 and caplog.messages[0].startswith("line 7 has ")
+
+
+def test_nbest_format():
+    out, _ = translated(Echo(), b"a\n\nb\n", nbest=2, chunk=1)
+    assert out.decode().splitlines() == [
+        "0 ||| A0 ||| -1.5000",
+        "0 ||| A1 ||| -2.5000",
+        "1 |||  ||| 0.0000",
+        "2 ||| B0 ||| -1.5000",
+        "2 ||| B1 ||| -2.5000",
+    ]
+
+
+@pytest.mark.parametrize(("suffix", "pack"), [("", bytes), (".gz", gzip.compress), (".xz", lzma.compress)])
+def test_files_in_and_out(tmp_path, suffix, pack):
+    source, target = tmp_path / f"in.txt{suffix}", tmp_path / f"out.txt{suffix}"
+    source.write_bytes(pack(b"a\n\nb\n"))
+    with open_input(source) as stream, open_output(target) as sink:
+        translate_stream(Echo(), stream, sink)
+        assert not target.exists()
+    with open_input(target) as stream:
+        assert stream.read() == b"A\n\nB\n"
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted([source.name, target.name])
+
+
+def test_failure_keeps_the_old_output(tmp_path):
+    target = tmp_path / "out.txt"
+    target.write_text("old\n")
+    with pytest.raises(KeyError), open_output(target) as sink:
+        sink.write(b"half")
+        raise KeyError
+    assert target.read_text() == "old\n"
+    assert [p.name for p in tmp_path.iterdir()] == ["out.txt"]
+
+
+def test_output_may_be_the_input_or_a_link(tmp_path):
+    real, link = tmp_path / "real.txt", tmp_path / "link.txt"
+    real.write_bytes(b"a\nb\n")
+    link.symlink_to(real)
+    with open_input(real) as stream, open_output(link) as sink:
+        translate_stream(Echo(), stream, sink)
+    assert real.read_bytes() == b"A\nB\n" and link.is_symlink()
+
+
+@pytest.mark.parametrize("path", ["missing.txt", "missing.txt.gz", "."])
+def test_unreadable_input_is_a_user_error(tmp_path, path):
+    with pytest.raises(UserError, match=r"does not exist|is a directory"), open_input(tmp_path / path):
+        pass
+
+
+def test_corrupt_input_is_a_user_error(tmp_path):
+    path = tmp_path / "in.gz"
+    path.write_bytes(gzip.compress(b"a\n" * 1000)[:-9])
+    with pytest.raises(UserError, match=r"in\.gz is not a complete"), open_input(path) as stream:
+        translate_stream(Echo(), stream, io.BytesIO(), name=str(path))
+
+
+@pytest.mark.parametrize("path", [".", "no/such/folder/out.txt"])
+def test_unwritable_output_is_a_user_error(tmp_path, path):
+    with pytest.raises(UserError, match=r"output .* (is a directory|cannot be written)"), open_output(tmp_path / path):
+        pass
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")  # noqa: PTH110
+def test_full_disk_is_a_run_error():
+    with pytest.raises(RunError, match="No space left"), open("/dev/full", "wb", buffering=0) as sink:  # noqa: PTH123
+        translate_stream(Echo(), io.BytesIO(b"a\n"), sink)
+
+
+FILTER = """
+from nmt_rl.decoding.files import open_input, open_output, translate_stream
+from types import SimpleNamespace
+
+class Echo:
+    def translate(self, lines, nbest=1, first_line=1):
+        return [SimpleNamespace(text=line) for line in lines]
+
+with open_input(None) as source, open_output(None) as sink:
+    translate_stream(Echo(), source, sink, chunk=10)
+"""
+
+
+def test_closed_pipe_ends_quietly(tmp_path):
+    path = tmp_path / "in.txt"
+    path.write_bytes(b"a line of text\n" * 50_000)
+    with path.open("rb") as stdin:
+        child = subprocess.Popen(
+            [sys.executable, "-c", FILTER], stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        assert child.stdout.readline() == b"a line of text\n"
+        child.stdout.close()
+        errors = child.stderr.read()
+    assert child.wait(timeout=60) == CLOSED_PIPE
+    assert errors == b""
+
+
+def test_filter_reads_stdin_and_writes_stdout():
+    child = subprocess.run([sys.executable, "-c", FILTER], input=b"a\r\n\nb", capture_output=True, timeout=60)
+    assert (child.returncode, child.stdout, child.stderr) == (0, b"a\n\nb\n", b"")

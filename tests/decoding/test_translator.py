@@ -1,0 +1,116 @@
+"""Lines in, translations out: order, blanks, cuts, batches, line breaks."""
+
+import logging
+import re
+
+import numpy as np
+import pytest
+
+from nmt_rl.bundle import save_bundle
+from nmt_rl.config import Config, DecodingConfig
+from nmt_rl.corpus.tokenizer import EOS
+from nmt_rl.decoding.search import Hypotheses
+from nmt_rl.decoding.translator import BLANK, Translator
+from nmt_rl.errors import UserError
+
+LINES = [
+    "ein kleiner Hund",
+    "",
+    "die grüne Wiese und drei Vögel am blauen Himmel",
+    "Hund",
+    "  \t ",
+    "ein kleiner Hund",
+    "läuft über die Wiese",
+]
+
+
+@pytest.mark.jax
+def test_order_and_batch_size_change_nothing(translator, tiny_model, tokenizers):
+    together = translator.translate(LINES)
+    assert [t.text for t in together][1] == "" and together[4] == BLANK
+    assert together[0] == together[5]
+    assert len({t.text for t in together}) > 3
+    turned = translator.translate(LINES[::-1])[::-1]
+    one_by_one = [translator.translate([line])[0] for line in LINES]
+    translator_of_ones = Translator(tiny_model, tokenizers, translator.config.model_copy(update={"batch_tokens": 1}))
+    for other in (turned, one_by_one, translator_of_ones.translate(LINES)):
+        assert [t.text for t in other] == [t.text for t in together]
+        np.testing.assert_allclose([t.score for t in other], [t.score for t in together], atol=1e-4)
+
+
+def test_batches_stay_within_the_budget_and_hold_every_line_once(translator):
+    lengths = [3, 0, 60, 7, 8, 8, 200, 1, 12, 12, 12, 9]
+    batches = list(translator._batches([[5] * n for n in lengths]))
+    assert sorted(i for batch in batches for i in batch) == [i for i, n in enumerate(lengths) if n]
+    for batch in batches:
+        padded = len(batch) * (max(lengths[i] for i in batch) + 1) * translator.config.beam
+        assert padded <= translator.config.batch_tokens or len(batch) == 1
+    assert max(len(batch) for batch in batches) > 2
+
+
+def test_blank_lines_do_not_touch_the_model(translator, monkeypatch):
+    monkeypatch.setattr(translator, "_search", None)
+    assert translator.translate(["", " ", "\t\t", "\u3000\u00a0", "\x00", "\r"]) == [BLANK] * 6
+    assert translator.translate([]) == []
+
+
+def test_control_characters_count_as_spaces(translator):
+    plain, *others = translator.translate(["ein Hund", "ein\x00Hund", "\x07ein\tHund", "ein\u2028Hund", "ein\rHund"])
+    assert [t.text for t in others] == [plain.text] * 4
+
+
+def test_lone_surrogates_are_translated_as_replacement_characters(translator):
+    found = translator.translate(["ein \ud800 Hund", "ein \ufffd Hund"])
+    assert found[0].text == found[1].text
+
+
+def test_long_source_is_cut_with_a_warning_that_names_the_line(translator, caplog):
+    with caplog.at_level(logging.WARNING, logger="nmt_rl"):
+        found = translator.translate(["Hund", "Hund " * 5000], first_line=41)
+    assert len(found) == 2 and found[1].text
+    assert len(caplog.records) == 1
+    assert re.fullmatch(r"line 42 has \d{4,} pieces; only the first 24 are translated", caplog.messages[0])
+
+
+def test_limits_respect_the_position_table(translator, tiny_model, tokenizers, caplog):
+    config = translator.config.model_copy(update={"max_source_length": 4000, "max_length_ratio": 9.0, "beam": 1})
+    with caplog.at_level(logging.WARNING, logger="nmt_rl"):
+        found = Translator(tiny_model, tokenizers, config).translate(["Hund " * 100])
+    assert "only the first 39 are" in caplog.text
+    assert len(found) == 1 and np.isfinite(found[0].score)
+
+
+def test_nbest_is_sorted_and_begins_with_the_best(translator):
+    for translation in translator.translate(LINES[:1] + LINES[2:4], nbest=2):
+        assert len(translation.nbest) == 2
+        assert translation.nbest[0] == (translation.text, translation.score)
+        assert translation.nbest[0][1] >= translation.nbest[1][1]
+
+
+def test_nbest_beyond_the_beam_is_a_user_error(translator):
+    with pytest.raises(UserError, match="beam of at least 3, found 2"):
+        translator.translate(["Hund"], nbest=3)
+
+
+@pytest.mark.parametrize("spelled", ["a\nb", "a\rb", "a\r\nb", "a\u2028b", "a\x85b", "a\x0bb", "a\x1eb"])
+def test_line_breaks_spelled_by_byte_pieces_become_spaces(translator, tokenizers, monkeypatch, spelled):
+    piece_of = {piece: i for i, piece in enumerate(tokenizers.target.pieces(range(tokenizers.target.size)))}
+    ids = [piece_of[f"<0x{byte:02X}>"] for byte in spelled.encode()] + [EOS]
+    one = np.array([[len(ids)]]), np.array([[-1.0]]), np.array([[-0.5]])
+    monkeypatch.setattr(translator, "_search", lambda *_: Hypotheses(np.array([[ids]]), *one))
+    text = translator.translate(["Hund"])[0].text
+    assert text.split() == ["a", "b"] and len(text.splitlines()) == 1
+
+
+@pytest.mark.jax
+def test_from_folder_gives_the_same_translations(translator, tiny_model, tokenizers, tmp_path):
+    files = {"source_language": "de", "target_language": "en", "train": "t", "valid": "v"}
+    config = Config(
+        name="tiny", corpus=files, model=tiny_model.settings, decoding=translator.config, tokenizer={"vocabulary": 295}
+    )
+    save_bundle(tmp_path / "model", config, tokenizers, tiny_model, {})
+    loaded = Translator.from_folder(tmp_path / "model")
+    assert loaded.config == translator.config
+    assert [t.text for t in loaded.translate(LINES)] == [t.text for t in translator.translate(LINES)]
+    greedy = Translator.from_folder(tmp_path, {"beam": 1})
+    assert greedy.config == DecodingConfig(**translator.config.model_dump() | {"beam": 1})
