@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmt_rl.config import BatchConfig, TokenizerConfig
-from nmt_rl.corpus.store import EncodedCorpus
+from nmt_rl.corpus.store import EncodedCorpus, PackedSide
 from nmt_rl.corpus.tokenizer import BOS, EOS, PAD, Tokenizers
 from nmt_rl.errors import UserError
 
@@ -148,53 +148,62 @@ class BatchStream:
     def __iter__(self) -> Iterator[tuple[Batch, Position]]:
         epoch, skip = self.position
         while True:
-            number = -1
-            for number, (indices, last) in enumerate(_mark_last(self.plan(epoch))):
-                if number >= skip:
-                    after = Position(epoch + 1, 0) if last else Position(epoch, number + 1)
-                    yield self._build(indices, Position(epoch, number)), after
+            number = 0
+            for (pool, cuts), last in _mark_last(self._plan_pools(epoch)):
+                sides: tuple[PackedSide, PackedSide] | None = None
+                for places, ends_pool in _mark_last(cuts):
+                    if number >= skip:
+                        sides = sides or self.corpus.load(pool)
+                        after = Position(epoch + 1, 0) if last and ends_pool else Position(epoch, number + 1)
+                        yield self._build(sides, pool, places, Position(epoch, number)), after
+                    number += 1
             epoch, skip = epoch + 1, 0
 
     def plan(self, epoch: int) -> Iterator[Indices]:
         """Pair numbers of every batch of an epoch, in order; reads lengths, no tokens."""
-        carried = np.empty(0, np.int64)
-        for number, (pool, last) in enumerate(_mark_last(_pools(len(self.corpus), self.config.pool, self.seed, epoch))):
-            rng = np.random.default_rng([self.seed, epoch, number])
-            pool = rng.permutation(pool)
-            pool = np.concatenate([carried, pool[self._longest(pool) <= self.config.max_length]])
-            if self.config.type == "sentences" and not last:  # only the epoch's last batch may be smaller
-                whole = len(pool) - len(pool) % self.config.size
-                pool, carried = pool[:whole], pool[whole:]
-            yield from self._plan_pool(pool, rng)
-            self.corpus.release()
+        for pool, cuts in self._plan_pools(epoch):
+            yield from (pool[places] for places in cuts)
 
-    def _plan_pool(self, pool: Indices, rng: np.random.Generator) -> Iterator[Indices]:
-        longest = self._longest(pool)
-        order = np.lexsort((rng.random(len(pool)), self.corpus.sides[0].lengths(pool), longest))
+    def _plan_pools(self, epoch: int) -> Iterator[tuple[Indices, list[Indices]]]:
+        """Each pool's pair numbers, sorted, and its batches as places in the pool."""
+        carried = np.empty(0, np.int64)
+        for number, (drawn, last) in enumerate(
+            _mark_last(_pools(len(self.corpus), self.config.pool, self.seed, epoch))
+        ):
+            rng = np.random.default_rng([self.seed, epoch, number])
+            pool = np.sort(np.concatenate([carried, drawn]))
+            pool = pool[self._longest(pool) <= self.config.max_length]
+            if self.config.type == "sentences" and not last:  # only the epoch's last batch may be smaller
+                over = rng.choice(len(pool), len(pool) % self.config.size, replace=False)
+                carried, pool = pool[over], np.delete(pool, over)
+            if len(pool):
+                yield pool, self._cut_pool(pool, rng)
+
+    def _cut_pool(self, pool: Indices, rng: np.random.Generator) -> list[Indices]:
+        lengths = self.corpus.lengths(pool)
+        longest = lengths.max(axis=0) + 1
+        order = np.lexsort((rng.random(len(pool)), lengths[0], longest))
         cuts = _cut(longest[order], self.config)
-        for i in rng.permutation(len(cuts)):
-            yield pool[order[cuts[i]]]
+        return [order[cuts[i]] for i in rng.permutation(len(cuts))]
 
     def _longest(self, indices: Indices) -> NDArray[np.int64]:
         """Length of the longer side, int64, end symbol included."""
-        source, target = (side.lengths(indices) for side in self.corpus.sides)
-        return np.maximum(source, target) + 1
+        return self.corpus.lengths(indices).max(axis=0) + 1
 
     def _count_too_long(self) -> int:
-        count, step = 0, 1 << 18
+        count, step = 0, 1 << 16
         for start in range(0, len(self.corpus), step):
-            chunk = np.arange(start, min(start + step, len(self.corpus)))
-            count += int(np.count_nonzero(self._longest(chunk) > self.config.max_length))
-        self.corpus.release()
+            part = np.arange(start, min(start + step, len(self.corpus)))
+            count += int(np.count_nonzero(self._longest(part) > self.config.max_length))
         return count
 
-    def _build(self, indices: Indices, position: Position) -> Batch:
-        planned = int(self._longest(indices).max())
-        source, target = (side.gather(indices) for side in self.corpus.sides)
+    def _build(self, sides: tuple[PackedSide, PackedSide], pool: Indices, places: Indices, at: Position) -> Batch:
+        source, target = (side.gather(places) for side in sides)
+        planned = max(int(source[1].max()), int(target[1].max())) + 1
         if self.resample is not None:
-            rng = np.random.default_rng([self.seed, position.epoch, position.batch, len(indices)])
+            rng = np.random.default_rng([self.seed, at.epoch, at.batch, len(places)])
             source, target = self.resample(source, target, rng)
-        return _collate_by(self.config, source, target, indices, planned)
+        return _collate_by(self.config, source, target, pool[places], planned)
 
 
 def subword_sampler(
@@ -242,7 +251,10 @@ def _cut(longest: NDArray[np.int64], config: BatchConfig) -> list[slice]:
 
 
 def _collate_by(config: BatchConfig, source: Ragged, target: Ragged, indices: Indices, planned: int) -> Batch:
-    """Pad as the configuration says; `planned` is the longer side's length by which the batch was cut."""
+    """Pad as the configuration says; `planned` is the longer side's length by which the batch was cut.
+
+    Sampled segmentations may be longer; then the bucket grows, not the number of rows.
+    """
     if pad_mode(config) == "longest":
         return collate(source, target, indices)
     longest = max(int(source[1].max()), int(target[1].max())) + 1

@@ -17,14 +17,17 @@ from numpy.typing import NDArray
 
 from nmt_rl.errors import UserError
 
+CHUNK = 1024
+"""Pairs that are read before their pages are given back: one touch may map two megabytes on a recent kernel."""
+
 
 @dataclass(frozen=True)
 class PackedSide:
     """One language: the tokens of all sentences in a row, and where each begins.
 
     Attributes:
-        tokens: uint16 or uint32 [tokens], memory-mapped.
-        offsets: int64 [pairs + 1], memory-mapped; sentence i is tokens[offsets[i]:offsets[i + 1]].
+        tokens: uint16 or uint32 [tokens], memory-mapped, or int32 in RAM.
+        offsets: int64 [pairs + 1]; sentence i is tokens[offsets[i]:offsets[i + 1]].
     """
 
     tokens: NDArray[Any]
@@ -40,6 +43,13 @@ class PackedSide:
         ends = np.cumsum(lengths)
         flat = np.arange(ends[-1] if len(ends) else 0) + np.repeat(starts - (ends - lengths), lengths)
         return self.tokens[flat].astype(np.int32), lengths
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[tuple[NDArray[np.int32], NDArray[np.int64]]]) -> PackedSide:
+        """The sentences that `gather` returned, in RAM."""
+        tokens = [np.empty(0, np.int32), *(tokens for tokens, _ in parts)]
+        lengths = [np.zeros(1, np.int64), *(lengths for _, lengths in parts)]
+        return cls(np.concatenate(tokens), np.cumsum(np.concatenate(lengths)))
 
 
 class EncodedCorpus:
@@ -85,6 +95,26 @@ class EncodedCorpus:
     def target_lengths(self) -> NDArray[np.int64]:
         """Pieces of every target, int64 [pairs]; a new array in RAM."""
         return np.diff(self.sides[1].offsets)
+
+    def lengths(self, indices: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Pieces of both sides of some pairs, int64 [2, pairs], without BOS and EOS. Sorted `indices` read fastest."""
+        lengths = np.empty((2, len(indices)), np.int64)
+        for start in range(0, len(indices), CHUNK):
+            part = slice(start, start + CHUNK)
+            for row, side in zip(lengths, self.sides, strict=True):
+                row[part] = side.lengths(indices[part])
+            self.release()
+        return lengths
+
+    def load(self, indices: NDArray[np.int64]) -> tuple[PackedSide, PackedSide]:
+        """A copy of some pairs in RAM, numbered from 0 in their order. Sorted `indices` read fastest."""
+        parts: tuple[list[Any], list[Any]] = ([], [])
+        for start in range(0, len(indices), CHUNK):
+            for part, side in zip(parts, self.sides, strict=True):
+                part.append(side.gather(indices[start : start + CHUNK]))
+            self.release()
+        source, target = (PackedSide.concatenate(part) for part in parts)
+        return source, target
 
     def release(self) -> None:
         """Give the pages read so far back to the system, so that resident memory does not grow with the corpus."""

@@ -140,11 +140,16 @@ def test_resuming_anywhere_gives_the_same_batches(corpus, cfg):
 def test_resuming_reads_no_tokens_of_earlier_pools(corpus, monkeypatch):
     cfg = config()
     end = len(epoch(corpus, cfg)) - 1
-    gathered = []
-    gather = type(corpus.sides[0]).gather
-    monkeypatch.setattr(type(corpus.sides[0]), "gather", lambda self, i: gathered.append(i) or gather(self, i))
+    loaded = []
+    load = EncodedCorpus.load
+    monkeypatch.setattr(EncodedCorpus, "load", lambda self, indices: loaded.append(len(indices)) or load(self, indices))
     next(iter(BatchStream(corpus, cfg, 1, Position(0, end))))
-    assert len(gathered) == 2  # one batch, both sides
+    assert loaded == [N % cfg.pool]  # the last pool only
+
+
+def test_the_plan_is_what_the_stream_gives(corpus, cfg):
+    found = [b.indices[b.indices >= 0].tolist() for b in epoch(corpus, cfg)]
+    assert found == [indices.tolist() for indices in BatchStream(corpus, cfg, 1).plan(0)]
 
 
 def test_epoch_ends_where_the_position_says(corpus, cfg):

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nmt_rl.corpus import store
 from nmt_rl.corpus.store import CorpusWriter, EncodedCorpus
 from nmt_rl.errors import UserError
 
@@ -46,6 +47,17 @@ def test_gather_any_order_with_repeats_and_empty(tmp_path):
     assert flat.tolist() == [3, 4, 5, 1, 2, 3, 4, 5]
     assert lengths.tolist() == [3, 0, 2, 3]
     assert corpus.sides[0].gather(np.array([], np.int64))[0].tolist() == []
+
+
+def test_load_and_lengths_across_chunks(tmp_path, monkeypatch):
+    monkeypatch.setattr(store, "CHUNK", 2)
+    corpus = write(tmp_path / "train", [([i] * i, [i + 1] * (5 - i)) for i in range(6)])
+    chosen = np.array([5, 0, 3, 3, 1])
+    assert corpus.lengths(chosen).tolist() == [[5, 0, 3, 3, 1], [0, 5, 2, 2, 4]]
+    source, target = corpus.load(chosen)
+    assert [source.gather(np.array([i]))[0].tolist() for i in range(5)] == [[i] * i for i in chosen]
+    assert target.lengths(np.arange(5)).tolist() == [0, 5, 2, 2, 4]
+    assert len(corpus.load(np.array([], np.int64))[0].tokens) == 0
 
 
 def test_hash_depends_on_content_not_on_chunks(tmp_path):
