@@ -6,6 +6,7 @@ A recipe is a YAML file of these sections. Unknown keys are errors; `--set secti
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -356,7 +357,7 @@ class EvaluationConfig(Section):
 
     bootstrap: int = Field(1000, ge=100)
     """Resamples of the paired bootstrap (Koehn, 2004)."""
-    seed: int = 12345
+    seed: int = Field(12345, ge=1)
     """Seed of the resampling (sacreBLEU's default)."""
 
 
@@ -493,3 +494,14 @@ def _apply_override(tree: dict[str, Any], override: str) -> None:
 def dump_config(config: Config) -> str:
     """The whole resolved experiment as YAML, defaults included; `parse_config` reads it back."""
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def first_difference(old: Any, new: Any, key: str = "") -> str | None:
+    """`key was OLD, now NEW` for the first difference between two JSON trees, or None."""
+    if old == new:
+        return None
+    if isinstance(old, dict) and isinstance(new, dict):
+        keys = sorted(old.keys() | new.keys())
+        below = (first_difference(old.get(k), new.get(k), f"{key}.{k}" if key else k) for k in keys)
+        return next(filter(None, below), None)
+    return f"{key} was {json.dumps(old, ensure_ascii=False)}, now {json.dumps(new, ensure_ascii=False)}"

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nmt_rl.config import Config, SourceSpec
+from nmt_rl.config import Config, SourceSpec, first_difference
 from nmt_rl.corpus.cleaning import DUPLICATE, TOO_MANY_PIECES, CleaningReport, DuplicateFinder, Pair, clean_pairs
 from nmt_rl.corpus.lines import read_lines
 from nmt_rl.corpus.sources import read_pairs
@@ -85,7 +85,7 @@ def open_prepared(config: Config, run: Path) -> Prepared:
         cleaning = json.loads((folder / "cleaning.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         raise UserError(f"{run} holds no prepared corpus; run nmt-rl prepare first") from None
-    if difference := _first_difference(prepared["settings"], _settings(config)):
+    if difference := first_difference(prepared["settings"], _settings(config)):
         raise UserError(f"{run} was prepared with other settings: {difference}; --fresh starts over")
     return Prepared(
         tokenizers=Tokenizers.load(run),
@@ -214,17 +214,6 @@ def _settings(config: Config) -> dict[str, Any]:
         "tokenizer": tokenizer,
         "pretrain": {"batch": {"max_length": config.pretrain.batch.max_length}},
     }
-
-
-def _first_difference(old: Any, new: Any, key: str = "") -> str | None:
-    """`key was OLD, now NEW` for the first difference between two JSON trees, or None."""
-    if old == new:
-        return None
-    if isinstance(old, dict) and isinstance(new, dict):
-        keys = sorted(old.keys() | new.keys())
-        below = (_first_difference(old.get(k), new.get(k), f"{key}.{k}" if key else k) for k in keys)
-        return next(filter(None, below), None)
-    return f"{key} was {json.dumps(old, ensure_ascii=False)}, now {json.dumps(new, ensure_ascii=False)}"
 
 
 def _write_json(path: Path, tree: Any) -> None:

@@ -52,3 +52,8 @@ class Embeddings(keras.layers.Layer):
         """Logits float32 [..., vocab] of states [..., width]."""
         table = ops.cast(self.softmax_table, states.dtype)
         return ops.cast(ops.matmul(states, ops.transpose(table)), "float32")
+
+    def logits_of(self, states: Tensor, pieces: Tensor) -> Tensor:
+        """Logits float32 [n, k] of pieces int32 [n, k] for states [n, width], without the rest of the vocabulary."""
+        rows = ops.cast(ops.take(self.softmax_table, pieces, axis=0), states.dtype)
+        return ops.cast(ops.sum(rows * states[:, None, :], axis=-1), "float32")

@@ -75,6 +75,10 @@ class LSTM(Seq2Seq):
         """See Seq2Seq.project."""
         return self.embeddings.project(states)
 
+    def logits_of(self, states: Tensor, pieces: Tensor) -> Tensor:
+        """See Seq2Seq.logits_of."""
+        return self.embeddings.logits_of(states, pieces)
+
     def start(self, encoded: Encoded, max_length: Tensor, beam: int = 1) -> Cache:
         """See Seq2Seq.start; an LSTM's cache does not depend on `max_length`."""
         rows = [ops.repeat(state, beam, axis=0) for state in self._initial(encoded)]

@@ -76,6 +76,10 @@ class Seq2Seq(keras.Model):
         """Logits float32 [..., vocab] of decoder states [..., width]."""
 
     @abstractmethod
+    def logits_of(self, states: Tensor, pieces: Tensor) -> Tensor:
+        """Logits float32 [n, k] of chosen pieces int32 [n, k] only, for decoder states [n, width]."""
+
+    @abstractmethod
     def start(self, encoded: Encoded, max_length: Tensor, beam: int = 1) -> Cache:
         """Cache for `beam` hypotheses per source and at most `max_length` steps."""
 

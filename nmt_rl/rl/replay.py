@@ -43,8 +43,6 @@ class EpisodeRecord:
     """Target pieces without BOS, EOS included if there is one, [length]."""
     rewards: NDArray[np.float32]
     """r_t [length]."""
-    behaviour_logp: NDArray[np.float32]
-    """log-probability of each piece under the policy that chose it, temperature and top-k included, [length]."""
     prior_logp: NDArray[np.float32]
     """log-probability of each piece under the frozen prior, [length]."""
     features: NDArray[np.float32]
@@ -69,7 +67,6 @@ class EpisodeRecord:
 _RAGGED: dict[str, Any] = {
     "tokens": np.int32,
     "rewards": np.float32,
-    "behaviour_logp": np.float32,
     "prior_logp": np.float32,
     "features": np.float32,
 }
@@ -90,8 +87,6 @@ class EpisodeBatch:
     tokens: NDArray[np.int32]
     """Target pieces, PAD behind the end, [batch, time]."""
     rewards: NDArray[np.float32]
-    """[batch, time]."""
-    behaviour_logp: NDArray[np.float32]
     """[batch, time]."""
     prior_logp: NDArray[np.float32]
     """[batch, time]."""

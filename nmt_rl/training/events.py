@@ -7,6 +7,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from nmt_rl.evaluation.plots import read_events
+
 
 class EventLog:
     """Appends events of one run.
@@ -53,14 +55,3 @@ class EventLog:
         """Write what TensorBoard still holds back."""
         if self._board is not None:
             self._board.close()
-
-
-def read_events(path: Path) -> list[dict[str, Any]]:
-    """The events of a metrics.jsonl; a last line cut short by a kill is left out."""
-    events = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            events.append(json.loads(line))
-        except ValueError:
-            continue
-    return events

@@ -99,11 +99,12 @@ class TrainingLoop:
         self.snapshots = run / stage / "snapshots"
         self.snapshots.mkdir(parents=True, exist_ok=True)
         self.progress = Progress()
+        self._opened = False
         self._recent: list[dict[str, float]] = []
 
     def run(self) -> Progress:
         """Train until the updates, the minutes or the patience are used up; the kept snapshots are on disk then."""
-        self._resume()
+        self.open()
         line = ProgressLine(self.stage, self.config.updates)
         start = time.monotonic() - self.progress.seconds
         try:
@@ -223,7 +224,11 @@ class TrainingLoop:
             if int(path.stem.removeprefix("weights-")) not in self.progress.snapshots:
                 path.unlink()
 
-    def _resume(self) -> None:
+    def open(self) -> None:
+        """Take over the last checkpoint, if there is one; `run` does it if nobody did."""
+        if self._opened:
+            return
+        self._opened = True
         checkpoint = self.checkpoints.latest()
         if checkpoint is None:
             self.events.rewind(self.stage, -1)

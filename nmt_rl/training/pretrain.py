@@ -97,11 +97,12 @@ def pretrain(config: Config, prepared: Prepared, run: Path) -> dict[str, Any]:
     loop = TrainingLoop("pretrain", settings, learner, batches, validator, "best", run, events)
     progress = loop.run()
     scores = _choose(loop, validator)
-    result = {"updates": progress.step, "seconds": round(progress.seconds, 1), "parameters": model.count_params()}
+    result = {"updates": progress.step, "seconds": round(progress.seconds, 1)}
     result |= {"valid": scores, "best_step": progress.best_step}
     events.write("pretrain", "end", progress.step, **scores)
     events.close()
-    save_bundle(run / "pretrain" / "model", config, tokenizers, model, model_card(config, prepared, "pretrain", result))
+    card = model_card(config, prepared, "pretrain", model.count_params(), validator.signature, result)
+    save_bundle(run / "pretrain" / "model", config, tokenizers, model, card)
     write_result(result_path, result)
     return result
 

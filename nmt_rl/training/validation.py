@@ -33,6 +33,7 @@ class Validator:
         self, model: Seq2Seq, tokenizers: Tokenizers, pairs: Sequence[tuple[str, str]], config: Config
     ) -> None:
         """See the class docstring."""
+        self.signature = ""
         self.sources, self.references = [p[0] for p in pairs], [p[1] for p in pairs]
         self.language, self.name = config.corpus.target_language, config.corpus.valid.name or "valid"
         self._translator = Translator(model, tokenizers, config.decoding.model_copy(update={"beam": 1}))
@@ -56,7 +57,9 @@ class Validator:
 
     def scores(self, hypotheses: Sequence[str]) -> Scores:
         """sacreBLEU's scores of translations of the validation sources."""
-        return corpus_scores(hypotheses, self.references, test_set=self.name, target_language=self.language)
+        scores = corpus_scores(hypotheses, self.references, test_set=self.name, target_language=self.language)
+        self.signature = scores.bleu_signature
+        return scores
 
     def __call__(self) -> dict[str, float]:
         """`loss`, `bleu`, `chrf` and `length_ratio` of the current weights."""

@@ -14,7 +14,6 @@ def record(number, length=None):
         source_id=1000 + number,
         tokens=(10 * number + 4 + steps).astype(np.int32),
         rewards=(0.01 * (number + steps)).astype(np.float32),
-        behaviour_logp=(-1.0 - number - steps).astype(np.float32),
         prior_logp=(-2.0 - number - steps).astype(np.float32),
         features=np.stack([steps, steps + number], 1).astype(np.float32),
         policy_version=number // 2,
@@ -52,7 +51,6 @@ def test_collate_by_hand():
     batch = collate([record(1), record(0)])
     np.testing.assert_array_equal(batch.tokens, [[14, 15], [4, 0]])
     np.testing.assert_allclose(batch.rewards, [[0.01, 0.02], [0.0, 0.0]])
-    np.testing.assert_array_equal(batch.behaviour_logp, [[-2, -3], [-1, 0]])
     np.testing.assert_array_equal(batch.prior_logp, [[-3, -4], [-2, 0]])
     np.testing.assert_array_equal(batch.features, [[[0, 1], [1, 2]], [[0, 0], [0, 0]]])
     np.testing.assert_array_equal(batch.mask, [[True, True], [True, False]])

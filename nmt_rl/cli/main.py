@@ -1,0 +1,70 @@
+"""The console script: registers the verbs and turns errors into one sentence and an exit code."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from nmt_rl import __version__
+from nmt_rl.cli.compare import compare
+from nmt_rl.cli.evaluate import evaluate
+from nmt_rl.cli.info import info
+from nmt_rl.cli.train import finetune, prepare, pretrain, quickstart, run
+from nmt_rl.cli.translate import translate
+from nmt_rl.errors import RunError, UserError
+
+app = typer.Typer(
+    name="nmt-rl",
+    help="Train translation models, fine-tune them for BLEU as a deep Q-network, translate files, report scores.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for verb in (quickstart, prepare, pretrain, finetune, run, translate, evaluate, compare, info):
+    app.command()(verb)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"nmt-rl {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Version.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only warnings and errors on stderr.")] = False,
+) -> None:
+    logging.getLogger("nmt_rl").setLevel(logging.WARNING if quiet else logging.INFO)
+
+
+def main() -> None:
+    """Run a command; exit 0 done, 1 the run failed, 2 the user's input was wrong, 130 interrupted."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    logging.getLogger("nmt_rl").addHandler(handler)
+    try:
+        app()
+    except UserError as error:
+        _fail(error, 2)
+    except RunError as error:
+        _fail(error, 1)
+    except KeyboardInterrupt:
+        print("nmt-rl: interrupted; the same command goes on from the last checkpoint", file=sys.stderr)
+        sys.exit(130)
+
+
+def _fail(error: Exception, code: int) -> None:
+    print(f"nmt-rl: error: {error}", file=sys.stderr)
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

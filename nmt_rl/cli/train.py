@@ -1,0 +1,63 @@
+"""nmt-rl prepare, pretrain, finetune, run, quickstart: the stages of an experiment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from nmt_rl.cli.options import Fresh, Out, Overrides, Recipe
+
+
+def prepare(recipe: Recipe, out: Out, set_: Overrides = None, fresh: Fresh = False) -> None:
+    """Clean the parallel text, train SentencePiece, encode."""
+    from nmt_rl.config import load_config
+    from nmt_rl.experiment import prepare_stage
+
+    prepared = prepare_stage(load_config(recipe, set_ or ()), out, fresh)
+    typer.echo(str(prepared.report))
+
+
+def pretrain(recipe: Recipe, out: Out, set_: Overrides = None, fresh: Fresh = False) -> None:
+    """Train with cross-entropy; prepares first if needed."""
+    from nmt_rl.config import load_config
+    from nmt_rl.experiment import pretrain_stage
+
+    result = pretrain_stage(load_config(recipe, set_ or ()), out, fresh)
+    typer.echo(f"{_line(result['valid'])} after {result['updates']} updates; model in {out / 'model'}")
+
+
+def finetune(recipe: Recipe, out: Out, set_: Overrides = None, fresh: Fresh = False) -> None:
+    """Fine-tune the run's pretrained model as a deep Q-network with BLEU reward."""
+    from nmt_rl.config import load_config
+    from nmt_rl.experiment import better_stage, finetune_stage
+
+    result = finetune_stage(load_config(recipe, set_ or ()), out, fresh)
+    typer.echo(f"pretrained  {_line(result['before'])}\nfine-tuned  {_line(result['valid'])}")
+    typer.echo(f"the {'fine-tuned' if better_stage(out) == 'finetune' else 'pretrained'} model is in {out / 'model'}")
+
+
+def run(recipe: Recipe, out: Out, set_: Overrides = None, fresh: Fresh = False) -> None:
+    """All stages, then the report."""
+    from nmt_rl.config import load_config
+    from nmt_rl.experiment import run_stages
+
+    report = run_stages(load_config(recipe, set_ or ()), out, fresh)
+    typer.echo(f"{report.text()}\n\nReport: {report.path}\nTranslate a file with the new model:")
+    typer.echo(f"    nmt-rl translate {out / 'model'} < input.txt > output.txt")
+
+
+def quickstart(
+    out: Annotated[Path, typer.Option("--out", help="Folder of the run.")] = Path("quickstart"),
+    set_: Overrides = None,
+    fresh: Fresh = False,
+) -> None:
+    """The main job in a few minutes, on the corpus that ships with nmt-rl."""
+    run("quickstart", out, set_, fresh)
+
+
+def _line(scores: dict[str, Any]) -> str:
+    return (
+        f"validation BLEU {scores['bleu']:.2f} (greedy)  chrF {scores['chrf']:.2f}  length {scores['length_ratio']:.3f}"
+    )

@@ -1,0 +1,164 @@
+"""The second stage: the pretrained model as a token-level deep Q-network whose reward is BLEU."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+from nmt_rl.backend import compile_fn
+from nmt_rl.bundle import load_bundle, save_bundle
+from nmt_rl.config import Config
+from nmt_rl.corpus.batches import pad_source
+from nmt_rl.corpus.prepare import Prepared
+from nmt_rl.corpus.tokenizer import EOS, PAD, Tokenizers
+from nmt_rl.errors import UserError
+from nmt_rl.models.build import build_model
+from nmt_rl.models.seq2seq import Seq2Seq
+from nmt_rl.rl.episodes import EpisodeBatches
+from nmt_rl.rl.objective import QObjective
+from nmt_rl.rl.rollouts import shift_right
+from nmt_rl.rl.trajectories import Trajectories
+from nmt_rl.training.card import model_card
+from nmt_rl.training.events import EventLog
+from nmt_rl.training.learner import Learner
+from nmt_rl.training.loop import TrainingLoop
+from nmt_rl.training.pretrain import write_result
+from nmt_rl.training.validation import SENTENCES, Validator
+
+logger = logging.getLogger("nmt_rl")
+
+
+def finetune(config: Config, prepared: Prepared, run: Path) -> dict[str, Any]:
+    """Fine-tune RUN/pretrain/model and write RUN/finetune/model; a finished stage is not run again.
+
+    The candidate is the average of the last validated checkpoints, not the best of a noisy validation.
+
+    Returns:
+        The stage's result: validation scores of the pretrained model and of the candidate, updates, seconds.
+
+    Raises:
+        UserError: if there is no pretrained model.
+        RunError: if the loss becomes NaN or the disk is full.
+    """
+    result_path = run / "finetune" / "result.json"
+    if result_path.exists():
+        logger.info("finetune is finished already (%s)", result_path)
+        return json.loads(result_path.read_text(encoding="utf-8"))
+    if not (run / "pretrain" / "model").is_dir():
+        raise UserError(f"{run} holds no pretrained model; run nmt-rl pretrain with --out {run} first")
+    tokenizers = prepared.tokenizers
+    prior = load_bundle(run / "pretrain" / "model").model
+    prior.trainable = False
+    model = _copy_of(prior, config, tokenizers)
+    settings = config.finetune
+    trajectories = None
+    if settings.objective != "fork":
+        target = _copy_of(prior, config, tokenizers)
+        trajectories = Trajectories(model, prior, target, tokenizers.target, prepared.train, config)
+    learner = Learner(model, QObjective(settings, config.pretrain.label_smoothing), settings.optimizer)  # type: ignore[arg-type]
+    validator = PolicyValidator(model, prior, prepared, config)
+    events = EventLog(run)
+    batches = EpisodeBatches(model, prior, prepared.train, tokenizers, config, trajectories)
+    loop = TrainingLoop("finetune", settings, learner, batches, validator, "last", run, events)
+    loop.open()
+    before = _before(run, loop, validator, events)
+    progress = loop.run()
+    loop.load_average(sorted(progress.snapshots))
+    after = validator()
+    logger.info("finetune: validation BLEU %.2f -> %.2f", before["bleu"], after["bleu"])
+    result = {"updates": progress.step, "seconds": round(progress.seconds, 1), "before": before, "valid": after}
+    events.write("finetune", "end", progress.step, **after)
+    events.close()
+    card = model_card(config, prepared, "finetune", model.count_params(), validator.signature, result)
+    save_bundle(run / "finetune" / "model", config, tokenizers, model, card)
+    write_result(result_path, result)
+    return result
+
+
+def _copy_of(prior: Seq2Seq, config: Config, tokenizers: Tokenizers) -> Seq2Seq:
+    model = build_model(config.model, tokenizers.source.size, tokenizers.target.size, config.seed)
+    model.set_weights(prior.get_weights())
+    return model
+
+
+def _before(run: Path, loop: TrainingLoop, validator: PolicyValidator, events: EventLog) -> dict[str, float]:
+    """Validation scores of the pretrained model, measured once per run."""
+    path = run / "finetune" / "before.json"
+    if loop.progress.step == 0 or not path.exists():
+        current = validator.model.get_weights()
+        validator.model.set_weights(validator.prior.get_weights())
+        before = validator()
+        validator.model.set_weights(current)
+        write_result(path, before)
+        events.write("finetune", "valid", 0, seconds=0.0, **before)
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+class PolicyValidator:
+    """Validation of a policy: BLEU, chrF and length ratio of greedy translations, their KL to the prior and entropy.
+
+    Args:
+        model: the policy.
+        prior: the pretrained model.
+        prepared: validation pairs and tokenizers.
+        config: the experiment.
+    """
+
+    def __init__(self, model: Seq2Seq, prior: Seq2Seq, prepared: Prepared, config: Config) -> None:
+        """See the class docstring."""
+        self.model, self.prior, self.tokenizers = model, prior, prepared.tokenizers
+        pairs = prepared.valid[: config.finetune.validation.sentences]
+        self._validator = Validator(model, prepared.tokenizers, pairs, config)
+        self._divergence = compile_fn(_divergence(model, prior), model, prior)
+
+    @property
+    def signature(self) -> str:
+        """sacreBLEU's, of the last validation."""
+        return self._validator.signature
+
+    def __call__(self) -> dict[str, float]:
+        """`bleu`, `chrf`, `length_ratio`, `loss` (cross-entropy), `kl` and `entropy` (nats per piece)."""
+        hypotheses = self._validator.translate()
+        scores = self._validator.scores(hypotheses)
+        kl, entropy = self._policy_statistics(hypotheses)
+        return {
+            "bleu": scores.bleu,
+            "chrf": scores.chrf,
+            "length_ratio": scores.length_ratio,
+            "loss": self._validator.loss(),
+            "kl": kl,
+            "entropy": entropy,
+        }
+
+    def _policy_statistics(self, hypotheses: list[str]) -> tuple[float, float]:
+        sources = self.tokenizers.source.encode(self._validator.sources)
+        targets = self.tokenizers.target.encode(hypotheses)
+        order = sorted(range(len(sources)), key=lambda i: len(targets[i]))
+        sums = np.zeros(3)
+        for start in range(0, len(order), SENTENCES):
+            rows = order[start : start + SENTENCES]
+            source = pad_source([sources[i] for i in rows])
+            width = max(len(targets[i]) for i in rows) + 1
+            target = np.array([[*targets[i], EOS, *[PAD] * (width - len(targets[i]) - 1)] for i in rows], np.int32)
+            sums += [float(x) for x in self._divergence(source, shift_right(target), target)]
+        return sums[0] / sums[2], sums[1] / sums[2]
+
+
+def _divergence(model: Seq2Seq, prior: Seq2Seq) -> Any:
+    """Sums over real positions of KL(pi || prior) and of the entropy of pi, in nats, and the number of positions."""
+
+    def evaluate(source: Any, target_in: Any, target: Any) -> Any:
+        log_pi, log_prior = (
+            ops.log_softmax(m.decode(target_in, m.encode(source)).logits, axis=-1) for m in (model, prior)
+        )
+        weights, pi = ops.cast(ops.not_equal(target, PAD), "float32"), ops.exp(log_pi)
+        kl = ops.sum(weights * ops.sum(pi * (log_pi - log_prior), axis=-1))
+        entropy = -ops.sum(weights * ops.sum(pi * log_pi, axis=-1))
+        return kl, entropy, ops.sum(weights)
+
+    return evaluate
