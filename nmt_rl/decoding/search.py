@@ -132,16 +132,19 @@ class Generator:
 
         def body(time: Any, tokens: Any, finished: Any, cache: Any, out: Any) -> tuple[Any, ...]:
             step, cache = self.model.step(tokens, cache)
-            log_probs = ops.log_softmax(step.logits, axis=-1)
-            permitted = _permitted(log_probs.shape[-1], time, forced, prefix_lengths, limits, self.allow_unknown)
+            bound, only = _bound(time, forced, prefix_lengths, limits)
+            total = ops.logsumexp(step.logits, axis=-1)
+            permitted = step.logits + _free(step.logits.shape[-1], self.allow_unknown)
             if uniforms is None:
-                tokens = ops.cast(ops.argmax(log_probs + permitted, axis=-1), "int32")
+                tokens = ops.cast(ops.argmax(permitted, axis=-1), "int32")
             else:
-                heated = log_probs / temperature[:, None] + permitted
-                tokens = _draw(heated, ops.take(uniforms, time, axis=1), self.top_k)
-            new = {"ids": tokens, "log_probs": _pick(log_probs, tokens)}
+                tokens = _draw(permitted / temperature[:, None], ops.take(uniforms, time, axis=1), self.top_k)
+            tokens = ops.where(bound, only, tokens)
+            new = {"ids": tokens, "log_probs": _pick(step.logits, tokens) - total}
             if self.runner_up:
-                new |= _second(log_probs + permitted)
+                second, pieces = (x[:, 1] for x in ops.top_k(permitted, 2))
+                new["runner_up"] = ops.where(bound, PAD, ops.cast(pieces, "int32"))
+                new["runner_up_probs"] = ops.where(bound, 0.0, ops.exp(second - total))
             here = (columns == time) & ops.logical_not(finished)[:, None]
             out = {name: ops.where(here, new[name][:, None], out[name]) for name in out}
             tokens = ops.where(finished, PAD, tokens)
@@ -219,7 +222,8 @@ class Searcher:
             before = ops.take(live["ids"], ops.maximum(time - 1, 0), axis=2)
             tokens = ops.reshape(ops.where(time == 0, BOS, before), (-1,))
             step, cache = self.model.step(tokens, cache)
-            permitted = _permitted(step.logits.shape[-1], time, forced, prefix_lengths, limits, self.allow_unknown)
+            free = _free(step.logits.shape[-1], self.allow_unknown)
+            permitted = _permitted(free, *_bound(time, forced, prefix_lengths, limits))
             candidates, parents = self._extend(live, step.logits, permitted, time)
             live, kept = self._survivors(candidates)
             done = self._finish(done, candidates, time)
@@ -238,12 +242,17 @@ class Searcher:
 
     def _extend(self, live: Any, logits: Any, permitted: Any, time: Any) -> tuple[dict[str, Any], Any]:
         """The 2*beam best extensions of the live hypotheses, best first, and which hypothesis each extends."""
-        vocabulary = logits.shape[-1]
-        log_probs = ops.reshape(ops.log_softmax(logits, axis=-1), (-1, self.beam, vocabulary))
-        totals = live["log_probs"][:, :, None] + log_probs + permitted[:, None, :]
-        best, flat = ops.top_k(ops.reshape(totals, (-1, self.beam * vocabulary)), 2 * self.beam)
-        flat = ops.cast(flat, "int32")
-        parents, tokens = flat // vocabulary, flat % vocabulary
+        vocabulary, wide = logits.shape[-1], 2 * self.beam
+        before = live["log_probs"] - ops.reshape(ops.logsumexp(logits, axis=-1), (-1, self.beam))
+        # The best of all are among the best of each hypothesis, so the vocabulary is gone through only once.
+        scores = ops.reshape(logits, (-1, self.beam, vocabulary)) + permitted[:, None, :]
+        scores, pieces = ops.top_k(scores, min(wide, vocabulary))
+        each = scores.shape[-1]
+        totals = ops.reshape(scores + before[:, :, None], (-1, self.beam * each))
+        best, places = ops.top_k(totals, wide)
+        places = ops.cast(places, "int32")
+        parents = places // each
+        tokens = _gather(ops.reshape(ops.cast(pieces, "int32"), (-1, self.beam * each)), places)
         ids = _gather(live["ids"], parents)
         here = ops.arange(ops.shape(ids)[2], dtype="int32")[None, None, :] == time
         ids = ops.where(here, tokens[:, :, None], ids)
@@ -329,14 +338,22 @@ def _zero() -> Any:
     return ops.zeros((), dtype="int32")
 
 
-def _permitted(vocabulary: int, time: Any, forced: Any, prefix_lengths: Any, limits: Any, allow_unknown: bool) -> Any:
-    """0 for pieces that may come at this time, NEVER for others: float32 [batch, vocabulary]."""
+def _free(vocabulary: int, allow_unknown: bool) -> np.ndarray:
+    """0 for pieces a search may choose, NEVER for others: float32 [1, vocabulary]."""
     free = np.zeros((1, vocabulary), "float32")
     free[:, [PAD, BOS] if allow_unknown else [PAD, BOS, UNK]] = NEVER
+    return free
+
+
+def _bound(time: Any, forced: Any, prefix_lengths: Any, limits: Any) -> tuple[Any, Any]:
+    """Rows without a choice (in their prefix or at their limit), bool [batch], and their piece, int32 [batch]."""
     in_prefix = time < prefix_lengths
-    only = ops.where(in_prefix, ops.take(forced, time, axis=1), EOS)
-    is_only = ops.arange(vocabulary, dtype="int32")[None, :] == only[:, None]
-    bound = in_prefix | (time >= limits - 1)
+    return in_prefix | (time >= limits - 1), ops.where(in_prefix, ops.take(forced, time, axis=1), EOS)
+
+
+def _permitted(free: np.ndarray, bound: Any, only: Any) -> Any:
+    """0 for pieces each row may choose, NEVER for others: float32 [batch, vocabulary]."""
+    is_only = ops.arange(free.shape[1], dtype="int32")[None, :] == only[:, None]
     return ops.where(bound[:, None], ops.where(is_only, 0.0, NEVER), free)
 
 
@@ -361,12 +378,3 @@ def _draw(scores: Any, uniforms: Any, top_k: int) -> Any:
     below = heights <= uniforms[:, None] * heights[:, -1:]
     drawn = ops.sum(ops.cast(below, "int32"), axis=-1)
     return drawn if kept is None else ops.cast(_pick(kept, drawn), "int32")
-
-
-def _second(scores: Any) -> dict[str, Any]:
-    best, pieces = ops.top_k(scores, 2)
-    permitted = best[:, 1] > NEVER / 2
-    return {
-        "runner_up": ops.where(permitted, ops.cast(pieces[:, 1], "int32"), PAD),
-        "runner_up_probs": ops.where(permitted, ops.exp(best[:, 1]), 0.0),
-    }

@@ -24,7 +24,6 @@ LINES = [
 ]
 
 
-@pytest.mark.jax
 def test_order_and_batch_size_change_nothing(translator, tiny_model, tokenizers):
     together = translator.translate(LINES)
     assert [t.text for t in together][1] == "" and together[4] == BLANK
@@ -80,6 +79,7 @@ def test_limits_respect_the_position_table(translator, tiny_model, tokenizers, c
     assert len(found) == 1 and np.isfinite(found[0].score)
 
 
+@pytest.mark.jax
 def test_nbest_is_sorted_and_begins_with_the_best(translator):
     for translation in translator.translate(LINES[:1] + LINES[2:4], nbest=2):
         assert len(translation.nbest) == 2
@@ -102,7 +102,6 @@ def test_line_breaks_spelled_by_byte_pieces_become_spaces(translator, tokenizers
     assert text.split() == ["a", "b"] and len(text.splitlines()) == 1
 
 
-@pytest.mark.jax
 def test_from_folder_gives_the_same_translations(translator, tiny_model, tokenizers, tmp_path):
     files = {"source_language": "de", "target_language": "en", "train": "t", "valid": "v"}
     config = Config(
