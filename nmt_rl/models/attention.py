@@ -40,14 +40,15 @@ def dot_attention(
     """Scaled dot-product attention (Vaswani et al., 2017, eq. 1).
 
     Args:
-        query: [batch, heads, time, size], already divided by sqrt(size).
-        keys, values: [batch, heads, source, size].
+        query: [batch, heads, time, size].
+        keys: [batch, heads, source, size], already divided by sqrt(size).
+        values: [batch, heads, source, size].
         bias: additive, broadcastable to [batch, heads, time, source].
 
     Returns:
         Context [batch, heads, time, size] and weights [batch, heads, time, source].
     """
-    scores = ops.matmul(query, ops.transpose(keys, (0, 1, 3, 2))) + ops.cast(bias, query.dtype)
+    scores = ops.matmul(query, ops.transpose(keys, (0, 1, 3, 2))) + bias
     weights = ops.softmax(scores, axis=-1)
     return ops.matmul(dropout(weights, training=training), values), weights
 

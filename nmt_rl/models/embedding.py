@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 from keras import ops
 
+from nmt_rl.models.linear import product
 from nmt_rl.models.seq2seq import Tensor
 
 
@@ -20,7 +21,7 @@ class Embeddings(keras.layers.Layer):
 
     def __init__(self, source_vocabulary: int, target_vocabulary: int, width: int, tie: str, name: str) -> None:
         """See the class docstring."""
-        super().__init__(name=name)
+        super().__init__(name=name, autocast=False)
         if tie == "all" and source_vocabulary != target_vocabulary:
             raise ValueError(
                 f"tie 'all' needs one vocabulary, found two of {source_vocabulary} and {target_vocabulary}"
@@ -41,19 +42,21 @@ class Embeddings(keras.layers.Layer):
         self.built = True
 
     def source(self, ids: Tensor) -> Tensor:
-        """Embeddings [..., width] of source ids int32 [...]."""
-        return ops.cast(ops.take(self.source_table, ids, axis=0), self.compute_dtype)
+        """Embeddings float32 [..., width] of source ids int32 [...]."""
+        return ops.take(self.source_table, ids, axis=0)
 
     def target(self, ids: Tensor) -> Tensor:
-        """Embeddings [..., width] of target ids int32 [...]."""
-        return ops.cast(ops.take(self.target_table, ids, axis=0), self.compute_dtype)
+        """Embeddings float32 [..., width] of target ids int32 [...]."""
+        return ops.take(self.target_table, ids, axis=0)
 
     def project(self, states: Tensor) -> Tensor:
         """Logits float32 [..., vocab] of states [..., width]."""
-        table = ops.cast(self.softmax_table, states.dtype)
-        return ops.cast(ops.matmul(states, ops.transpose(table)), "float32")
+        return product(states, ops.transpose(self.softmax_table), self.compute_dtype)
 
     def logits_of(self, states: Tensor, pieces: Tensor) -> Tensor:
         """Logits float32 [n, k] of pieces int32 [n, k] for states [n, width], without the rest of the vocabulary."""
-        rows = ops.cast(ops.take(self.softmax_table, pieces, axis=0), states.dtype)
-        return ops.cast(ops.sum(rows * states[:, None, :], axis=-1), "float32")
+        return ops.sum(ops.take(self.softmax_table, pieces, axis=0) * states[:, None, :], axis=-1)
+
+    def mean_logit(self, states: Tensor) -> Tensor:
+        """Mean over the vocabulary of the logits, float32 [...]: the logit of the mean row, as logits are linear."""
+        return ops.matmul(states, ops.mean(self.softmax_table, axis=0)[:, None])[..., 0]

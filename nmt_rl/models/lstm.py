@@ -31,7 +31,7 @@ class LSTM(Seq2Seq):
         self.settings = config
         self.max_length = sys.maxsize
         self.embeddings = Embeddings(source_vocabulary, target_vocabulary, config.embedding, config.tie, "embeddings")
-        self.dropout = keras.layers.Dropout(config.dropout, name="dropout")
+        self.dropout = keras.layers.Dropout(config.dropout, dtype="float32", name="dropout")
         self.encoder = [
             keras.layers.Bidirectional(
                 keras.layers.LSTM(config.units // 2, return_sequences=True, return_state=True), name=f"encoder_{i}"
@@ -79,6 +79,10 @@ class LSTM(Seq2Seq):
         """See Seq2Seq.logits_of."""
         return self.embeddings.logits_of(states, pieces)
 
+    def mean_logit(self, states: Tensor) -> Tensor:
+        """See Seq2Seq.mean_logit."""
+        return self.embeddings.mean_logit(states)
+
     def start(self, encoded: Encoded, max_length: Tensor, beam: int = 1) -> Cache:
         """See Seq2Seq.start; an LSTM's cache does not depend on `max_length`."""
         rows = [ops.repeat(state, beam, axis=0) for state in self._initial(encoded)]
@@ -121,7 +125,7 @@ class AttentionCell(keras.layers.Layer):
             config.attention, config.units, config.attention_units, config.coverage, "attention"
         )
         self.combine = keras.layers.Dense(config.embedding, activation="tanh", name="combine")
-        self.dropout = keras.layers.Dropout(config.dropout, name="dropout")
+        self.dropout = keras.layers.Dropout(config.dropout, dtype="float32", name="dropout")
         recurrent = [config.units] * (2 * config.decoder_layers) + [config.embedding]
         self.rows = len(recurrent) + int(config.coverage)
         self.state_size = recurrent + [1] * (int(config.coverage) + 3)

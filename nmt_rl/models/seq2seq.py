@@ -80,6 +80,10 @@ class Seq2Seq(keras.Model):
         """Logits float32 [n, k] of chosen pieces int32 [n, k] only, for decoder states [n, width]."""
 
     @abstractmethod
+    def mean_logit(self, states: Tensor) -> Tensor:
+        """Mean over the vocabulary of `project`, float32 [...], of states [..., width], without computing it."""
+
+    @abstractmethod
     def start(self, encoded: Encoded, max_length: Tensor, beam: int = 1) -> Cache:
         """Cache for `beam` hypotheses per source and at most `max_length` steps."""
 

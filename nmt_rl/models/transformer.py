@@ -9,6 +9,7 @@ from keras import ops
 from nmt_rl.config import TransformerConfig
 from nmt_rl.models.attention import causal_bias, dot_attention, mask_bias, merge_heads, split_heads
 from nmt_rl.models.embedding import Embeddings
+from nmt_rl.models.linear import Linear
 from nmt_rl.models.seq2seq import PAD, Cache, DecoderStates, Encoded, Seq2Seq, Tensor
 
 
@@ -70,6 +71,10 @@ class Transformer(Seq2Seq):
         """See Seq2Seq.logits_of."""
         return self.embeddings.logits_of(states, pieces)
 
+    def mean_logit(self, states: Tensor) -> Tensor:
+        """See Seq2Seq.mean_logit."""
+        return self.embeddings.mean_logit(states)
+
     def start(self, encoded: Encoded, max_length: Tensor, beam: int = 1) -> Cache:
         """See Seq2Seq.start."""
         states = encoded["states"]
@@ -97,7 +102,7 @@ class Transformer(Seq2Seq):
 
 def _final_norm(config: TransformerConfig, name: str) -> keras.layers.Layer | None:
     """Pre-norm models normalise the sum of all residuals once at the end (Xiong et al., 2020)."""
-    return keras.layers.LayerNormalization(epsilon=1e-6, name=name) if config.norm == "pre" else None
+    return keras.layers.LayerNormalization(epsilon=1e-6, dtype="float32", name=name) if config.norm == "pre" else None
 
 
 def sinusoids(length: int, width: int) -> np.ndarray:
@@ -113,7 +118,7 @@ class _Positions(keras.layers.Layer):
     def __init__(self, config: TransformerConfig, name: str) -> None:
         super().__init__(name=name)
         self.config = config
-        self.dropout = keras.layers.Dropout(config.dropout, name="dropout")
+        self.dropout = keras.layers.Dropout(config.dropout, dtype="float32", name="dropout")
 
     def build(self, width: int) -> None:
         shape = (self.config.max_positions, width)
@@ -137,28 +142,30 @@ class _Layer(keras.layers.Layer):
         super().__init__(name=name)
         width = config.width
         self.config, self.heads, self.is_decoder = config, config.heads, is_decoder
-        self.self_qkv = keras.layers.Dense(3 * width, name="self_qkv")
-        self.self_out = keras.layers.Dense(width, name="self_out")
+        self.self_qkv = Linear(3 * width, name="self_qkv")
+        self.self_out = Linear(width, name="self_out")
         if is_decoder:
-            self.cross_query = keras.layers.Dense(width, name="cross_query")
-            self.cross_keys_values = keras.layers.Dense(2 * width, name="cross_keys_values")
-            self.cross_out = keras.layers.Dense(width, name="cross_out")
+            self.cross_query = Linear(width, name="cross_query")
+            self.cross_keys_values = Linear(2 * width, name="cross_keys_values")
+            self.cross_out = Linear(width, name="cross_out")
         gate = 2 if config.activation == "swiglu" else 1
-        self.wide = keras.layers.Dense(gate * config.feed_forward, name="wide")
-        self.narrow = keras.layers.Dense(width, name="narrow")
+        self.wide = Linear(gate * config.feed_forward, name="wide")
+        self.narrow = Linear(width, name="narrow")
         names = ["self", "cross", "feed_forward"] if is_decoder else ["self", "feed_forward"]
-        self.norms = {n: keras.layers.LayerNormalization(epsilon=1e-6, name=f"{n}_norm") for n in names}
-        self.residual_dropout = keras.layers.Dropout(config.dropout, name="residual_dropout")
-        self.attention_dropout = keras.layers.Dropout(config.attention_dropout, name="attention_dropout")
-        self.activation_dropout = keras.layers.Dropout(config.activation_dropout, name="activation_dropout")
+        self.norms = {n: keras.layers.LayerNormalization(epsilon=1e-6, dtype="float32", name=f"{n}_norm") for n in names}
+        self.residual_dropout = keras.layers.Dropout(config.dropout, dtype="float32", name="residual_dropout")
+        self.attention_dropout = keras.layers.Dropout(config.attention_dropout, dtype="float32", name="attention_dropout")
+        self.activation_dropout = keras.layers.Dropout(config.activation_dropout, dtype="float32", name="activation_dropout")
 
     def build(self, width: int) -> None:
-        inputs = [self.self_qkv, self.self_out, self.wide, *self.norms.values()]
+        inputs = [self.self_qkv, self.self_out, self.wide]
         if self.is_decoder:
             inputs += [self.cross_query, self.cross_keys_values, self.cross_out]
         for layer in inputs:
-            layer.build((None, None, width))
-        self.narrow.build((None, None, self.config.feed_forward))
+            layer.build(width)
+        self.narrow.build(self.config.feed_forward)
+        for norm in self.norms.values():
+            norm.build((None, None, width))
         self.built = True
 
     def encode(self, x: Tensor, bias: Tensor, training: bool) -> Tensor:
@@ -191,7 +198,7 @@ class _Layer(keras.layers.Layer):
     def cross_memory(self, states: Tensor) -> tuple[Tensor, Tensor]:
         """Keys and values [batch, heads, source, size] of encoder states."""
         keys, values = ops.split(self.cross_keys_values(states), 2, axis=-1)
-        return split_heads(keys, self.heads), split_heads(values, self.heads)
+        return split_heads(self._scaled(keys), self.heads), split_heads(values, self.heads)
 
     def _residual(self, name: str, x: Tensor, sublayer: object, training: bool) -> tuple[Tensor, object]:
         norm = self.norms[name]
@@ -199,12 +206,13 @@ class _Layer(keras.layers.Layer):
         y = x + self.residual_dropout(y, training=training)
         return (y if self.config.norm == "pre" else norm(y)), extra
 
-    def _scaled(self, query: Tensor) -> Tensor:
-        return query * (self.config.width // self.heads) ** -0.5
+    def _scaled(self, keys: Tensor) -> Tensor:
+        # The keys, once, and not the query: TensorFlow 2.21 miscompiles product * scale + bias inside a loop.
+        return keys * (self.config.width // self.heads) ** -0.5
 
     def _self_attention(self, x: Tensor, bias: Tensor, training: bool) -> Tensor:
         query, keys, values = (split_heads(y, self.heads) for y in ops.split(self.self_qkv(x), 3, axis=-1))
-        context, _ = dot_attention(self._scaled(query), keys, values, bias, self.attention_dropout, training)
+        context, _ = dot_attention(query, self._scaled(keys), values, bias, self.attention_dropout, training)
         return self.self_out(merge_heads(context))
 
     def _cached_self_attention(
@@ -212,16 +220,16 @@ class _Layer(keras.layers.Layer):
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         query, key, value = ops.split(self.self_qkv(x), 3, axis=-1)
         now = ops.equal(ops.arange(ops.shape(past[0])[1]), time)[None, :, None]
-        keys, values = ops.where(now, key, past[0]), ops.where(now, value, past[1])
+        keys, values = ops.where(now, self._scaled(key), past[0]), ops.where(now, value, past[1])
         bias = mask_bias(ops.arange(ops.shape(keys)[1]) <= time)[None, None, None, :]
         query, heads_keys, heads_values = (split_heads(y, self.heads) for y in (query, keys, values))
-        context, _ = dot_attention(self._scaled(query), heads_keys, heads_values, bias, self.attention_dropout, False)
+        context, _ = dot_attention(query, heads_keys, heads_values, bias, self.attention_dropout, False)
         return self.self_out(merge_heads(context)), (keys, values)
 
     def _cross_attention(
         self, x: Tensor, memory: tuple[Tensor, Tensor], bias: Tensor, training: bool
     ) -> tuple[Tensor, Tensor]:
-        query = self._scaled(split_heads(self.cross_query(x), self.heads))
+        query = split_heads(self.cross_query(x), self.heads)
         context, weights = dot_attention(query, *memory, bias, self.attention_dropout, training)
         return self.cross_out(merge_heads(context)), weights
 

@@ -15,32 +15,45 @@ def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     """Negative log-likelihood -log softmax(z)_y in nats.
 
     Args:
-        logits: float32 [tokens, vocab].
-        labels: int32 [tokens].
+        logits: float32 [..., vocab].
+        labels: int32 [...].
 
     Returns:
-        float32 [tokens].
+        float32 [...].
     """
     return ops.sparse_categorical_crossentropy(labels, logits, from_logits=True)
 
 
-def smoothed_cross_entropy(nll: Tensor, logits: Tensor, labels: Tensor, smoothing: float) -> Tensor:
-    """Cross-entropy with the mixture (1 - e) onehot(y) + e / V (Szegedy et al., 2016, section 7).
+@ops.custom_gradient
+def log_normaliser(logits: Tensor) -> Tensor:
+    """lse(z) = log sum_v exp z_v, float32 [tokens], of logits float32 [tokens, vocab].
 
-    (1 - e) nll + e (lse(z) - mean(z)) with lse(z) = nll + z_y gives nll + e (z_y - mean(z)): the softmax is only
-    computed once.
+    From the softmax p, which is also the gradient: lse = max z - log max p. Several times faster on a CPU than the
+    usual form, which reads and writes the matrix once for each of its steps.
+    """
+    probabilities = ops.softmax(logits, axis=-1)
+    value = ops.max(logits, axis=-1) - ops.log(ops.max(probabilities, axis=-1))
+
+    def gradient(*_: Tensor, upstream: Tensor = None) -> Tensor:
+        # JAX passes the upstream gradient by position, TensorFlow by either.
+        return probabilities * (_[0] if upstream is None else upstream)[..., None]
+
+    return value, gradient
+
+
+def smoothed_cross_entropy(log_normaliser: Tensor, chosen: Tensor, mean: Tensor, smoothing: float) -> Tensor:
+    """lse(z) - (1 - e) z_y - e mean(z): cross-entropy with (1 - e) onehot(y) + e / V (Szegedy et al., 2016, section 7).
 
     Args:
-        nll: float32 [tokens], of `cross_entropy`.
-        logits: float32 [tokens, vocab].
-        labels: int32 [tokens].
-        smoothing: e.
+        log_normaliser: lse(z) = log sum_v exp z_v, float32 [tokens].
+        chosen: z_y, float32 [tokens].
+        mean: mean of z over the vocabulary, float32 [tokens].
+        smoothing: e; 0 gives the negative log-likelihood.
 
     Returns:
-        float32 [tokens].
+        float32 [tokens], in nats.
     """
-    chosen = ops.take_along_axis(logits, labels[:, None], axis=-1)[:, 0]
-    return nll + smoothing * (chosen - ops.mean(logits, axis=-1))
+    return log_normaliser - (1.0 - smoothing) * chosen - smoothing * mean
 
 
 def with_positions(batch: Batch, config: BatchConfig) -> dict[str, np.ndarray]:
@@ -78,9 +91,12 @@ class CrossEntropy:
         """`loss` (smoothed), `nll`, both in nats per token, and `tokens`, for a batch of `with_positions`."""
         states = model.decode_states(batch["target_in"], model.encode(batch["source"], training), training).states
         states = ops.take(ops.reshape(states, (-1, states.shape[-1])), batch["positions"], axis=0)
-        logits, labels = model.project(states), batch["labels"]
+        labels = batch["labels"]
         weights = ops.cast(ops.not_equal(labels, PAD), "float32")
         tokens = ops.maximum(ops.sum(weights), 1.0)
-        nll = cross_entropy(logits, labels)
-        loss = smoothed_cross_entropy(nll, logits, labels, self.smoothing) if training and self.smoothing else nll
+        # z_y and mean(z) are linear in the state, so the [tokens, vocab] matrix is only read for its normaliser.
+        normaliser = log_normaliser(model.project(states))
+        chosen = model.logits_of(states, labels[:, None])[:, 0]
+        nll = normaliser - chosen
+        loss = smoothed_cross_entropy(normaliser, chosen, model.mean_logit(states), self.smoothing) if training else nll
         return {"loss": ops.sum(loss * weights) / tokens, "nll": ops.sum(nll * weights) / tokens, "tokens": tokens}

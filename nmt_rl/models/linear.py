@@ -1,0 +1,43 @@
+"""Matrix products in the compute type, everything around them in float32."""
+
+from __future__ import annotations
+
+import keras
+from keras import ops
+
+from nmt_rl.models.seq2seq import Tensor
+
+
+class Linear(keras.layers.Layer):
+    """x W + b with the product in the dtype policy's compute type and the result in float32.
+
+    Only the products run in bfloat16 or float16: on a CPU they are the only part that gains from it, and norms,
+    softmax and residuals keep their precision.
+
+    Args:
+        units: width of the output.
+        use_bias: add b.
+        name: of the layer.
+    """
+
+    def __init__(self, units: int, use_bias: bool = True, name: str | None = None) -> None:
+        """See the class docstring."""
+        super().__init__(name=name, autocast=False)
+        self.units, self.use_bias = units, use_bias
+
+    def build(self, width: int) -> None:
+        """Make the weights for inputs [..., width]."""
+        self.kernel = self.add_weight(shape=(width, self.units), name="kernel")
+        if self.use_bias:
+            self.bias = self.add_weight(shape=(self.units,), initializer="zeros", name="bias")
+        self.built = True
+
+    def call(self, x: Tensor) -> Tensor:
+        """float32 [..., units] of x [..., width]."""
+        y = product(x, self.kernel, self.compute_dtype)
+        return y + ops.convert_to_tensor(self.bias) if self.use_bias else y
+
+
+def product(x: Tensor, matrix: Tensor, dtype: str) -> Tensor:
+    """x @ matrix, float32 [..., columns], computed in `dtype`; x is [..., rows], matrix [rows, columns]."""
+    return ops.cast(ops.matmul(ops.cast(x, dtype), ops.cast(matrix, dtype)), "float32")

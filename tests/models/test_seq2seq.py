@@ -1,0 +1,139 @@
+"""Promises of the Seq2Seq interface, for every variant."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from nmt_rl.backend import compile_fn
+from nmt_rl.config import LSTMConfig, TransformerConfig
+from nmt_rl.models.build import build_model
+
+SMALL = {"encoder_layers": 2, "decoder_layers": 2, "width": 16, "heads": 2, "feed_forward": 24, "max_positions": 32}
+VARIANTS = {
+    "pre-sinusoidal-relu": TransformerConfig(**SMALL),
+    "post-learned-swiglu": TransformerConfig(**SMALL, norm="post", positions="learned", activation="swiglu", tie="target"),
+    "pre-learned-gelu": TransformerConfig(**SMALL, positions="learned", activation="gelu", tie="none"),
+    "additive": LSTMConfig(embedding=12, units=16, attention_units=8),
+    "additive-coverage": LSTMConfig(embedding=12, units=16, attention_units=8, coverage=True, decoder_layers=2),
+    "bilinear-coverage": LSTMConfig(embedding=12, units=16, attention="bilinear", coverage=True, encoder_layers=2),
+    "dot": LSTMConfig(embedding=12, units=16, attention="dot", tie="none"),
+}
+VOCABULARY = 30
+
+
+def make(name, precision="float32"):
+    model = build_model(VARIANTS[name], VOCABULARY, VOCABULARY, seed=3, precision=precision)
+    for variable in model.trainable_variables:  # biases and coverage start at 0: give them something to do
+        if "coverage" in variable.path or "bias" in variable.path:
+            variable.assign(np.random.default_rng(5).normal(size=variable.shape, scale=0.3))
+    return model
+
+
+def ids(rows, length, seed=0):
+    return np.random.default_rng(seed).integers(4, VOCABULARY, (rows, length)).astype("int32")
+
+
+def prefix(rows, length):
+    return np.concatenate([np.full((rows, 1), 2, "int32"), ids(rows, length - 1, 1)], axis=1)
+
+
+def decode(model, source, target_in):
+    return compile_fn(lambda s, t: model.decode(t, model.encode(s)), model)(source, target_in)
+
+
+@pytest.mark.jax
+@pytest.mark.parametrize("name", VARIANTS)
+def test_stepwise_equals_teacher_forced_for_every_hypothesis_of_a_beam(name):
+    model, beam, time = make(name), 2, 5
+    source, target_in = ids(3, 6), prefix(3, time)
+    source[1, 4:] = 0
+
+    def stepwise(source, target_in):
+        cache = model.start(model.encode(source), 8, beam)
+        logits, attention = [], []
+        for t in range(time):
+            output, cache = model.step(ops.repeat(target_in[:, t], beam, axis=0), cache)
+            logits.append(output.logits)
+            attention.append(output.attention)
+        return ops.stack(logits, axis=1), ops.stack(attention, axis=1)
+
+    logits, attention = (np.asarray(x) for x in compile_fn(stepwise, model)(source, target_in))
+    forced = decode(model, source, target_in)
+    for hypothesis in range(beam):
+        np.testing.assert_allclose(logits[hypothesis::beam], forced.logits, atol=1e-5)
+        np.testing.assert_allclose(attention[hypothesis::beam], forced.attention, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_padding_changes_nothing(name):
+    model = make(name)
+    source, target_in = ids(2, 5), prefix(2, 4)
+    plain = decode(model, source, target_in)
+    padded = decode(model, np.pad(source, ((0, 0), (0, 3))), np.pad(target_in, ((0, 0), (0, 2))))
+    np.testing.assert_allclose(padded.logits[:, :4], plain.logits, atol=1e-5)
+    np.testing.assert_allclose(padded.attention[:, :4, :5], plain.attention, atol=1e-5)
+    assert np.abs(padded.attention[:, :4, 5:]).max() < 1e-6
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_a_prefix_is_blind_to_what_follows_it(name):
+    model, source = make(name), ids(2, 5)
+    first, second = prefix(2, 6), prefix(2, 6)
+    second[:, 3:] = 7
+    a, b = decode(model, source, first).logits, decode(model, source, second).logits
+    np.testing.assert_allclose(a[:, :3], b[:, :3], atol=1e-5)
+    assert np.abs(np.asarray(a)[:, 3:] - np.asarray(b)[:, 3:]).max() > 1e-3
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_attention_is_a_distribution_over_the_source(name):
+    attention = np.asarray(decode(make(name), ids(2, 5), prefix(2, 4)).attention)
+    assert (attention >= 0).all()
+    np.testing.assert_allclose(attention.sum(axis=-1), 1.0, atol=1e-5)
+
+
+@pytest.mark.jax
+@pytest.mark.parametrize("name", ["pre-sinusoidal-relu", "pre-learned-gelu", "additive", "dot"])
+def test_chosen_and_mean_logits_are_those_of_the_projection(name):
+    model = make(name)
+    states = np.random.default_rng(0).normal(size=(6, model.embeddings.width)).astype("float32")
+    pieces = ids(6, 2)
+    logits = np.asarray(model.project(states))
+    np.testing.assert_allclose(model.logits_of(states, pieces), np.take_along_axis(logits, pieces, 1), atol=1e-5)
+    np.testing.assert_allclose(model.mean_logit(states), logits.mean(axis=-1), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["pre-sinusoidal-relu", "additive-coverage"])
+def test_bfloat16_stays_near_float32_and_returns_float32(name):
+    exact, source, target_in = make(name), ids(3, 6), prefix(3, 5)
+    rough = make(name, "bfloat16")
+    rough.set_weights(exact.get_weights())
+    assert all(v.dtype == "float32" for v in rough.trainable_variables)
+    a, b = decode(exact, source, target_in).logits, decode(rough, source, target_in).logits
+    assert keras.backend.standardize_dtype(b.dtype) == "float32"
+    np.testing.assert_allclose(a, b, atol=0.1)
+    assert np.abs(np.asarray(a) - np.asarray(b)).max() > 0
+
+
+def test_the_seed_decides_the_weights():
+    config = VARIANTS["additive"]
+    first, same, other = (build_model(config, 30, 30, seed).get_weights() for seed in (1, 1, 2))
+    assert all((a == b).all() for a, b in zip(first, same, strict=True))
+    assert any((a != b).any() for a, b in zip(first, other, strict=True))
+
+
+def test_tied_tables_are_one():
+    count = {
+        tie: build_model(TransformerConfig(**SMALL, tie=tie), VOCABULARY, VOCABULARY).count_params()
+        for tie in ("none", "target", "all")
+    }
+    table = VOCABULARY * SMALL["width"]
+    assert count["none"] - count["target"] == table == count["target"] - count["all"]
+
+
+def test_dropout_is_on_in_training_only():
+    model = build_model(TransformerConfig(**SMALL, dropout=0.5), VOCABULARY, VOCABULARY)
+    batch = {"source": ids(2, 5), "target_in": prefix(2, 4)}
+    np.testing.assert_array_equal(model(batch), model(batch))
+    assert np.abs(np.asarray(model(batch, training=True)) - np.asarray(model(batch))).max() > 1e-3
