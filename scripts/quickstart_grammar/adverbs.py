@@ -12,7 +12,7 @@ from quickstart_grammar.places import CITY_PLACES, COUNTRY_PLACES, REGION_PLACES
 
 @dataclass(frozen=True)
 class Adverb:
-    """An adverbial; slot is time, frequency, manner, place, goal, sentence, yet or neg (nicht mehr)."""
+    """An adverbial; slot is time, frequency, already, manner, place, goal, sentence, yet or neg (nicht mehr)."""
 
     en: str
     de: str
@@ -76,7 +76,7 @@ FREQUENCY = _parse(FREQUENCIES, "frequency")
 MANNER = _parse(MANNERS, "manner")
 SENTENCE = _parse(SENTENCES, "sentence")
 YET = Adverb("yet", "noch", "yet")
-ALREADY = Adverb("already", "schon", "frequency")
+ALREADY = Adverb("already", "schon", "already")
 NO_LONGER = Adverb("no longer", "nicht mehr", "neg")
 JUST_NOW = Adverb("", "gerade", "frequency")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from quickstart_grammar.adverbs import ALREADY, FREQUENCY, JUST_NOW, MANNER, NO_LONGER, SENTENCE, YET, Adverb, Adverbs
@@ -36,6 +37,10 @@ class Clauses:
         self.people_verbs = tuple(v for v in VERBS if v.subject == ("who",))
         self.active_verbs = tuple(v for v in self.people_verbs if not v.state)
 
+    def choose(self, verbs: Sequence[Verb]) -> Verb:
+        """Return a verb, the first ones more often."""
+        return self.dice.zipf(verbs) if self.dice.chance(0.7) else self.dice.pick(verbs)
+
     def fill(self, slot: Slot, subject: NP) -> NP:
         """Return an object for a slot."""
         people = "person" in slot.kinds
@@ -65,7 +70,7 @@ class Clauses:
         if self.dice.chance(0.25):
             return self.scenes.draw(subject or self.phrases.subject(("who",), gendered))
         verbs = self.people_verbs if subject is not None else VERBS
-        return self.frame(self.dice.zipf(verbs) if self.dice.chance(0.35) else self.dice.pick(verbs), subject, gendered)
+        return self.frame(self.choose(verbs), subject, gendered)
 
     def clause(
         self,

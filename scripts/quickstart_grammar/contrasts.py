@@ -34,7 +34,7 @@ class Contrasts:
             thing = self.dice.pick(CONDITIONS)
             condition = Clause(subject, be, complement=Adverb(thing[0], thing[1], "goal"), tense="conditional")
         en_condition = english(replace(condition, tense="past")).replace(" was ", " were ")
-        core = self.clauses.frame(self.dice.pick(self.clauses.active_verbs), refer(subject))
+        core = self.clauses.frame(self.clauses.choose(self.clauses.active_verbs), refer(subject))
         result = self.clauses.clause(core=core, subject=core.subject, tense="conditional", plain=True)
         result = replace(result, going=False)
         text = german(condition, "last")

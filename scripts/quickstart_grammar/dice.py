@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 @cache
 def _zipf_sums(size: int) -> tuple[float, ...]:
-    return tuple(accumulate(1.0 / (rank + 3) for rank in range(size)))
+    return tuple(accumulate((rank + 3) ** -1.7 for rank in range(size)))
 
 
 class Dice:
@@ -36,7 +36,7 @@ class Dice:
         return low + int(self._random() * (high - low + 1))
 
     def zipf(self, items: Sequence[T]) -> T:
-        """Return one item; item k (from 0) has weight 1 / (k + 3), so the last ones are rare."""
+        """Return one item; item k (from 0) has weight (k + 3) ** -1.7, so the last ones are rare."""
         sums = _zipf_sums(len(items))
         return items[bisect_right(sums, self._random() * sums[-1], hi=len(items) - 1)]
 

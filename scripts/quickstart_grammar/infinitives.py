@@ -94,7 +94,7 @@ class Infinitives:
         """Return a clause for the infinitive, its subject understood."""
         agent = refer(subject)
         verbs = [v for v in self.clauses.people_verbs if not v.state and v.en != "hurry"]
-        frame = self.clauses.frame(self.dice.pick(verbs), agent)
+        frame = self.clauses.frame(self.clauses.choose(verbs), agent)
         return (
             self.clauses.scenes.put(agent)
             if self.dice.chance(0.1)
@@ -172,7 +172,7 @@ class Infinitives:
         return (
             self.clauses.scenes.go(subject)
             if self.dice.chance(0.35)
-            else self.clauses.frame(self.dice.pick(verbs), subject)
+            else self.clauses.frame(self.clauses.choose(verbs), subject)
         )
 
     def _purpose(self, main: Callable[[Clause], Pair]) -> Pair:

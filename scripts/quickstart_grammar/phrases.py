@@ -253,7 +253,7 @@ class Phrases:
 
     def _compound(self, kind: str) -> Noun | None:
         modifiers, heads = self.dice.pick(self.compounds[kind])
-        return compound(self.dice.zipf(modifiers), self.dice.pick(heads))
+        return compound(self.dice.zipf(modifiers), self.dice.zipf(heads))
 
     def adjectives(self, kind: str, chance: float = 0.4) -> list[Adjective]:
         """Return no, one or two adjectives that suit the kind."""
@@ -282,13 +282,13 @@ class Phrases:
             if relational:
                 return relational
         noun = self.noun(kinds)
-        if gendered and noun.feminine and self.dice.chance(0.45):
-            noun = noun.as_feminine()
         if noun.kind == "topic":
             return noun_phrase(BARE, (), noun, False)
         adjectives = [a for a in self.adjectives(noun.kind, chance) if not noun.en.startswith(a.en)]
         plural = not noun.mass and self.dice.chance(0.08 if noun.kind == "kin" or gendered else 0.27)
         plural = plural and (noun.kind != "kin" or noun.en in COUNTABLE_KIN)
+        if gendered and not plural and noun.feminine and self.dice.chance(0.45):
+            noun = noun.as_feminine()
         if determiner is None and plural and self.dice.chance(0.15):
             return noun_phrase(self._count(), adjectives, noun, True)
         return noun_phrase(determiner or self.determiner(noun, plural, owner), adjectives, noun, plural)

@@ -39,8 +39,11 @@ class Questions:
         kind = self.dice.weighted(
             ((5, self._yes_no), (3, self._adverb), (3, self._who), (4, self._object), (2, self._which))
         )
+        called = self.dice.chance(0.12)
+        if called:
+            self.clauses.phrases.address = "du"
         en, de = kind()
-        if self.dice.chance(0.12):
+        if called:
             first, _ = self.clauses.phrases.first_name()
             return f"{first} , {en}", f"{first} , {de}"
         return en, de

@@ -74,7 +74,8 @@ def _object(clauses: Clauses, np: NP) -> tuple[str, str] | None:
 def _gapped(clauses: Clauses, np: NP, c: Clause, slot: Slot, start: str) -> tuple[str, str]:
     text = english(c, gap=slot.key)
     stranded = {"p": c.verb.pattern.split("{p}")[0].strip().split(" ")[-1]}.get(slot.key, "")
-    word = clauses.dice.pick(("that", "", "whom" if np.kind in ("person", "kin") else "which"))
+    which = "whom" if np.kind in ("person", "kin") else "which"
+    word = clauses.dice.pick(("that", "" if c.subject.is_pronoun else "that", which))
     if (
         slot.key == "p"
         and f" {stranded} " in f" {text} "
@@ -82,7 +83,7 @@ def _gapped(clauses: Clauses, np: NP, c: Clause, slot: Slot, start: str) -> tupl
         and not c.verb.pattern.startswith(("take", "part"))
     ):
         before, _, after = f" {text} ".rpartition(f" {stranded} ")
-        word = f"{stranded} {'whom' if np.kind in ('person', 'kin') else 'which'}"
+        word = f"{stranded} {which}"
         text = f"{before} {after}"
     return " ".join(f"{word} {text}".split()), f"{start} {german_clause(c, 'last', gap=slot.key)}"
 

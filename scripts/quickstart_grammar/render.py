@@ -125,7 +125,7 @@ def _english_objects(c: Clause, gap: str) -> str:
 
 
 def _english_middle(c: Clause) -> list[str]:
-    return [a.en for a in c.adverbs if a.slot in ("frequency", "neg") and a.en]
+    return [a.en for a in c.adverbs if a.slot in ("frequency", "already", "neg") and a.en]
 
 
 def english(c: Clause, order: str = "main", gap: str = "", front: Adverb | None = None) -> str:
@@ -170,7 +170,7 @@ def _german_middle(c: Clause, subject: bool, gap: str, late_time: bool) -> list[
     start = head + reflexive if c.subject.is_pronoun or not subject or c.subject.negated else reflexive + head
     by_slot = {
         slot: [a.de for a in c.adverbs if a.slot == slot]
-        for slot in ("sentence", "time", "frequency", "manner", "place", "yet", "neg")
+        for slot in ("sentence", "time", "frequency", "already", "manner", "place", "yet", "neg")
     }
     dative_part = [dative.de[2]] if dative is not None and not dative.is_pronoun else []
     definite = accusative is not None and not accusative.is_pronoun and accusative.definite
@@ -184,7 +184,7 @@ def _german_middle(c: Clause, subject: bool, gap: str, late_time: bool) -> list[
     early = by_slot["sentence"] + ([] if late_time and definite else time)
     parts = [*start, *pronouns, *early, *dative_part, *by_slot["frequency"], *(accusative_text if definite else [])]
     parts += time if late_time and definite else []
-    parts += [*by_slot["yet"], *negation, *by_slot["neg"], *by_slot["manner"], *by_slot["place"]]
+    parts += [*by_slot["already"], *by_slot["yet"], *negation, *by_slot["neg"], *by_slot["manner"], *by_slot["place"]]
     parts += accusative_text if indefinite else []
     slot = c.verb.slot("p")
     if "p" in objects and slot:

@@ -315,7 +315,7 @@ class Scenes:
             "water level": ("metres", "Meter"),
             "price": ("euros", "Euro"),
         }.get(en_thing, ("per cent", "Prozent"))
-        en_way, de_way = self.dice.pick((("by", "um"), ("to", "auf")))
+        en_way, de_way = self.dice.pick((("by", "um"), ("to", "auf")) if amount[0] != "per cent" else (("by", "um"),))
         cases = [f"{german.article('der', '', case, gender)} {de_thing}" for case in range(4)]
         subject = NP(
             f"the {en_thing}", f"the {en_thing}", (cases[0], cases[1], cases[2], cases[3]), gender, 2, "it", "quantity"

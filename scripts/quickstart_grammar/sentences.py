@@ -62,7 +62,7 @@ class Sentences:
 
     def draw(self) -> Pair:
         """Return one English sentence and its German translation."""
-        self.clauses.preterite = self.dice.chance(0.68)
+        self.clauses.preterite = self.dice.chance(0.75)
         self.clauses.phrases.address = "du" if self.dice.chance(0.6) else "Sie"
         return self.dice.weighted(self.kinds)()
 
@@ -98,7 +98,7 @@ class Sentences:
             subject = refer(first.subject)
         if tense.startswith("can"):
             subject = subject or self.clauses.phrases.personal_pronoun()
-            frame = self.clauses.frame(self.dice.pick(self.clauses.active_verbs), subject)
+            frame = self.clauses.frame(self.clauses.choose(self.clauses.active_verbs), subject)
             return replace(frame, tense="past" if tense.endswith("past") else "present", modal="can")
         if (
             subject is None
@@ -134,7 +134,7 @@ class Sentences:
         if conjunction in ("als", "da"):
             c = replace(c, preterite=True)
         if conjunction not in ("weil", "da", "obwohl"):
-            c = replace(c, adverbs=tuple(a for a in c.adverbs if a.slot not in ("time", "frequency", "yet")))
+            c = replace(c, adverbs=tuple(a for a in c.adverbs if a.slot not in ("time", "frequency", "already", "yet")))
             if c.tense == "since" or conjunction != "während":
                 c = replace(c, progressive=False, tense="present" if c.tense == "since" else c.tense)
         time = c.adverb("time")
@@ -241,7 +241,7 @@ class Sentences:
 
     def _shared(self, first: Clause) -> Pair:
         target = first.object("a")
-        second = self.clauses.frame(self.dice.pick(self.clauses.people_verbs), first.subject)
+        second = self.clauses.frame(self.clauses.choose(self.clauses.people_verbs), first.subject)
         if target is not None and not target.is_pronoun and not first.negated and self.dice.chance(0.4):
             same = [
                 v
