@@ -5,14 +5,36 @@ Everything else is written in `keras.ops`. Importing this module imports Keras a
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from typing import Any
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-
-import keras
 import numpy as np
+
+
+@contextlib.contextmanager
+def _without_native_messages() -> Iterator[None]:
+    """TensorFlow's libraries greet on file descriptor 2 before any log level applies; translations have to be quiet."""
+    saved = os.dup(2)
+    with tempfile.TemporaryFile() as sink:
+        os.dup2(sink.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
+
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+with _without_native_messages():
+    import keras
+
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow
+
+        tensorflow.config.list_physical_devices()
 
 
 def is_jax() -> bool:

@@ -304,6 +304,21 @@ class TrajectoryConfig(Section):
     """Show the value head the reference's length and the n-gram precision so far (training only)."""
 
 
+class FinetuneOptimizerConfig(OptimizerConfig):
+    """The optimizer with the defaults of fine-tuning: a small constant rate."""
+
+    learning_rate: float = Field(5e-5, gt=0.0)
+    schedule: Literal["constant", "inverse-sqrt", "cosine", "plateau"] = "constant"
+    warmup: int = Field(100, ge=0)
+
+
+class FinetuneValidationConfig(ValidationConfig):
+    """Validation with the defaults of fine-tuning: often, and without early stopping."""
+
+    every: int = Field(100, ge=1)
+    patience: int = Field(1000, ge=1)
+
+
 class FinetuneConfig(Section):
     """Token-level deep Q-network with a BLEU reward: Q = V + tau log(pi / prior)."""
 
@@ -328,8 +343,8 @@ class FinetuneConfig(Section):
     trajectory: TrajectoryConfig = TrajectoryConfig()
     trajectory_weight: float = Field(1.0, gt=0.0)
     """Weight of the trajectory loss where objective is both."""
-    optimizer: OptimizerConfig = OptimizerConfig(learning_rate=5e-5, schedule="constant", warmup=100)
-    validation: ValidationConfig = ValidationConfig(every=100, patience=1000)
+    optimizer: FinetuneOptimizerConfig = FinetuneOptimizerConfig()
+    validation: FinetuneValidationConfig = FinetuneValidationConfig()
     average: int = Field(3, ge=1)
     """The candidate model is the average of the last so many validated checkpoints."""
     checkpoint_every: int = Field(100, ge=1)

@@ -102,7 +102,15 @@ class Transformer(Seq2Seq):
 
 def _final_norm(config: TransformerConfig, name: str) -> keras.layers.Layer | None:
     """Pre-norm models normalise the sum of all residuals once at the end (Xiong et al., 2020)."""
-    return keras.layers.LayerNormalization(epsilon=1e-6, dtype="float32", name=name) if config.norm == "pre" else None
+    return _layer_norm(name) if config.norm == "pre" else None
+
+
+def _layer_norm(name: str) -> keras.layers.Layer:
+    return keras.layers.LayerNormalization(epsilon=1e-6, dtype="float32", name=name)
+
+
+def _dropout(rate: float, name: str) -> keras.layers.Layer:
+    return keras.layers.Dropout(rate, dtype="float32", name=name)
 
 
 def sinusoids(length: int, width: int) -> np.ndarray:
@@ -118,7 +126,7 @@ class _Positions(keras.layers.Layer):
     def __init__(self, config: TransformerConfig, name: str) -> None:
         super().__init__(name=name)
         self.config = config
-        self.dropout = keras.layers.Dropout(config.dropout, dtype="float32", name="dropout")
+        self.dropout = _dropout(config.dropout, "dropout")
 
     def build(self, width: int) -> None:
         shape = (self.config.max_positions, width)
@@ -152,10 +160,10 @@ class _Layer(keras.layers.Layer):
         self.wide = Linear(gate * config.feed_forward, name="wide")
         self.narrow = Linear(width, name="narrow")
         names = ["self", "cross", "feed_forward"] if is_decoder else ["self", "feed_forward"]
-        self.norms = {n: keras.layers.LayerNormalization(epsilon=1e-6, dtype="float32", name=f"{n}_norm") for n in names}
-        self.residual_dropout = keras.layers.Dropout(config.dropout, dtype="float32", name="residual_dropout")
-        self.attention_dropout = keras.layers.Dropout(config.attention_dropout, dtype="float32", name="attention_dropout")
-        self.activation_dropout = keras.layers.Dropout(config.activation_dropout, dtype="float32", name="activation_dropout")
+        self.norms = {n: _layer_norm(f"{n}_norm") for n in names}
+        self.residual_dropout = _dropout(config.dropout, "residual_dropout")
+        self.attention_dropout = _dropout(config.attention_dropout, "attention_dropout")
+        self.activation_dropout = _dropout(config.activation_dropout, "activation_dropout")
 
     def build(self, width: int) -> None:
         inputs = [self.self_qkv, self.self_out, self.wide]
