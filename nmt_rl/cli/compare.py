@@ -30,7 +30,7 @@ def compare(
     name, sources, references = read_test_set(source, reference, test_set, languages, needs_source=True)
     systems, language = {}, ""
     for model in (model_a, model_b):
-        system, language, systems[str(model)] = translate_all(model, sources, beam)
+        _, language, systems[str(model)] = translate_all(model, sources, beam)
     result = paired_bootstrap(
         systems, references, test_set=name, resamples=resamples, seed=seed, target_language=language
     )

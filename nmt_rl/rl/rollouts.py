@@ -81,7 +81,7 @@ def choose_forks(
     probability: float,
     rng: np.random.Generator,
 ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """States to fork at: at most `forks` per row, drawn without replacement in proportion to the runner-up's probability.
+    """States to fork at: at most `forks` per row, without replacement, in proportion to the runner-up's probability.
 
     Args:
         runner_up_probs: p_2 of each step, float32 [batch, time].

@@ -71,7 +71,7 @@ class Trajectories:
         rng = np.random.default_rng([self.config.seed, step, 1])
         fresh = self._play(indices, source, references, step, rng)
         share = self.settings.replay_share
-        old = int(round(len(fresh) * share / (1.0 - share))) if len(self.replay) else 0
+        old = round(len(fresh) * share / (1.0 - share)) if len(self.replay) else 0
         records = fresh + (self.replay.get(choose_uniform(self.replay.ids, old, rng)) if old else [])
         self.replay.add(fresh)
         batch, numbers = self._targets(records, step)
