@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -47,8 +48,8 @@ def evaluate(
 
 def read_test_set(
     source: Path | None, reference: Path | None, test_set: str | None, languages: str | None, needs_source: bool
-) -> tuple[str, list[str], list[str]]:
-    """Name, sources and references of files or of a named set; raises UserError for a wrong combination."""
+) -> tuple[str, list[str], Sequence[str] | Sequence[Sequence[str]]]:
+    """Name, sources and references (several for some named sets) of files or of a named set; raises UserError for a wrong combination."""
     from nmt_rl.corpus.lines import read_lines
     from nmt_rl.errors import UserError
 
@@ -60,7 +61,7 @@ def read_test_set(
         from nmt_rl.evaluation.testsets import load_standard_set
 
         loaded = load_standard_set(test_set, languages)
-        return loaded.name, list(loaded.sources), list(loaded.references)
+        return loaded.name, list(loaded.sources), loaded.references
     if reference is None or (needs_source and source is None):
         raise UserError("give --source FILE and --reference FILE, or a named set such as -t wmt14 -l en-de")
     references = list(read_lines(reference))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
@@ -37,7 +40,8 @@ class Transformer(Seq2Seq):
     def build(self, input_shape: object = None) -> None:
         """Make all weights."""
         width = self.settings.width
-        for layer in (self.embeddings, self.source_positions, self.target_positions, *self.encoder, *self.decoder):
+        self.embeddings.build()
+        for layer in (self.source_positions, self.target_positions, *self.encoder, *self.decoder):
             layer.build(width)
         for norm in (self.encoder_norm, self.decoder_norm):
             if norm is not None:
@@ -208,9 +212,11 @@ class _Layer(keras.layers.Layer):
         keys, values = ops.split(self.cross_keys_values(states), 2, axis=-1)
         return split_heads(self._scaled(keys), self.heads), split_heads(values, self.heads)
 
-    def _residual(self, name: str, x: Tensor, sublayer: object, training: bool) -> tuple[Tensor, object]:
+    def _residual(
+        self, name: str, x: Tensor, sublayer: Callable[[Tensor], tuple[Tensor, Any]], training: bool
+    ) -> tuple[Tensor, Any]:
         norm = self.norms[name]
-        y, extra = sublayer(norm(x) if self.config.norm == "pre" else x)  # type: ignore[operator]
+        y, extra = sublayer(norm(x) if self.config.norm == "pre" else x)
         y = x + self.residual_dropout(y, training=training)
         return (y if self.config.norm == "pre" else norm(y)), extra
 

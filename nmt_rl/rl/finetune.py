@@ -60,7 +60,7 @@ def finetune(config: Config, prepared: Prepared, run: Path) -> dict[str, Any]:
     if settings.objective != "fork":
         target = _copy_of(prior, config, tokenizers)
         trajectories = Trajectories(model, prior, target, tokenizers.target, prepared.train, config)
-    learner = Learner(model, QObjective(settings, config.pretrain.label_smoothing), settings.optimizer)  # type: ignore[arg-type]
+    learner = Learner(model, QObjective(settings, config.pretrain.label_smoothing), settings.optimizer)
     validator = PolicyValidator(model, prior, prepared, config)
     events = EventLog(run)
     batches = EpisodeBatches(model, prior, prepared.train, tokenizers, config, trajectories)

@@ -57,7 +57,7 @@ class Trajectories:
         self.head = ValueHead(width, features, self.settings.value_units)
         self.target_head = ValueHead(width, features, self.settings.value_units)
         rate = self.settings.value_learning_rate
-        self.value_learner = Learner(self.head, value_objective, OptimizerConfig(learning_rate=rate))  # type: ignore[arg-type]
+        self.value_learner = Learner(self.head, value_objective, OptimizerConfig(learning_rate=rate))
         self._sampler = Generator(model, top_k=self.settings.top_k)
         self._evaluate_online = compile_fn(_evaluation(model, self.head), model, self.head)
         self._evaluate_target = compile_fn(_evaluation(target, self.target_head), target, self.target_head)
@@ -125,7 +125,7 @@ class Trajectories:
         records = []
         for i, row in enumerate(rows):
             length = int(played.lengths[i])
-            episode = self.reward.episode(played.ids[i, :length], references[row])
+            episode = self.reward.episode(played.ids[i, :length], references[int(row)])
             records.append(
                 EpisodeRecord(
                     source_id=int(indices[row]),
@@ -143,7 +143,7 @@ class Trajectories:
         """Equation (5), and one update of V towards y - tau kappa."""
         tau, warm = self.config.finetune.tau, step <= self.settings.monte_carlo_updates
         batch = collate(records)
-        source = pad_source([self.corpus.source(int(i)) for i in batch.source_id])
+        source = pad_source([self.corpus.source(int(i)).tolist() for i in batch.source_id])
         target_in = shift_right(batch.tokens)
         inputs = (source, target_in, batch.tokens, batch.features)
         value, _, states = (np.asarray(x) for x in self._evaluate_online(*inputs))

@@ -97,7 +97,7 @@ def pretrain(config: Config, prepared: Prepared, run: Path) -> dict[str, Any]:
     loop = TrainingLoop("pretrain", settings, learner, batches, validator, "best", run, events)
     progress = loop.run()
     scores = _choose(loop, validator)
-    result = {"updates": progress.step, "seconds": round(progress.seconds, 1)}
+    result: dict[str, Any] = {"updates": progress.step, "seconds": round(progress.seconds, 1)}
     result |= {"valid": scores, "best_step": progress.best_step}
     events.write("pretrain", "end", progress.step, **scores)
     events.close()
