@@ -49,7 +49,7 @@ def evaluate(
 def read_test_set(
     source: Path | None, reference: Path | None, test_set: str | None, languages: str | None, needs_source: bool
 ) -> tuple[str, list[str], Sequence[str] | Sequence[Sequence[str]]]:
-    """Name, sources and references (several for some named sets) of files or of a named set; raises UserError for a wrong combination."""
+    """Name, sources and references (several for some named sets); raises UserError for a wrong combination."""
     from nmt_rl.corpus.lines import read_lines
     from nmt_rl.errors import UserError
 

@@ -41,7 +41,9 @@ class Transformer(Seq2Seq):
         """Make all weights."""
         width = self.settings.width
         self.embeddings.build()
-        for layer in (self.source_positions, self.target_positions, *self.encoder, *self.decoder):
+        for positions in (self.source_positions, self.target_positions):
+            positions.build(width)
+        for layer in (*self.encoder, *self.decoder):
             layer.build(width)
         for norm in (self.encoder_norm, self.decoder_norm):
             if norm is not None:

@@ -12,7 +12,9 @@ from nmt_rl.models.build import build_model
 SMALL = {"encoder_layers": 2, "decoder_layers": 2, "width": 16, "heads": 2, "feed_forward": 24, "max_positions": 32}
 VARIANTS = {
     "pre-sinusoidal-relu": TransformerConfig(**SMALL),
-    "post-learned-swiglu": TransformerConfig(**SMALL, norm="post", positions="learned", activation="swiglu", tie="target"),
+    "post-learned-swiglu": TransformerConfig(
+        **SMALL, norm="post", positions="learned", activation="swiglu", tie="target"
+    ),
     "pre-learned-gelu": TransformerConfig(**SMALL, positions="learned", activation="gelu", tie="none"),
     "additive": LSTMConfig(embedding=12, units=16, attention_units=8),
     "additive-coverage": LSTMConfig(embedding=12, units=16, attention_units=8, coverage=True, decoder_layers=2),
