@@ -2,8 +2,9 @@
 
 Usage: python scripts/measure_memory.py PREFIX VALID_PREFIX [--repeat 1 10 50] [--updates 30]
 
-PREFIX and VALID_PREFIX are parallel text without the language suffix (PREFIX.de, PREFIX.en). Duplicates are kept, so that the
-repeated corpus really is larger. Prints a table; the peak is the operating system's maximum resident set of the process.
+PREFIX and VALID_PREFIX are parallel text without the language suffix (PREFIX.de, PREFIX.en). Duplicates are kept, so
+that the repeated corpus really is larger. Prints a table; the peak is the operating system's maximum resident set of
+the process.
 """
 
 from __future__ import annotations
