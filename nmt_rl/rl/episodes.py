@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,9 @@ from nmt_rl.corpus.batches import Batch, BatchStream, Position
 from nmt_rl.corpus.store import EncodedCorpus
 from nmt_rl.corpus.tokenizer import Tokenizers
 from nmt_rl.models.seq2seq import Seq2Seq
+from nmt_rl.rl.objective import logit_difference
 from nmt_rl.rl.reward import prepare_references
-from nmt_rl.rl.rollouts import ForkRollout, Forks, shift_right
+from nmt_rl.rl.rollouts import ForkRollout, Forks, padded_length, shift_right
 from nmt_rl.rl.trajectories import Trajectories
 from nmt_rl.training.losses import with_positions
 
@@ -44,13 +46,15 @@ class EpisodeBatches:
         """See the class docstring."""
         settings = config.finetune
         self.corpus, self.tokenizers, self.config, self.trajectories = corpus, tokenizers, config, trajectories
-        self.batch = BatchConfig(type="sentences", size=settings.sentences, max_length=settings.max_length)
+        self._longest = model.max_length
+        longest = min(settings.max_length, self._longest)
+        self.batch = BatchConfig(type="sentences", size=settings.sentences, max_length=longest)
         self._position = Position()
         self._stream: Any = None
         self._rollout = ForkRollout(
             model, tokenizers.target, config.decoding, settings.forks, settings.fork_probability
         )
-        self._prior_logits = compile_fn(_fork_logits(prior), prior)
+        self._prior_difference = compile_fn(partial(logit_difference, prior), prior)
 
     def next(self, step: int) -> tuple[dict[str, Any], dict[str, float]]:
         """See BatchSource.next."""
@@ -62,15 +66,16 @@ class EpisodeBatches:
         references = prepare_references(
             self.tokenizers.target.decode([self.corpus.target(int(i)) for i in rows.indices])
         )
+        # By batch, not by update: an update may accumulate several.
+        rng = np.random.default_rng([self.config.seed, *self._position])
         batch: dict[str, Any] = {}
         numbers: dict[str, float] = {}
         if self.config.finetune.objective != "trajectory":
-            rng = np.random.default_rng([self.config.seed, step, 0])
             greedy, scores, forks = self._rollout.play(rows.source, references, rng)
             batch["fork"] = self._fork_batch(rows.source, greedy.ids, forks)
             numbers |= fork_numbers(scores, forks) | {"tokens": float(greedy.lengths.sum())}
         if self.trajectories is not None:
-            batch["trajectory"], more = self.trajectories.batch(rows.indices, rows.source, references, step)
+            batch["trajectory"], more = self.trajectories.batch(rows.indices, rows.source, references, step, rng)
             numbers = {"tokens": float(batch["trajectory"]["weights"].sum()), **numbers, **more}
         if self.config.finetune.cross_entropy:
             batch["reference"] = with_positions(rows, self.batch)
@@ -97,6 +102,7 @@ class EpisodeBatches:
 
     def _fork_batch(self, source: NDArray[np.int32], ids: NDArray[np.int32], forks: Forks) -> dict[str, np.ndarray]:
         """Pad the forks to their largest number, so that shapes stay few; padding weighs nothing."""
+        ids = np.pad(ids, ((0, 0), (0, padded_length(ids.shape[1], self._longest) - ids.shape[1])))
         room = len(source) * self.config.finetune.forks
         size = len(forks.row)
         positions, actions = np.zeros(room, np.int32), np.zeros((room, 2), np.int32)
@@ -106,13 +112,13 @@ class EpisodeBatches:
         values[:size] = forks.values[:, 0] - forks.values[:, 1]
         weights[:size] = 1.0
         target_in = shift_right(ids)
-        logits = np.asarray(self._prior_logits(source, target_in, positions, actions))
+        prior_difference = np.asarray(self._prior_difference(source, target_in, positions, actions))
         return {
             "source": source,
             "target_in": target_in,
             "positions": positions,
             "actions": actions,
-            "prior_difference": logits[:, 0] - logits[:, 1],
+            "prior_difference": prior_difference,
             "value_difference": values,
             "weights": weights,
         }
@@ -127,16 +133,3 @@ def fork_numbers(scores: NDArray[np.float64], forks: Forks) -> dict[str, float]:
         "fork_better": float((gains > 0).mean()) if len(gains) else 0.0,
         "fork_gap": float(np.abs(gains).mean()) if len(gains) else 0.0,
     }
-
-
-def _fork_logits(model: Seq2Seq) -> Any:
-    """Logits float32 [n, 2] of the two actions of each fork."""
-
-    def evaluate(source: Any, target_in: Any, positions: Any, actions: Any) -> Any:
-        from keras import ops
-
-        states = model.decode_states(target_in, model.encode(source)).states
-        states = ops.take(ops.reshape(states, (-1, states.shape[-1])), positions, axis=0)
-        return model.logits_of(states, actions)
-
-    return evaluate

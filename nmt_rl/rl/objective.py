@@ -13,7 +13,7 @@ from nmt_rl.training.losses import CrossEntropy, cross_entropy
 class QObjective:
     """L = L_fork + c L_trajectory + alpha CE, for the terms that ride in the batch.
 
-    Dropout is off: the policy that is trained is the one that acted.
+    Dropout is off in the Q-network's terms: the policy that is trained is the one that acted.
 
     Args:
         config: tau, weights, Huber cut.
@@ -44,10 +44,8 @@ class QObjective:
 
     def _fork(self, model: Seq2Seq, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Equation (4) of docs/fine-tuning.md; only the two logits of each fork are computed."""
-        states = model.decode_states(batch["target_in"], model.encode(batch["source"])).states
-        states = ops.take(ops.reshape(states, (-1, states.shape[-1])), batch["positions"], axis=0)
-        logits = model.logits_of(states, batch["actions"])
-        difference, weights = logits[:, 0] - logits[:, 1], batch["weights"]
+        inputs = (batch[name] for name in ("source", "target_in", "positions", "actions"))
+        difference, weights = logit_difference(model, *inputs), batch["weights"]
         rest = (batch["prior_difference"], batch["value_difference"], self.config.tau)
         delta = fork_td_error(difference, *rest)
         return fork_loss(difference, *rest, huber=self.config.huber, weights=weights), _rms(delta, weights)
@@ -60,6 +58,22 @@ class QObjective:
         delta = trajectory_td_error(log_pi, *rest)
         loss = trajectory_loss(log_pi, *rest, huber=self.config.huber, weights=batch["weights"])
         return loss, _rms(delta, batch["weights"])
+
+
+def logit_difference(model: Seq2Seq, source: Tensor, target_in: Tensor, positions: Tensor, actions: Tensor) -> Tensor:
+    """z(s, a) - z(s, a') float32 [forks]; no other logit is computed.
+
+    Args:
+        model: policy or prior.
+        source: int32 [batch, source].
+        target_in: decoder inputs of the translations the forks are on, int32 [batch, time].
+        positions: places of the forks' states in the flattened [batch * time], int32 [forks].
+        actions: a and a', int32 [forks, 2].
+    """
+    states = model.decode_states(target_in, model.encode(source)).states
+    states = ops.take(ops.reshape(states, (-1, states.shape[-1])), positions, axis=0)
+    logits = model.logits_of(states, actions)
+    return logits[:, 0] - logits[:, 1]
 
 
 def _rms(delta: Tensor, weights: Tensor) -> Tensor:

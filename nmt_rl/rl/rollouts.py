@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nmt_rl.config import DecodingConfig
+from nmt_rl.config import BatchConfig, DecodingConfig
+from nmt_rl.corpus.batches import bucket_lengths, pad_mode
 from nmt_rl.corpus.tokenizer import BOS, PAD, Tokenizer
 from nmt_rl.decoding.search import Generation, Generator
 from nmt_rl.models.seq2seq import Seq2Seq
@@ -52,6 +53,7 @@ class ForkRollout:
     ) -> None:
         """See the class docstring."""
         self.tokenizer, self.decoding, self.forks, self.probability = tokenizer, decoding, forks, probability
+        self._longest = model.max_length
         self._greedy = Generator(model, runner_up=True)
         self._continue = Generator(model)
 
@@ -59,7 +61,7 @@ class ForkRollout:
         self, source: NDArray[np.int32], references: Sequence[Reference], rng: np.random.Generator
     ) -> tuple[Generation, NDArray[np.float64], Forks]:
         """Greedy translations of source ids [batch, source], their BLEU [batch], and their forks."""
-        limits = length_limits(source, self.decoding)
+        limits = length_limits(source, self.decoding, self._longest)
         greedy = self._greedy(source, limits)
         scores = sentence_scores(self.tokenizer.decode(greedy.ids), references)
         assert greedy.runner_up is not None and greedy.runner_up_probs is not None
@@ -105,10 +107,30 @@ def choose_forks(
     return row[kept].astype(np.int32), time[kept].astype(np.int32)
 
 
-def length_limits(source: NDArray[np.int32], decoding: DecodingConfig) -> NDArray[np.int32]:
-    """Longest translation of each source int32 [batch, source], in pieces including EOS."""
-    pieces = (source != PAD).sum(axis=1)
-    return np.ceil(decoding.max_length_ratio * pieces + decoding.max_length_extra).astype(np.int32)
+def length_limits(source: NDArray[np.int32], decoding: DecodingConfig, longest: int) -> NDArray[np.int32]:
+    """Longest translation of each source int32 [batch, source], in pieces including EOS, as the translator sets it.
+
+    Args:
+        source: pieces, EOS, padding.
+        decoding: ratio and extra pieces.
+        longest: what the model has room for.
+    """
+    pieces = (source != PAD).sum(axis=1) - 1
+    limits = (pieces * decoding.max_length_ratio).astype(np.int32) + decoding.max_length_extra
+    return np.minimum(limits, min(longest, 2**30)).astype(np.int32)
+
+
+def padded_length(length: int, longest: int) -> int:
+    """Length to which translations are padded for a model: up to a bucket on JAX, which compiles anew for each shape.
+
+    Args:
+        length: of the longest translation.
+        longest: what the model has room for.
+    """
+    config = BatchConfig()
+    if pad_mode(config) == "longest":
+        return length
+    return min(int(bucket_lengths(np.array([length]), config.buckets)[0]), longest)
 
 
 def shift_right(ids: NDArray[np.int32]) -> NDArray[np.int32]:
