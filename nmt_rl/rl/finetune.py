@@ -12,16 +12,15 @@ from keras import ops
 
 from nmt_rl.backend import compile_fn
 from nmt_rl.bundle import load_bundle, save_bundle
-from nmt_rl.config import Config
-from nmt_rl.corpus.batches import pad_source
+from nmt_rl.config import BatchConfig, Config
+from nmt_rl.corpus.batches import ordered_batches
 from nmt_rl.corpus.prepare import Prepared
-from nmt_rl.corpus.tokenizer import EOS, PAD, Tokenizers
+from nmt_rl.corpus.tokenizer import PAD, Tokenizers
 from nmt_rl.errors import UserError
 from nmt_rl.models.build import build_model
 from nmt_rl.models.seq2seq import Seq2Seq
 from nmt_rl.rl.episodes import EpisodeBatches
 from nmt_rl.rl.objective import QObjective
-from nmt_rl.rl.rollouts import shift_right
 from nmt_rl.rl.trajectories import Trajectories
 from nmt_rl.training.card import model_card
 from nmt_rl.training.events import EventLog
@@ -114,6 +113,7 @@ class PolicyValidator:
         self.model, self.prior, self.tokenizers = model, prior, prepared.tokenizers
         pairs = prepared.valid[: config.finetune.validation.sentences]
         self._validator = Validator(model, prepared.tokenizers, pairs, config)
+        self._longest = min(model.max_length, config.decoding.max_source_length)
         self._divergence = compile_fn(_divergence(model, prior), model, prior)
 
     @property
@@ -136,16 +136,12 @@ class PolicyValidator:
         }
 
     def _policy_statistics(self, hypotheses: list[str]) -> tuple[float, float]:
-        sources = self.tokenizers.source.encode(self._validator.sources)
-        targets = self.tokenizers.target.encode(hypotheses)
-        order = sorted(range(len(sources)), key=lambda i: len(targets[i]))
+        longest = self._longest - 1
+        sources = [ids[:longest] for ids in self.tokenizers.source.encode(self._validator.sources)]
+        targets = [ids[:longest] for ids in self.tokenizers.target.encode(hypotheses)]
         sums = np.zeros(3)
-        for start in range(0, len(order), SENTENCES):
-            rows = order[start : start + SENTENCES]
-            source = pad_source([sources[i] for i in rows])
-            width = max(len(targets[i]) for i in rows) + 1
-            target = np.array([[*targets[i], EOS, *[PAD] * (width - len(targets[i]) - 1)] for i in rows], np.int32)
-            sums += [float(x) for x in self._divergence(source, shift_right(target), target)]
+        for rows in ordered_batches(sources, targets, BatchConfig(type="sentences", size=SENTENCES)):
+            sums += [float(x) for x in self._divergence(rows.source, rows.target_in, rows.target_out)]
         return sums[0] / sums[2], sums[1] / sums[2]
 
 

@@ -19,7 +19,7 @@ from nmt_rl.models.seq2seq import Seq2Seq
 from nmt_rl.rl.bleu import Reference
 from nmt_rl.rl.replay import EpisodeRecord, SequenceReplay, choose_uniform, collate
 from nmt_rl.rl.reward import BleuReward
-from nmt_rl.rl.rollouts import length_limits, shift_right
+from nmt_rl.rl.rollouts import length_limits, padded_length, shift_right
 from nmt_rl.rl.targets import log_ratio, next_step, soft_lambda_targets, value_targets
 from nmt_rl.rl.value import ValueHead, value_objective
 from nmt_rl.training.learner import Learner
@@ -65,10 +65,25 @@ class Trajectories:
         self._copy(1.0)
 
     def batch(
-        self, indices: NDArray[np.int64], source: NDArray[np.int32], references: Sequence[Reference], step: int
+        self,
+        indices: NDArray[np.int64],
+        source: NDArray[np.int32],
+        references: Sequence[Reference],
+        step: int,
+        rng: np.random.Generator,
     ) -> tuple[dict[str, np.ndarray], dict[str, float]]:
-        """Play, store, draw, and compute the targets of one update; also trains the value head once."""
-        rng = np.random.default_rng([self.config.seed, step, 1])
+        """Play, draw, store, and compute the targets of one batch; also trains the value head once.
+
+        Args:
+            indices: pairs of the corpus, int64 [batch].
+            source: their sources, int32 [batch, source].
+            references: their references.
+            step: the update this batch is for, from 1.
+            rng: of samples and replay.
+
+        Returns:
+            What `QObjective` reads as `trajectory`, and numbers to report.
+        """
         fresh = self._play(indices, source, references, step, rng)
         share = self.settings.replay_share
         old = round(len(fresh) * share / (1.0 - share)) if len(self.replay) else 0
@@ -119,9 +134,11 @@ class Trajectories:
         rows = np.repeat(np.arange(len(source)), count)
         ladder = np.resize(np.asarray(self.settings.temperatures, np.float32), len(rows))
         temperatures = rng.permutation(ladder)
-        limits = length_limits(source, self.config.decoding)[rows]
+        limits = length_limits(source, self.config.decoding, self.model.max_length)[rows]
         played = self._sampler(source[rows], limits, temperature=temperatures, seed=int(rng.integers(2**31)))
-        log_prior = np.asarray(self._evaluate_prior(source[rows], shift_right(played.ids), played.ids))
+        width = padded_length(played.ids.shape[1], self.model.max_length)
+        ids = np.pad(played.ids, ((0, 0), (0, width - played.ids.shape[1])))
+        log_prior = np.asarray(self._evaluate_prior(source[rows], shift_right(ids), ids))
         records = []
         for i, row in enumerate(rows):
             length = int(played.lengths[i])
@@ -133,7 +150,7 @@ class Trajectories:
                     rewards=episode.rewards.astype(np.float32),
                     prior_logp=log_prior[i, :length],
                     features=episode.features,
-                    policy_version=step,
+                    policy_version=step - 1,
                     temperature=float(temperatures[i]),
                 )
             )
@@ -142,8 +159,10 @@ class Trajectories:
     def _targets(self, records: list[EpisodeRecord], step: int) -> tuple[dict[str, np.ndarray], dict[str, float]]:
         """Equation (5), and one update of V towards y - tau kappa."""
         tau, warm = self.config.finetune.tau, step <= self.settings.monte_carlo_updates
-        batch = collate(records)
-        source = pad_source([self.corpus.source(int(i)).tolist() for i in batch.source_id])
+        longest = self.model.max_length
+        batch = collate(records, padded_length(max(len(record.tokens) for record in records), longest))
+        pieces = [self.corpus.source(int(i)).tolist() for i in batch.source_id]
+        source = pad_source(pieces, padded_length(max(map(len, pieces)) + 1, longest))
         target_in = shift_right(batch.tokens)
         inputs = (source, target_in, batch.tokens, batch.features)
         value, _, states = (np.asarray(x) for x in self._evaluate_online(*inputs))
