@@ -1,0 +1,125 @@
+"""One tiny corpus, its recipe, and one whole tiny run that every test may read."""
+
+import logging
+import random
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+WORDS = {
+    "hund": "dog", "katze": "cat", "vogel": "bird", "haus": "house", "baum": "tree", "sieht": "sees", "und": "and",
+    "alter": "old", "kleiner": "little", "roter": "red", "läuft": "runs", "drei": "three",
+}  # fmt: skip
+
+RECIPE = """\
+name: tiny
+seed: 3
+corpus:
+  source_language: de
+  target_language: en
+  train: {folder}/train
+  valid: {folder}/valid
+  test: {folder}/test
+tokenizer: {{vocabulary: 48, byte_fallback: false}}
+model: {{type: transformer, encoder_layers: 1, decoder_layers: 1, width: 8, heads: 2, feed_forward: 8, dropout: 0.2}}
+pretrain:
+  updates: 24
+  batch: {{type: sentences, size: 10}}
+  optimizer: {{learning_rate: 0.02, warmup: 4}}
+  validation: {{every: 4, metric: loss, patience: 10}}
+  checkpoint_every: 3
+  average: 2
+  log_every: 2
+finetune:
+  objective: both
+  updates: 4
+  sentences: 4
+  optimizer: {{learning_rate: 0.001, warmup: 1}}
+  trajectory: {{monte_carlo_updates: 1, value_units: 4}}
+  cross_entropy: 0.1
+  validation: {{every: 2, sentences: 4}}
+  average: 2
+  checkpoint_every: 1
+  log_every: 1
+decoding: {{beam: 2, max_length_ratio: 1.0, max_length_extra: 4, max_source_length: 40}}
+evaluation: {{bootstrap: 100}}
+"""
+
+
+def sentence_pair(draw):
+    words = draw.choices(sorted(WORDS), k=draw.randint(2, 6))
+    return " ".join(words), " ".join(WORDS[word] for word in words)
+
+
+@pytest.fixture(scope="session")
+def tiny_corpus(tmp_path_factory):
+    """Folder with 60 pairs of word-for-word translations in train, 8 in valid and 8 in test."""
+    folder, draw = tmp_path_factory.mktemp("corpus"), random.Random(7)
+    for split, size in {"train": 60, "valid": 8, "test": 8}.items():
+        pairs = [sentence_pair(draw) for _ in range(size)]
+        for language, lines in zip(("de", "en"), zip(*pairs, strict=True), strict=True):
+            (folder / f"{split}.{language}").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_recipe(tiny_corpus):
+    """Path of the tiny experiment's YAML file."""
+    path = tiny_corpus / "tiny.yaml"
+    path.write_text(RECIPE.format(folder=tiny_corpus), encoding="utf-8")
+    return path
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run."""
+
+    folder: Path
+    recipe: Path
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tiny_recipe, tmp_path_factory):
+    """The tiny experiment, prepared, pretrained, fine-tuned and reported; tests only read it."""
+    from nmt_rl.config import load_config
+    from nmt_rl.experiment import run_stages
+
+    folder = tmp_path_factory.mktemp("runs") / "whole"
+    run_stages(load_config(str(tiny_recipe)), folder)
+    return Run(folder, tiny_recipe)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def command(monkeypatch, capsys):
+    """Run an nmt-rl command in this process, as the console script does: command("info", folder) -> Result."""
+    from nmt_rl.cli.main import main
+
+    logger = logging.getLogger("nmt_rl")
+
+    def call(*args):
+        monkeypatch.setattr(sys, "argv", ["nmt-rl", *map(str, args)])
+        capsys.readouterr()
+        handlers, level = list(logger.handlers), logger.level
+        try:
+            main()
+            code = 0
+        except SystemExit as end:
+            code = int(end.code or 0)
+        finally:
+            logger.handlers[:] = handlers
+            logger.setLevel(level)
+        captured = capsys.readouterr()
+        return Result(code, captured.out, captured.err)
+
+    return call

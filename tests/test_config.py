@@ -1,0 +1,177 @@
+from pathlib import Path
+
+import pytest
+import yaml
+
+import nmt_rl
+from nmt_rl.config import (
+    Config,
+    SourceSpec,
+    TransformerConfig,
+    dump_config,
+    first_difference,
+    load_config,
+    parse_config,
+    recipe_path,
+)
+from nmt_rl.errors import UserError
+
+RECIPES = sorted((Path(nmt_rl.__file__).parent / "recipes").glob("*.yaml"))
+SMALL = {
+    "name": "small",
+    "corpus": {"source_language": "de", "target_language": "en", "train": "data/train", "valid": "data/valid"},
+    "model": {"type": "transformer"},
+}
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    path = tmp_path / "small.yaml"
+    path.write_text(yaml.safe_dump(SMALL))
+    return str(path)
+
+
+def message(recipe, *overrides):
+    with pytest.raises(UserError) as error:
+        load_config(recipe, overrides)
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_every_shipped_recipe_loads(path):
+    config = load_config(path.stem)
+    assert parse_config(yaml.safe_load(dump_config(config)), "dump") == config
+
+
+def test_there_are_recipes():
+    assert "multi30k-de-en-transformer" in [path.stem for path in RECIPES]
+
+
+def test_defaults_are_filled_in(recipe):
+    config = load_config(recipe)
+    assert isinstance(config.model, TransformerConfig)
+    assert (config.model.width, config.pretrain.optimizer.warmup, config.decoding.beam) == (512, 4000, 5)
+
+
+def test_dump_and_parse_give_the_same_experiment(recipe):
+    config = load_config(recipe, ["finetune.minutes=2.5", "corpus.test=hub:wmt14", "model.norm=post"])
+    assert parse_config(yaml.safe_load(dump_config(config)), "dump") == config
+
+
+@pytest.mark.parametrize(
+    ("override", "value"),
+    [
+        ("pretrain.updates=7", lambda c: c.pretrain.updates == 7),
+        ("pretrain.optimizer.learning_rate=1e-3", lambda c: c.pretrain.optimizer.learning_rate == 0.001),
+        ("pretrain.optimizer.learning_rate=1.0e-3", lambda c: c.pretrain.optimizer.learning_rate == 0.001),
+        ("tokenizer.user_symbols=[a, b]", lambda c: c.tokenizer.user_symbols == ("a", "b")),
+        ("corpus.cleaning.drop_identical=false", lambda c: c.corpus.cleaning.drop_identical is False),
+        ("pretrain.minutes=null", lambda c: c.pretrain.minutes is None),
+        ("name=a=b", lambda c: c.name == "a=b"),
+        ("pretrain.batch={type: sentences, size: 3}", lambda c: c.pretrain.batch.size == 3),
+        ("model={type: lstm, units: 8}", lambda c: c.model.type == "lstm" and c.model.units == 8),
+        ("corpus.train=my/text", lambda c: c.corpus.train == (SourceSpec(prefix="my/text"),)),
+        ("corpus.train=[a/b, c.tsv]", lambda c: [s.prefix or s.tsv for s in c.corpus.train] == ["a/b", "c.tsv"]),
+    ],
+)
+def test_set_takes_yaml_values(recipe, override, value):
+    assert value(load_config(recipe, [override]))
+
+
+def test_the_last_override_wins(recipe):
+    assert load_config(recipe, ["seed=4", "seed=5"]).seed == 5
+
+
+@pytest.mark.parametrize(
+    ("text", "fields"),
+    [
+        ("data/train", {"prefix": "data/train"}),
+        ("text.tsv", {"tsv": "text.tsv"}),
+        ("text.tsv.gz", {"tsv": "text.tsv.gz"}),
+        ("hub:wmt14", {"hub": "wmt14"}),
+        ("embedded:valid", {"embedded": "valid"}),
+    ],
+)
+def test_sources_as_strings(text, fields):
+    assert SourceSpec.model_validate(text) == SourceSpec(**fields)
+
+
+def test_a_source_is_of_one_kind():
+    for fields in ({}, {"prefix": "a", "tsv": "b"}, {"source": ("a", "b"), "target": ("c",)}, {"target": ("c",)}):
+        with pytest.raises(ValueError, match=r"found|source files but"):
+            SourceSpec(**fields)
+
+
+@pytest.mark.parametrize(
+    ("override", "parts"),
+    [
+        ("pretrain.updatse=7", ["unknown key pretrain.updatse", "did you mean updates?"]),
+        ("pretrian.updates=7", ["unknown key pretrian", "did you mean pretrain?"]),
+        ("model.heds=2", ["unknown key model.heds", "did you mean heads?"]),
+        ("pretrain.zzz=7", ["unknown key pretrain.zzz", "known keys:", "label_smoothing"]),
+        ("pretrain.updates=many", ["pretrain.updates", "integer", "'many'"]),
+        ("pretrain.updates=0", ["pretrain.updates", "greater than or equal to 1", "0"]),
+        ("pretrain.precision=float64", ["pretrain.precision", "float16", "'float64'"]),
+        ("model.width=30", ["model", "width 30 is not a multiple of heads 8"]),
+        ("model.type=rnn", ["model", "transformer", "lstm", "rnn"]),
+        ("tokenizer.shared=false", ["model.tie 'all' needs tokenizer.shared"]),
+        ("corpus.valid={}", ["corpus.valid", "exactly one of", "none"]),
+        ("pretrain.updates", ["'pretrain.updates'", "section.key=value"]),
+        ("=3", ["'=3'", "section.key=value"]),
+    ],
+)
+def test_mistakes_are_explained_in_one_sentence(recipe, override, parts):
+    text = message(recipe, override)
+    for part in parts:
+        assert part in text
+
+
+def test_a_missing_key_is_named(tmp_path):
+    path = tmp_path / "bare.yaml"
+    path.write_text("name: x\nmodel: {type: lstm}\n")
+    assert message(str(path)) == f"{path}: key corpus is missing"
+
+
+def test_recipes_that_are_not_there(tmp_path):
+    assert "did you mean multi30k-de-en-transformer?" in message("multi30k-de-en-transfomer")
+    assert "multi30k-de-en-transformer" in message("nothing-like-it-at-all")
+    assert f"{tmp_path}/no.yaml does not exist" in message(f"{tmp_path}/no.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [("a: [1\nb: 2\n", "line 2 is not valid YAML"), ("- a\n- b\n", "should be a mapping"), ("", "should be a mapping")],
+)
+def test_files_that_are_no_experiment(tmp_path, text, part):
+    path = tmp_path / "bad.yaml"
+    path.write_text(text)
+    text = message(str(path))
+    assert str(path) in text and part in text
+
+
+def test_a_file_that_is_not_utf8(tmp_path):
+    path = tmp_path / "latin.yaml"
+    path.write_bytes("name: für\n".encode("latin-1"))
+    assert f"{path} cannot be read" in message(str(path))
+
+
+def test_a_config_never_changes(recipe):
+    with pytest.raises(ValueError, match="frozen"):
+        load_config(recipe).seed = 2
+
+
+def test_recipe_path_prefers_a_file_to_a_name(recipe):
+    assert recipe_path(recipe) == Path(recipe)
+
+
+def test_first_difference_names_key_and_both_values():
+    old = {"a": 1, "b": {"c": [1, 2], "d": "x"}}
+    assert first_difference(old, old) is None
+    assert first_difference(old, {**old, "b": {"c": [1, 3], "d": "x"}}) == "b.c was [1, 2], now [1, 3]"
+    assert first_difference(old, {"a": 1, "b": {"d": "y", "c": [1, 2]}}) == 'b.d was "x", now "y"'
+
+
+def test_only_name_corpus_and_model_have_no_default():
+    required = {name for name, field in Config.model_fields.items() if field.is_required()}
+    assert required == {"name", "corpus", "model"}

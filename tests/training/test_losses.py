@@ -1,0 +1,102 @@
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from nmt_rl.config import BatchConfig
+from nmt_rl.corpus.batches import Batch
+from nmt_rl.training.losses import cross_entropy, log_normaliser, smoothed_cross_entropy, with_positions
+
+LOGITS = np.array([[0.0, 1.0, -2.0], [80.0, -80.0, 0.0], [-500.0, -501.0, -500.0], [3.0, 3.0, 3.0]], "float32")
+UPSTREAM = np.array([1.0, -2.0, 0.5, 3.0], "float32")
+
+
+def gradient(function, x):
+    """Of sum(UPSTREAM * function(x)) on whichever backend runs."""
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return np.asarray(jax.grad(lambda y: (UPSTREAM * function(y)).sum())(x))
+    import tensorflow as tf
+
+    x = tf.constant(x)
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        value = tf.reduce_sum(UPSTREAM * function(x))
+    return np.asarray(tape.gradient(value, x))
+
+
+def softmax(z):
+    z = np.exp(z - z.max(axis=-1, keepdims=True))
+    return z / z.sum(axis=-1, keepdims=True)
+
+
+@pytest.mark.jax
+def test_log_normaliser_is_logsumexp():
+    expected = np.logaddexp.reduce(LOGITS.astype("float64"), axis=-1)
+    np.testing.assert_allclose(ops.convert_to_numpy(log_normaliser(LOGITS)), expected, rtol=1e-6)
+
+
+@pytest.mark.jax
+def test_the_gradient_of_log_normaliser_is_the_softmax():
+    expected = UPSTREAM[:, None] * softmax(LOGITS.astype("float64"))
+    np.testing.assert_allclose(gradient(log_normaliser, LOGITS), expected, atol=1e-6)
+
+
+@pytest.mark.jax
+def test_the_gradient_of_log_normaliser_agrees_with_finite_differences():
+    logits, step = np.array([[0.3, -1.2, 0.8]] * 4), 1e-6
+    high, low = (
+        [UPSTREAM * np.logaddexp.reduce(logits + sign * step * np.eye(3)[column], axis=-1) for column in range(3)]
+        for sign in (1, -1)
+    )
+    expected = (np.array(high) - np.array(low)).T / (2 * step)
+    np.testing.assert_allclose(gradient(log_normaliser, logits.astype("float32")), expected, atol=1e-5)
+
+
+@pytest.mark.jax
+def test_smoothed_cross_entropy_by_hand():
+    # p = (1/2, 1/4, 1/4), y = 0, e = 0.3: the mixture is 0.7 onehot(y) + 0.1, so (0.8, 0.1, 0.1), and
+    # -(0.8 ln 1/2 + 0.1 ln 1/4 + 0.1 ln 1/4) = 1.2 ln 2 = 0.8317766.
+    logits = np.log(np.array([[0.5, 0.25, 0.25]], "float32")) + 4.0
+    loss = smoothed_cross_entropy(log_normaliser(logits), logits[:, 0], logits.mean(axis=-1), 0.3)
+    np.testing.assert_allclose(ops.convert_to_numpy(loss), [0.8317766], rtol=1e-5)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.6])
+def test_smoothed_cross_entropy_is_that_of_the_explicit_mixture(smoothing):
+    logits, labels = np.random.default_rng(0).normal(size=(7, 5)).astype("float32"), np.arange(7) % 5
+    mixture = (1 - smoothing) * np.eye(5)[labels] + smoothing / 5
+    expected = -(mixture * np.log(softmax(logits))).sum(axis=-1)
+    chosen = logits[np.arange(7), labels]
+    loss = smoothed_cross_entropy(log_normaliser(logits), chosen, logits.mean(axis=-1), smoothing)
+    np.testing.assert_allclose(ops.convert_to_numpy(loss), expected, rtol=1e-5)
+
+
+@pytest.mark.jax
+def test_cross_entropy_by_hand():
+    logits = np.log(np.array([[[0.5, 0.25, 0.25], [0.1, 0.8, 0.1]]], "float32"))
+    loss = ops.convert_to_numpy(cross_entropy(logits, np.array([[1, 1]], "int32")))
+    np.testing.assert_allclose(loss, [[1.3862944, 0.2231436]], rtol=1e-5)
+
+
+BATCH = Batch(
+    source=np.array([[5, 3], [6, 3]], "int32"),
+    target_in=np.array([[2, 7, 0], [2, 8, 9]], "int32"),
+    target_out=np.array([[7, 3, 0], [8, 9, 3]], "int32"),
+    indices=np.array([0, 1]),
+)
+
+
+def test_positions_leave_padding_out():
+    rows = with_positions(BATCH, BatchConfig(pad="longest"))
+    assert rows["positions"].tolist() == [0, 1, 3, 4, 5]
+    assert rows["labels"].tolist() == [7, 3, 8, 9, 3]
+    assert rows["positions"].dtype == np.int32
+    assert rows["source"] is BATCH.source and rows["target_in"] is BATCH.target_in
+
+
+def test_positions_keep_their_number_in_buckets():
+    rows = with_positions(BATCH, BatchConfig(pad="buckets"))
+    assert rows["positions"].tolist() == [0, 1, 2, 3, 4, 5]
+    assert rows["labels"].tolist() == [7, 3, 0, 8, 9, 3]
