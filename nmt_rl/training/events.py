@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 import time
 from pathlib import Path
 from typing import Any
@@ -42,16 +44,24 @@ class EventLog:
         new.replace(self.path)
 
     def _to_tensorboard(self, step: int, scalars: dict[str, float]) -> None:
+        # Not TensorBoard's EventFileWriter: it imports TensorFlow, which must not be needed under JAX.
         from tensorboard.compat.proto.event_pb2 import Event
         from tensorboard.compat.proto.summary_pb2 import Summary
-        from tensorboard.summary.writer.event_file_writer import EventFileWriter
+        from tensorboard.summary.writer.record_writer import RecordWriter
 
+        now = time.time()
         if self._board is None:
-            self._board = EventFileWriter(str(self._folder))
+            self._folder.mkdir(parents=True, exist_ok=True)
+            name = f"events.out.tfevents.{int(now)}.{socket.gethostname()}.{os.getpid()}.{time.monotonic_ns()}"
+            self._board = RecordWriter((self._folder / name).open("wb"))
+            self._board.write(Event(wall_time=now, file_version="brain.Event:2").SerializeToString())
         values = [Summary.Value(tag=tag, simple_value=value) for tag, value in scalars.items()]
-        self._board.add_event(Event(wall_time=time.time(), step=step, summary=Summary(value=values)))
+        event = Event(wall_time=now, step=step, summary=Summary(value=values))
+        self._board.write(event.SerializeToString())
+        self._board.flush()
 
     def close(self) -> None:
-        """Write what TensorBoard still holds back."""
+        """Close TensorBoard's file; the next event opens another one."""
         if self._board is not None:
             self._board.close()
+            self._board = None
