@@ -35,6 +35,7 @@ with _without_native_messages():
         import tensorflow
 
         tensorflow.config.list_physical_devices()
+        tensorflow.get_logger().setLevel("ERROR")
 
 
 def is_jax() -> bool:
@@ -61,13 +62,24 @@ def compile_fn(function: Callable[..., Any], *models: keras.Model) -> Callable[.
 def _compile_tensorflow(function: Callable[..., Any]) -> Callable[..., Any]:
     import tensorflow as tf
 
-    compiled = tf.function(function, autograph=False, reduce_retracing=True)
+    compiled: Any = None
 
     def call(*args: Any) -> Any:
-        # Python numbers and NumPy arrays would be traced as constants or once per shape.
-        return compiled(*keras.tree.map_structure(tf.convert_to_tensor, args))
+        nonlocal compiled
+        tensors = keras.tree.map_structure(tf.convert_to_tensor, args)
+        if compiled is None:
+            # Batch and time are left open, so that one trace serves all shapes.
+            specs = keras.tree.map_structure(_open_spec, tensors)
+            compiled = tf.function(function, input_signature=specs, autograph=False)
+        return compiled(*tensors)
 
     return call
+
+
+def _open_spec(tensor: Any) -> Any:
+    import tensorflow as tf
+
+    return tf.TensorSpec([None, None][: tensor.shape.rank] + tensor.shape[2:].as_list(), tensor.dtype)
 
 
 def _compile_jax(function: Callable[..., Any], models: tuple[keras.Model, ...]) -> Callable[..., Any]:
