@@ -33,8 +33,8 @@ FINETUNE_PANELS = (
     Panel("valid", "bleu", "Validation BLEU", "BLEU, greedy (%)"),
     Panel("train", "return", "Return", "return (BLEU, 0 to 1)"),
     Panel("train", "td_error", "TD error", "TD error (BLEU, 0 to 1)"),
-    Panel("train", "kl", "Distance from the prior", "KL (nats per piece)"),
-    Panel("train", "entropy", "Policy entropy", "entropy (nats per piece)"),
+    Panel("valid", "kl", "Distance from the prior", "KL (nats per piece)"),
+    Panel("valid", "entropy", "Policy entropy", "entropy (nats per piece)"),
     Panel("valid", "length_ratio", "Length ratio", "hypothesis / reference"),
 )
 
