@@ -57,7 +57,7 @@ def test_pretraining_has_a_panel_for_what_was_logged():
 
 
 def test_finetuning_has_a_panel_for_what_was_logged():
-    train = [{"stage": "finetune", "event": "train", "step": step, "kl": 0.1} for step in range(50)]
+    train = [{"stage": "finetune", "event": "train", "step": step, "td_error": 0.1} for step in range(50)]
     valid = [{"stage": "finetune", "event": "valid", "step": 10, "bleu": 31.0, "length_ratio": 1.0}]
     one, three = size(finetuning_png(train)), size(finetuning_png(train + valid))
     assert three == (2 * one[0], 2 * one[1])
