@@ -68,8 +68,10 @@ class LSTM(Seq2Seq):
         memory = self._memory(encoded)
         embedded = self.dropout(self.embeddings.target(target_in), training=training)
         outputs = self.decoder(embedded, initial_state=self._initial(encoded) + memory, training=training)
-        states, attention = outputs[..., : self.settings.embedding], outputs[..., self.settings.embedding :]
-        return DecoderStates(self.dropout(states, training=training), attention)
+        width, (batch, time) = self.settings.embedding, ops.shape(outputs)[:2]
+        # The loop's output has an open last dimension, because the attention in it has; the states' is known.
+        states = ops.cast(ops.reshape(outputs[..., :width], (batch, time, width)), "float32")
+        return DecoderStates(self.dropout(states, training=training), outputs[..., width:])
 
     def project(self, states: Tensor) -> Tensor:
         """See Seq2Seq.project."""
