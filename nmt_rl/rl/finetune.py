@@ -15,7 +15,7 @@ from nmt_rl.bundle import load_bundle, save_bundle
 from nmt_rl.config import BatchConfig, Config
 from nmt_rl.corpus.batches import ordered_batches
 from nmt_rl.corpus.prepare import Prepared
-from nmt_rl.corpus.tokenizer import PAD, Tokenizers
+from nmt_rl.corpus.tokenizer import PAD
 from nmt_rl.errors import UserError
 from nmt_rl.models.build import build_model
 from nmt_rl.models.seq2seq import Seq2Seq
@@ -53,11 +53,11 @@ def finetune(config: Config, prepared: Prepared, run: Path) -> dict[str, Any]:
     tokenizers = prepared.tokenizers
     prior = load_bundle(run / "pretrain" / "model").model
     prior.trainable = False
-    model = _copy_of(prior, config, tokenizers)
+    model = copy_of(prior, config)
     settings = config.finetune
     trajectories = None
     if settings.objective != "fork":
-        target = _copy_of(prior, config, tokenizers)
+        target = copy_of(prior, config)
         trajectories = Trajectories(model, prior, target, tokenizers.target, prepared.train, config)
     learner = Learner(model, QObjective(settings, config.pretrain.label_smoothing), settings.optimizer)
     validator = PolicyValidator(model, prior, prepared, config)
@@ -79,8 +79,9 @@ def finetune(config: Config, prepared: Prepared, run: Path) -> dict[str, Any]:
     return result
 
 
-def _copy_of(prior: Seq2Seq, config: Config, tokenizers: Tokenizers) -> Seq2Seq:
-    model = build_model(config.model, tokenizers.source.size, tokenizers.target.size, config.seed)
+def copy_of(prior: Seq2Seq, config: Config) -> Seq2Seq:
+    """A second model with the weights of the first, trainable."""
+    model = build_model(config.model, *prior.embeddings.sizes, config.seed)
     model.set_weights(prior.get_weights())
     return model
 

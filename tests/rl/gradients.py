@@ -41,3 +41,27 @@ def compiled_gradient(function):
         return keras.ops.convert_to_numpy(gradient(*[keras.ops.convert_to_tensor(a, "float32") for a in arrays]))
 
     return call
+
+
+def weight_gradients(objective, model, batch):
+    """Loss and its gradient with respect to every trainable weight of a model, as NumPy arrays."""
+    variables = model.trainable_variables
+    if keras.backend.backend() == "jax":
+        import jax
+
+        def loss_of(values):
+            with keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True))):
+                return objective(model, batch, True)["loss"]
+
+        loss, gradients = jax.jit(jax.value_and_grad(loss_of))([v.value for v in variables])
+    else:
+        import tensorflow as tf
+
+        @tf.function(autograph=False)
+        def compute(batch):
+            with tf.GradientTape() as tape:
+                loss = objective(model, batch, True)["loss"]
+            return loss, tape.gradient(loss, [v.value for v in variables], unconnected_gradients="zero")
+
+        loss, gradients = compute(keras.tree.map_structure(tf.convert_to_tensor, batch))
+    return float(loss), [keras.ops.convert_to_numpy(g) for g in gradients]
