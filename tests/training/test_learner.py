@@ -1,0 +1,112 @@
+import keras
+import numpy as np
+import pytest
+from toy_stage import make_learner, rows
+
+from nmt_rl.config import BatchConfig, OptimizerConfig, TransformerConfig
+from nmt_rl.corpus.batches import Batch
+from nmt_rl.models.build import build_model
+from nmt_rl.training.learner import Learner
+from nmt_rl.training.losses import CrossEntropy, with_positions
+
+MODEL = TransformerConfig(
+    width=8, heads=2, feed_forward=8, encoder_layers=1, decoder_layers=1, dropout=0.0, max_positions=16
+)
+FIXED = {"schedule": "constant", "warmup": 0}
+
+
+def translation_batch(pairs=4, time=5, seed=0):
+    """Targets that copy their sources, all of one length."""
+    source = np.random.default_rng(seed).integers(4, 12, (pairs, time)).astype("int32")
+    target_out = np.concatenate([source[:, :-1], np.full((pairs, 1), 3)], axis=1).astype("int32")
+    target_in = np.concatenate([np.full((pairs, 1), 2), target_out[:, :-1]], axis=1).astype("int32")
+    return Batch(source, target_in, target_out, np.arange(pairs))
+
+
+def translation_learner(precision="float32", **optimizer):
+    config = OptimizerConfig(**{**FIXED, "learning_rate": 0.01, **optimizer})
+    return Learner(build_model(MODEL, 12, 12, seed=1, precision=precision), CrossEntropy(0.1), config, precision)
+
+
+def feed(batch):
+    return with_positions(batch, BatchConfig(pad="buckets"))
+
+
+@pytest.mark.jax
+@pytest.mark.parametrize("precision", ["float32", "float16"])
+def test_the_loss_falls(precision):
+    learner, batch = translation_learner(precision), feed(translation_batch())
+    losses = [learner.update(batch, 0.01) for _ in range(20)]
+    assert losses[0]["loss"] == pytest.approx(np.log(12), abs=1.0)
+    assert losses[-1]["nll"] < 0.7 * losses[0]["nll"]
+    assert losses[0]["tokens"] == 20.0
+
+
+def test_float16_scales_the_loss():
+    learner = translation_learner("float16")
+    assert isinstance(learner.optimizer, keras.optimizers.LossScaleOptimizer)
+    assert float(learner.optimizer.dynamic_scale) > 1000
+    assert any(v is learner.optimizer.dynamic_scale for v in learner.state)
+
+
+def test_two_accumulated_batches_are_one_big_batch():
+    one, two = make_learner(epsilon=1e-4, clip_norm=1.0), make_learner(epsilon=1e-4, clip_norm=1.0, accumulate=2)
+    for number in (1, 3):
+        first, second = rows(number), rows(number + 1)
+        one.update({name: np.concatenate([first[name], second[name]]) for name in first}, 0.1)
+        two.update(first, 0.1)
+        two.update(second, 0.1)
+    for a, b, start in zip(
+        one.model.get_weights(), two.model.get_weights(), make_learner().model.get_weights(), strict=True
+    ):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+        assert np.abs(a - start).min() > 0.05
+
+
+def test_nothing_moves_before_the_last_accumulated_batch():
+    learner = make_learner(accumulate=2)
+    before = learner.model.get_weights()
+    learner.update(rows(1), 0.1)
+    np.testing.assert_array_equal(learner.model.get_weights()[0], before[0])
+    learner.update(rows(2), 0.1)
+    assert np.abs(learner.model.get_weights()[0] - before[0]).min() > 0.05
+
+
+def test_the_first_adam_step_is_the_learning_rate_times_the_sign():
+    # m / sqrt(v) = g / |g| in the first step, whatever beta_1 and beta_2 are.
+    learner = make_learner()
+    before, batch = learner.model.get_weights()[0], rows(1)
+    gradient = 2 * batch["x"].T @ (batch["x"] @ before - batch["y"]) / len(batch["x"])
+    learner.update(batch, 0.25)
+    np.testing.assert_allclose(learner.model.get_weights()[0], before - 0.25 * np.sign(gradient), atol=1e-5)
+
+
+def test_the_global_norm_is_clipped():
+    # Adam's first step is rate * g / (|g| + epsilon / sqrt(1 - beta_2)) in the form with "epsilon hat" (Kingma and Ba,
+    # end of section 2), so that a large epsilon shows the clipped norm.
+    learner = make_learner(clip_norm=0.01, epsilon=1.0)
+    before, batch = learner.model.get_weights(), rows(1)
+    error = 2 * (batch["x"] @ before[0] - batch["y"]) / len(batch["x"])
+    gradients = [batch["x"].T @ error, error.sum(axis=0)]
+    norm = np.sqrt(sum((g**2).sum() for g in gradients))
+    assert norm > 1
+    learner.update(batch, 1.0)
+    for new, old, gradient in zip(learner.model.get_weights(), before, gradients, strict=True):
+        clipped = gradient * 0.01 / norm
+        np.testing.assert_allclose(
+            new - old, -clipped / (np.abs(clipped) + 1 / np.sqrt(1 - 0.98)), rtol=1e-3, atol=1e-7
+        )
+
+
+def test_adamw_decays_weights():
+    plain, decayed = make_learner(name="adamw"), make_learner(name="adamw", weight_decay=0.1)
+    before = plain.model.get_weights()[0]
+    plain.update(rows(1), 0.1), decayed.update(rows(1), 0.1)
+    difference = plain.model.get_weights()[0] - decayed.model.get_weights()[0]
+    np.testing.assert_allclose(difference, 0.1 * 0.1 * before, rtol=1e-3)
+
+
+def test_dropout_seeds_and_optimizer_are_part_of_the_state():
+    state = {v.path for v in make_learner(dropout=0.5, accumulate=2, ema=0.9).state}
+    for name in ("seed_generator_state", "iteration", "velocity", "accumulator", "average"):
+        assert any(name in path for path in state), (name, sorted(state))
