@@ -53,6 +53,14 @@ class SourceSpec(Section):
     limit: int | None = Field(None, ge=1)
     """Use only the first pairs."""
 
+    @property
+    def label(self) -> str:
+        """Name for reports: `name`, or the file's, the hub set's or the embedded split's."""
+        if self.embedded:
+            return self.name or f"quickstart/{self.embedded}"
+        origin = self.prefix or self.tsv or self.hub or (self.target[0] if self.target else "")
+        return self.name or Path(origin).name
+
     @model_validator(mode="before")
     @classmethod
     def _from_string(cls, value: Any) -> Any:

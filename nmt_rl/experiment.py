@@ -70,20 +70,33 @@ def open_run(config: Config, run: Path, fresh_from: str | None = None) -> None:
         fresh_from: delete this stage and all later ones first.
 
     Raises:
-        UserError: if `run` is a file, or a started stage had other settings (names the key and both values).
+        UserError: if `run` is a file or a folder with other things, or a started stage had other settings (names the
+            key and both values).
     """
-    if run.exists() and not run.is_dir():
-        raise UserError(f"{run} is a file; --out needs a folder")
+    path = run / "config.yaml"
+    _check_folder(run)
+    if fresh_from != "corpus" and (run / "corpus" / "prepared.json").exists():
+        from nmt_rl.corpus.prepare import open_prepared
+
+        open_prepared(config, run)
     if fresh_from:
         for stage in (*STAGES[STAGES.index(fresh_from) :], "model"):
             shutil.rmtree(run / stage, ignore_errors=True)
-    path = run / "config.yaml"
     if path.exists():
         _check_unchanged(parse_config(read_yaml(path), str(path)), config, run)
     run.mkdir(parents=True, exist_ok=True)
     new = path.with_name("config.yaml.new")
     new.write_text(dump_config(config), encoding="utf-8")
     new.replace(path)
+
+
+def _check_folder(run: Path) -> None:
+    """Preparing and --fresh delete folders of RUN: they must not be somebody's own."""
+    if run.exists() and not run.is_dir():
+        raise UserError(f"{run} is a file; --out needs a folder")
+    foreign = [name for name in (*STAGES, "model") if (run / name).exists()]
+    if foreign and not (run / "config.yaml").exists():
+        raise UserError(f"{run} holds {foreign[0]} but no config.yaml, so it is no run; give --out another folder")
 
 
 def _check_unchanged(old: Config, new: Config, run: Path) -> None:
@@ -133,16 +146,15 @@ def report_stage(config: Config, run: Path) -> Report:
 
     prepared, finished = open_prepared(config, run), results(run)
     corpus, greedy = config.corpus, config.decoding.model_copy(update={"beam": 1})
-    valid_name = corpus.valid.name or "valid"
     test = None
     if prepared.test and corpus.test is not None:
-        test = _translations(run, "test", corpus.test.name or "test", prepared.test, config.decoding)
+        test = _translations(run, "test", corpus.test.label, prepared.test, config.decoding)
     comparison = Comparison(
         name=config.name,
         source_language=corpus.source_language,
         target_language=corpus.target_language,
         released="finetuned" if better_stage(run) == "finetune" else "pretrained",
-        validation=_translations(run, "validation", valid_name, prepared.valid, greedy),
+        validation=_translations(run, "validation", corpus.valid.label, prepared.valid, greedy),
         test=test,
         config=dump_config(config),
         cleaning=prepared.report.to_json(),

@@ -26,7 +26,8 @@ class Embeddings(keras.layers.Layer):
             raise ValueError(
                 f"tie 'all' needs one vocabulary, found two of {source_vocabulary} and {target_vocabulary}"
             )
-        self.sizes, self.width, self.tie = (source_vocabulary, target_vocabulary), width, tie
+        self.sizes: tuple[int, int] = (source_vocabulary, target_vocabulary)
+        self.width, self.tie = width, tie
 
     def build(self, input_shape: object = None) -> None:
         """Make the tables."""

@@ -73,18 +73,6 @@ class LSTM(Seq2Seq):
         states = ops.cast(ops.reshape(outputs[..., :width], (batch, time, width)), "float32")
         return DecoderStates(self.dropout(states, training=training), outputs[..., width:])
 
-    def project(self, states: Tensor) -> Tensor:
-        """See Seq2Seq.project."""
-        return self.embeddings.project(states)
-
-    def logits_of(self, states: Tensor, pieces: Tensor) -> Tensor:
-        """See Seq2Seq.logits_of."""
-        return self.embeddings.logits_of(states, pieces)
-
-    def mean_logit(self, states: Tensor) -> Tensor:
-        """See Seq2Seq.mean_logit."""
-        return self.embeddings.mean_logit(states)
-
     def start(self, encoded: Encoded, max_length: Tensor, beam: int = 1) -> Cache:
         """See Seq2Seq.start; an LSTM's cache does not depend on `max_length`."""
         rows = [ops.repeat(state, beam, axis=0) for state in self._initial(encoded)]

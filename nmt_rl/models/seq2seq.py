@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import keras
+
+if TYPE_CHECKING:
+    from nmt_rl.models.embedding import Embeddings
 
 Tensor = Any
 """A backend tensor."""
@@ -62,6 +65,8 @@ class Seq2Seq(keras.Model):
 
     max_length: int
     """Longest source or target in pieces, or a very large number."""
+    embeddings: Embeddings
+    """Embedding tables and softmax weights."""
 
     @abstractmethod
     def encode(self, source: Tensor, training: bool = False) -> Encoded:
@@ -71,17 +76,17 @@ class Seq2Seq(keras.Model):
     def decode_states(self, target_in: Tensor, encoded: Encoded, training: bool = False) -> DecoderStates:
         """Decoder states for target prefixes int32 [batch, time] that start with BOS."""
 
-    @abstractmethod
     def project(self, states: Tensor) -> Tensor:
         """Logits float32 [..., vocab] of decoder states [..., width]."""
+        return self.embeddings.project(states)
 
-    @abstractmethod
     def logits_of(self, states: Tensor, pieces: Tensor) -> Tensor:
         """Logits float32 [n, k] of chosen pieces int32 [n, k] only, for decoder states [n, width]."""
+        return self.embeddings.logits_of(states, pieces)
 
-    @abstractmethod
     def mean_logit(self, states: Tensor) -> Tensor:
         """Mean over the vocabulary of `project`, float32 [...], of states [..., width], without computing it."""
+        return self.embeddings.mean_logit(states)
 
     @abstractmethod
     def start(self, encoded: Encoded, max_length: Tensor, beam: int = 1) -> Cache:

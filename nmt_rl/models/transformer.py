@@ -69,18 +69,6 @@ class Transformer(Seq2Seq):
         x = x if self.decoder_norm is None else self.decoder_norm(x)
         return DecoderStates(x, ops.mean(weights, axis=1))
 
-    def project(self, states: Tensor) -> Tensor:
-        """See Seq2Seq.project."""
-        return self.embeddings.project(states)
-
-    def logits_of(self, states: Tensor, pieces: Tensor) -> Tensor:
-        """See Seq2Seq.logits_of."""
-        return self.embeddings.logits_of(states, pieces)
-
-    def mean_logit(self, states: Tensor) -> Tensor:
-        """See Seq2Seq.mean_logit."""
-        return self.embeddings.mean_logit(states)
-
     def start(self, encoded: Encoded, max_length: Tensor, beam: int = 1) -> Cache:
         """See Seq2Seq.start."""
         states = encoded["states"]

@@ -81,7 +81,8 @@ def finetune(config: Config, prepared: Prepared, run: Path) -> dict[str, Any]:
 
 def copy_of(prior: Seq2Seq, config: Config) -> Seq2Seq:
     """A second model with the weights of the first, trainable."""
-    model = build_model(config.model, *prior.embeddings.sizes, config.seed)
+    source_vocabulary, target_vocabulary = prior.embeddings.sizes
+    model = build_model(config.model, source_vocabulary, target_vocabulary, config.seed)
     model.set_weights(prior.get_weights())
     return model
 
