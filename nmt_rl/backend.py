@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -28,6 +29,8 @@ def _without_native_messages() -> Iterator[None]:
 
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# Attention on a source of one piece is a softmax over one score, and right.
+warnings.filterwarnings("ignore", message="You are using a softmax over axis", category=UserWarning)
 with _without_native_messages():
     import keras
 
@@ -57,6 +60,20 @@ def compile_fn(function: Callable[..., Any], *models: keras.Model) -> Callable[.
     if is_jax():
         return _compile_jax(function, models)
     return _compile_tensorflow(function)
+
+
+def compile_update(learner: keras.Model) -> Callable[[Any], dict[str, Any]]:
+    """One step of Keras' trainer: a function of a batch (pytree of NumPy arrays) that returns the step's numbers.
+
+    Keras itself traces for the first shapes it sees and again for others. A resumed run sees other shapes first than an
+    uninterrupted one, and graphs for other shapes round otherwise; so on TensorFlow one trace serves all shapes.
+
+    Args:
+        learner: a compiled model, with an optimizer that is built.
+    """
+    if is_jax() or learner.run_eagerly:
+        return lambda batch: learner.train_on_batch(batch, return_dict=True)
+    return _compile_tensorflow(lambda batch: learner.train_step((batch,)))
 
 
 def _compile_tensorflow(function: Callable[..., Any]) -> Callable[..., Any]:
