@@ -1,0 +1,131 @@
+import os
+import resource
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+import nmt_rl
+
+
+@pytest.fixture
+def refuses(command):
+    """Run a command that must end with exit code 2 and one sentence; the sentence."""
+
+    def call(*args):
+        result = command(*args)
+        assert result.code == 2, result
+        assert result.out == ""
+        errors = result.err.splitlines()
+        assert len(errors) == 1 and errors[0].startswith("nmt-rl: error: "), result.err
+        return errors[0].removeprefix("nmt-rl: error: ")
+
+    return call
+
+
+@pytest.mark.parametrize("verb", ["translate", "info"])
+def test_a_model_folder_that_is_not_there(refuses, tmp_path, verb):
+    assert refuses(verb, tmp_path / "no") == (
+        f"model folder {tmp_path / 'no'} does not exist; give RUN/model of a finished run"
+    )
+
+
+def test_a_recipe_that_is_not_there(refuses, tmp_path):
+    text = refuses("pretrain", "multi30k-de-en-transfomer", "--out", tmp_path / "run")
+    assert "there is no recipe" in text and "did you mean multi30k-de-en-transformer?" in text
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_misspelt_key(refuses, tiny_recipe, tmp_path):
+    text = refuses("run", tiny_recipe, "--out", tmp_path / "run", "--set", "pretrain.updats=3")
+    assert text == f"{tiny_recipe}: unknown key pretrain.updats; did you mean updates?"
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_corpus_that_is_not_there(refuses, tiny_recipe, tmp_path):
+    text = refuses("prepare", tiny_recipe, "--out", tmp_path / "run", "--set", f"corpus.valid={tmp_path}/dev")
+    assert f"{tmp_path}/dev.de does not exist" in text
+
+
+def test_finetune_without_a_pretrained_model(refuses, tiny_recipe, tmp_path):
+    assert "nmt-rl prepare" in refuses("finetune", tiny_recipe, "--out", tmp_path / "run")
+
+
+def test_out_is_a_file(refuses, tiny_recipe, tmp_path):
+    (tmp_path / "file").touch()
+    assert f"{tmp_path / 'file'} is a file" in refuses("prepare", tiny_recipe, "--out", tmp_path / "file")
+
+
+def test_evaluate_with_unequal_files_names_both(refuses, tiny_corpus, tmp_path):
+    short = tmp_path / "short.en"
+    short.write_text("dog\ncat\n")
+    reference = tiny_corpus / "test.en"
+    text = refuses("evaluate", "--hypothesis", short, "--reference", reference)
+    for part in (str(short), "2", str(reference), "8"):
+        assert part in text
+    text = refuses("evaluate", tmp_path, "--source", short, "--reference", reference)
+    assert f"{short} has 2 lines but {reference} has 8" in text
+
+
+def test_evaluate_needs_one_system_and_a_test_set(refuses, tmp_path):
+    assert "neither" in refuses("evaluate")
+    assert "not both" in refuses("evaluate", tmp_path, "--hypothesis", tmp_path / "x")
+    assert "--reference FILE" in refuses("evaluate", "--hypothesis", tmp_path / "x")
+    assert "-l LANGUAGES" in refuses("evaluate", "--hypothesis", tmp_path / "x", "-t", "wmt14")
+    text = refuses("evaluate", "--hypothesis", tmp_path / "x", "-t", "wmt144", "-l", "en-de")
+    assert "sacreBLEU has no test set 'wmt144'; did you mean wmt14?" in text
+
+
+def test_compare_needs_two_models(refuses, tmp_path):
+    text = refuses("compare", tmp_path, tmp_path, "--source", "a", "--reference", "b")
+    assert text == f"compare needs two different models, found {tmp_path} twice"
+
+
+def test_an_input_file_that_is_not_there(refuses, tiny_run, tmp_path):
+    assert f"{tmp_path / 'no.txt'}" in refuses("translate", tiny_run.folder, "-i", tmp_path / "no.txt")
+
+
+def test_more_hypotheses_than_the_beam(refuses, tiny_run, tiny_corpus):
+    text = refuses("translate", tiny_run.folder, "-i", tiny_corpus / "test.de", "--nbest", 3)
+    assert text == "--nbest 3 needs --beam 3 or more, found 2"
+
+
+def test_an_option_that_does_not_exist(command):
+    result = command("translate", "--beem", "3")
+    assert result.code == 2 and result.out == ""
+    assert "--beem" in result.err and "Traceback" not in result.err
+
+
+def test_a_failed_run_is_exit_code_1(command, tiny_run, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(tiny_run.folder, run, ignore=shutil.ignore_patterns("pretrain", "finetune", "model", "tensorboard"))
+    options = ("--set", "pretrain.optimizer.learning_rate=1e30", "--set", "pretrain.optimizer.warmup=0")
+    result = command("--quiet", "pretrain", tiny_run.recipe, "--out", run, *options)
+    assert (result.code, result.out) == (1, "")
+    assert "pretrain.optimizer.learning_rate (now 1e+30)" in result.err.splitlines()[-1]
+
+
+def console(*args):
+    """The real program in a process of its own, on one core."""
+    environment = {**os.environ, "PYTHONPROFILEIMPORTTIME": "1"}
+    return subprocess.run([sys.executable, "-m", "nmt_rl", *args], capture_output=True, text=True, env=environment)
+
+
+def test_help_is_fast_and_imports_nothing_heavy():
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = console("--help")
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert done.returncode == 0
+    for verb in ("quickstart", "prepare", "pretrain", "finetune", "run", "translate", "evaluate", "compare", "info"):
+        assert verb in done.stdout
+    imported = {line.rpartition("|")[2].strip().split(".")[0] for line in done.stderr.splitlines()}
+    assert "typer" in imported
+    heavy = {"keras", "tensorflow", "jax", "numpy", "datasets", "matplotlib", "sacrebleu", "sentencepiece", "pydantic"}
+    assert not imported & heavy
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 1.0
+
+
+def test_version():
+    done = console("--version")
+    assert (done.returncode, done.stdout) == (0, f"nmt-rl {nmt_rl.__version__}\n")

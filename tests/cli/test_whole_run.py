@@ -1,0 +1,102 @@
+import json
+
+import pytest
+
+
+def test_a_run_leaves_report_numbers_curves_and_a_model(tiny_run):
+    names = {path.name for path in tiny_run.folder.iterdir()}
+    assert {
+        "config.yaml",
+        "tokenizer.model",
+        "metrics.jsonl",
+        "metrics.json",
+        "report.html",
+        "pretraining.png",
+    } <= names
+    assert {path.name for path in (tiny_run.folder / "model").iterdir()} == {
+        "config.yaml",
+        "tokenizer.model",
+        "model.weights.h5",
+        "card.json",
+    }
+    assert not [path for path in tiny_run.folder.rglob("*") if path.suffix in (".new", ".old", ".partial")]
+    numbers = json.loads((tiny_run.folder / "metrics.json").read_text())
+    assert set(numbers["scores"]) == {"validation", "test"}
+    assert [score["system"] for score in numbers["scores"]["test"]["scores"]] == ["pretrained", "fine-tuned"]
+    assert numbers["scores"]["test"]["paired"]["resamples"] == 100
+    assert "case:mixed" in (tiny_run.folder / "report.html").read_text()
+
+
+def test_the_diary_has_both_stages_and_both_parts_of_the_objective(tiny_run):
+    events = [json.loads(line) for line in (tiny_run.folder / "metrics.jsonl").read_text().splitlines()]
+    validated = [(e["stage"], e["step"]) for e in events if e["event"] == "valid"]
+    assert validated == [("pretrain", step) for step in range(4, 25, 4)] + [("finetune", step) for step in (0, 2, 4)]
+    update = next(e for e in events if (e["stage"], e["event"]) == ("finetune", "train"))
+    assert {
+        "td_error",
+        "trajectory_td_error",
+        "value_loss",
+        "return",
+        "sample_return",
+        "cross_entropy",
+    } <= update.keys()
+
+
+def test_the_same_command_again_only_reports_again(tiny_run, command):
+    weights = tiny_run.folder / "finetune" / "model" / "model.weights.h5"
+    before = weights.stat().st_mtime_ns
+    result = command("run", tiny_run.recipe, "--out", tiny_run.folder)
+    assert result.code == 0
+    assert weights.stat().st_mtime_ns == before
+    assert "pretrain is finished already" in result.err and "finetune is finished already" in result.err
+    assert f"nmt-rl translate {tiny_run.folder / 'model'} < input.txt > output.txt" in result.out
+    assert "signature" in result.out or "nrefs:1" in result.out
+
+
+def test_translate_gives_a_line_for_every_line_and_nothing_else(tiny_run, tiny_corpus, tmp_path, command):
+    source = tmp_path / "source.txt"
+    source.write_text("hund sieht katze\n\nalter baum\n", encoding="utf-8")
+    result = command("translate", tiny_run.folder, "-i", source, "-o", tmp_path / "out.txt", "--beam", 1)
+    assert (result.code, result.out) == (0, "")
+    lines = (tmp_path / "out.txt").read_text().split("\n")
+    assert len(lines) == 4 and lines[1] == "" and lines[3] == ""
+
+
+def test_evaluate_prints_scores_with_their_signature(tiny_run, tiny_corpus, command):
+    files = ("--source", tiny_corpus / "test.de", "--reference", tiny_corpus / "test.en")
+    result = command("evaluate", tiny_run.folder / "model", *files, "--json")
+    assert result.code == 0
+    scores = json.loads(result.out)
+    assert (scores["lines"], scores["test_set"]) == (8, "test.en")
+    reported = json.loads((tiny_run.folder / "metrics.json").read_text())
+    released = {"pretrained": 0, "finetuned": 1}[reported["released"]]
+    assert scores["bleu"] == reported["scores"]["test"]["scores"][released]["bleu"]
+    assert "nrefs:1|case:mixed" in scores["bleu_signature"]
+
+
+def test_evaluate_scores_a_file_of_translations(tiny_corpus, command):
+    reference = tiny_corpus / "test.en"
+    result = command("evaluate", "--hypothesis", reference, "--reference", reference, "--json")
+    assert result.code == 0
+    assert json.loads(result.out)["bleu"] == pytest.approx(100.0)
+
+
+def test_compare_gives_both_scores_and_a_p_value(tiny_run, tiny_corpus, command):
+    stages = [tiny_run.folder / stage / "model" for stage in ("pretrain", "finetune")]
+    files = ("--source", tiny_corpus / "test.de", "--reference", tiny_corpus / "test.en")
+    result = command("compare", *stages, *files, "--resamples", 100, "--json")
+    assert result.code == 0
+    tree = json.loads(result.out)
+    assert [system["system"] for system in tree["systems"]] == [str(stage) for stage in stages]
+    assert 0 < tree["systems"][1]["bleu"]["p_value"] <= 1
+
+
+def test_info_tells_where_a_model_comes_from(tiny_run, command):
+    result = command("info", tiny_run.folder)
+    assert result.code == 0
+    facts = dict(line.split("  ", 1) for line in result.out.splitlines())
+    assert facts["languages"].strip() == "de-en"
+    assert facts["architecture"].strip() == "transformer"
+    assert facts["data train"].strip().startswith("sha256 ")
+    tree = json.loads(command("info", tiny_run.folder, "--json").out)
+    assert tree["config"]["name"] == tree["card"]["name"] == "tiny"

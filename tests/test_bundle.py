@@ -1,0 +1,104 @@
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from nmt_rl.bundle import WEIGHTS, bundle_folder, load_bundle, read_bundle_config, save_bundle
+from nmt_rl.errors import UserError
+
+SOURCE, TARGET = np.array([[5, 9, 3]], "int32"), np.array([[2, 7]], "int32")
+
+
+def logits(bundle):
+    return np.asarray(bundle.model.decode(TARGET, bundle.model.encode(SOURCE)).logits)
+
+
+@pytest.fixture
+def copy(tiny_run, tmp_path):
+    """A model folder that a test may spoil."""
+    return shutil.copytree(tiny_run.folder / "model", tmp_path / "copy")
+
+
+def message(folder):
+    with pytest.raises(UserError) as error:
+        load_bundle(folder)
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+def test_a_moved_folder_gives_the_same_numbers(tiny_run, copy):
+    moved = copy.rename(copy.with_name("with space and ü"))
+    first, second = load_bundle(tiny_run.folder / "model"), load_bundle(moved)
+    np.testing.assert_array_equal(logits(first), logits(second))
+    assert first.config == second.config and first.card == second.card
+    assert first.tokenizers.source.encode(["alter hund"]) == second.tokenizers.source.encode(["alter hund"])
+
+
+def test_saved_and_loaded(tiny_run, tmp_path):
+    bundle = load_bundle(tiny_run.folder)
+    for parameters in (1, 2):  # the second one replaces the first
+        save_bundle(tmp_path / "new", bundle.config, bundle.tokenizers, bundle.model, {"parameters": parameters})
+    loaded = load_bundle(tmp_path / "new")
+    np.testing.assert_array_equal(logits(loaded), logits(bundle))
+    assert loaded.card == {"parameters": 2}
+    assert [path.name for path in tmp_path.iterdir()] == ["new"]
+
+
+def test_a_run_stands_for_its_model(tiny_run):
+    assert bundle_folder(tiny_run.folder) == bundle_folder(tiny_run.folder / "model") == tiny_run.folder / "model"
+
+
+def test_the_card_says_where_a_model_comes_from(tiny_run):
+    config, card = read_bundle_config(tiny_run.folder)
+    assert (config.name, card["languages"], card["seed"]) == ("tiny", "de-en", 3)
+    assert {"bleu", "loss", "chrf"} <= card["result"]["valid"].keys()
+    assert card["data"].keys() == {"train", "valid", "test"}
+    assert {"python", "keras", "numpy"} <= card["versions"].keys()
+    assert "nrefs:1" in card["signature"]
+
+
+def test_no_folder(tmp_path):
+    text = message(tmp_path / "nowhere")
+    assert f"{tmp_path / 'nowhere'} does not exist" in text and "RUN/model" in text
+
+
+def test_a_folder_without_a_model(tmp_path):
+    (tmp_path / "notes.txt").touch()
+    text = message(tmp_path)
+    assert f"{tmp_path} holds no model ({WEIGHTS} is missing; found notes.txt)" in text
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "card.json", "tokenizer.model"])
+def test_a_missing_file_is_named(copy, name):
+    (copy / name).unlink()
+    text = message(copy)
+    assert str(copy) in text and name in text
+
+
+def test_a_card_that_is_no_json(copy):
+    (copy / "card.json").write_text("{")
+    assert f"{copy / 'card.json'} cannot be read" in message(copy)
+
+
+def test_weights_of_another_model(copy):
+    path = copy / "config.yaml"
+    path.write_text(path.read_text().replace("width: 8", "width: 16"))
+    assert f"{copy / WEIGHTS} does not fit {path}" in message(copy)
+
+
+def test_weights_of_another_depth(copy):
+    path = copy / "config.yaml"
+    path.write_text(path.read_text().replace("encoder_layers: 1", "encoder_layers: 2"))
+    assert f"{copy / WEIGHTS} does not fit {path}" in message(copy)
+
+
+def test_weights_that_are_no_weights(copy):
+    (copy / WEIGHTS).write_bytes(b"PK nonsense")
+    assert f"{copy / WEIGHTS}" in message(copy)
+
+
+def test_nothing_in_a_bundle_is_pickled(tiny_run):
+    for path in (tiny_run.folder / "model").iterdir():
+        assert path.suffix in (".yaml", ".json", ".h5", ".model")
+    json.loads((tiny_run.folder / "model" / "card.json").read_text())
