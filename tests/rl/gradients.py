@@ -57,11 +57,7 @@ def weight_gradients(objective, model, batch):
     else:
         import tensorflow as tf
 
-        @tf.function(autograph=False)
-        def compute(batch):
-            with tf.GradientTape() as tape:
-                loss = objective(model, batch, True)["loss"]
-            return loss, tape.gradient(loss, [v.value for v in variables], unconnected_gradients="zero")
-
-        loss, gradients = compute(keras.tree.map_structure(tf.convert_to_tensor, batch))
+        with tf.GradientTape() as tape:
+            loss = objective(model, batch, True)["loss"]
+        gradients = tape.gradient(loss, [v.value for v in variables], unconnected_gradients="zero")
     return float(loss), [keras.ops.convert_to_numpy(g) for g in gradients]

@@ -1,0 +1,226 @@
+"""The fine-tuning objective on a real tiny model: gradient identities, masks, and the policy it starts from."""
+
+import numpy as np
+import pytest
+from copy_task import SIZE, make_config, make_model, make_sources, make_translations
+from gradients import weight_gradients
+from keras import ops
+
+from nmt_rl.corpus.tokenizer import EOS, PAD
+from nmt_rl.decoding.search import Searcher
+from nmt_rl.rl.finetune import copy_of
+from nmt_rl.rl.objective import QObjective, logit_difference
+from nmt_rl.rl.targets import log_ratio, q_values, soft_value
+from nmt_rl.rl.value import ValueHead
+from nmt_rl.training.losses import cross_entropy
+
+LENGTHS = (5, 3, 4)
+TAU = 0.3
+HUBER = 0.2
+
+
+@pytest.fixture(scope="module")
+def model():
+    return make_model(noise=0.5, seed=5)
+
+
+@pytest.fixture(scope="module")
+def prior():
+    return make_model(noise=0.5, seed=6)
+
+
+numpy = ops.convert_to_numpy
+
+
+def objective(tau=TAU, **settings):
+    return QObjective(make_config(tau=tau, huber=HUBER, **settings).finetune, label_smoothing=0.1)
+
+
+def fork_batch(prior, seed=0):
+    """Six forks on three translations, their values drawn."""
+    rng, width = np.random.default_rng(seed), max(LENGTHS)
+    _, target_in = make_translations(LENGTHS)
+    row, time = np.array([0, 0, 1, 1, 2, 2]), np.array([0, 4, 1, 2, 0, 3])
+    batch = {
+        "source": make_sources(3, 4),
+        "target_in": target_in,
+        "positions": (row * width + time).astype(np.int32),
+        "actions": rng.permuted(np.tile(np.arange(3, SIZE, dtype=np.int32), (6, 1)), axis=1)[:, :2],
+    }
+    batch["prior_difference"] = numpy(logit_difference(prior, *batch.values()))
+    batch["value_difference"] = rng.uniform(-0.5, 0.5, 6).astype(np.float32)
+    batch["weights"] = np.ones(6, np.float32)
+    return batch
+
+
+def fork_inputs(batch):
+    return [batch[name] for name in ("source", "target_in", "positions", "actions")]
+
+
+def trajectory_batch(seed=0):
+    """Three translations with drawn prior, values and targets."""
+    rng = np.random.default_rng(seed)
+    tokens, target_in = make_translations(LENGTHS)
+    drawn = rng.uniform(-1.0, 1.0, (3, *tokens.shape)).astype(np.float32)
+    return {
+        "source": make_sources(3, 4),
+        "target_in": target_in,
+        "tokens": tokens,
+        "log_prior": drawn[0] - 2.0,
+        "value": drawn[1],
+        "target": drawn[2],
+        "weights": (tokens != PAD).astype(np.float32),
+    }
+
+
+def directional(scores_of, model, direction, step=3e-3):
+    """Central difference of a vector of scores along a direction of the weights."""
+    start = model.get_weights()
+    ends = []
+    for sign in (1.0, -1.0):
+        model.set_weights([w + sign * step * d for w, d in zip(start, direction, strict=True)])
+        ends.append(numpy(scores_of()).astype(np.float64))
+    model.set_weights(start)
+    return (ends[0] - ends[1]) / (2 * step)
+
+
+def directions(model, count=3):
+    rng = np.random.default_rng(9)
+    for _ in range(count):
+        drawn = [rng.normal(size=w.shape).astype(np.float32) for w in model.get_weights()]
+        norm = np.sqrt(sum((d**2).sum() for d in drawn))
+        yield [d / norm for d in drawn]
+
+
+def along(gradients, direction):
+    return sum(float((g * d).sum()) for g, d in zip(gradients, direction, strict=True))
+
+
+@pytest.mark.jax
+def test_fork_gradient_is_minus_mean_clipped_delta_times_gradient_of_the_difference(model, prior):
+    batch = fork_batch(prior)
+    _, gradients = weight_gradients(objective(), model, {"fork": batch})
+    difference = numpy(logit_difference(model, *fork_inputs(batch)))
+    delta = batch["value_difference"] - TAU * (difference - batch["prior_difference"])
+    clipped = np.clip(delta, -HUBER, HUBER)
+    assert 0 < (clipped != delta).sum() < len(delta)
+    for direction in directions(model):
+        slope = directional(lambda: logit_difference(model, *fork_inputs(batch)), model, direction)
+        assert along(gradients, direction) == pytest.approx(-(clipped * slope).mean(), rel=5e-3, abs=1e-4)
+        assert np.abs(slope).max() > 0.1
+
+
+@pytest.mark.jax
+def test_trajectory_gradient_is_minus_mean_clipped_delta_times_score(model):
+    batch = trajectory_batch()
+    _, gradients = weight_gradients(objective(objective="trajectory"), model, {"trajectory": batch})
+
+    def log_pi():
+        output = model.decode(batch["target_in"], model.encode(batch["source"]))
+        return -cross_entropy(output.logits, batch["tokens"])
+
+    w = batch["weights"]
+    delta = batch["target"] - batch["value"] - TAU * (numpy(log_pi()) - batch["log_prior"])
+    for direction in directions(model):
+        slope = directional(log_pi, model, direction)
+        by_hand = -(w * np.clip(delta, -HUBER, HUBER) * slope).sum() / w.sum()
+        assert along(gradients, direction) == pytest.approx(by_hand, rel=5e-3, abs=1e-4)
+
+
+@pytest.mark.jax
+def test_a_constant_reward_has_no_gradient_at_initialisation(prior):
+    """The policy is the prior and every difference of values is 0: nothing can be learnt from sharpening."""
+    batch = fork_batch(prior)
+    flat = {**batch, "value_difference": np.zeros(6, np.float32)}
+    loss, gradients = weight_gradients(objective(), prior, {"fork": flat})
+    assert loss < 1e-12 and max(np.abs(g).max() for g in gradients) < 1e-5
+    _, gradients = weight_gradients(objective(tau=0.0), prior, {"fork": flat})
+    assert all((g == 0.0).all() for g in gradients)
+    _, gradients = weight_gradients(objective(), prior, {"fork": batch})
+    assert max(np.abs(g).max() for g in gradients) > 1e-2
+
+
+def test_padding_forks_change_nothing(model, prior):
+    batch = fork_batch(prior)
+    padded = {name: np.concatenate([batch[name], batch[name][:3]]) for name in list(batch)[2:]}
+    padded["weights"][6:] = 0.0
+    padded["value_difference"][6:] = [np.nan, 7.0, np.inf]
+    assert_same_update({"fork": batch}, {"fork": {**batch, **padded}}, model)
+
+
+def test_what_follows_the_end_changes_nothing(model, prior):
+    forks, trajectory = fork_batch(prior), trajectory_batch()
+    behind = np.arange(max(LENGTHS)) >= np.array(LENGTHS)[:, None]
+    assert behind.any()
+    other_in = {"target_in": np.where(behind, 7, forks["target_in"])}
+    assert_same_update({"fork": forks}, {"fork": {**forks, **other_in}}, model)
+    other = {name: np.where(behind, 5.0, trajectory[name]) for name in ("log_prior", "value", "target")}
+    other = {name: array.astype(np.float32) for name, array in other.items()}
+    other |= other_in | {"tokens": np.where(behind, 8, trajectory["tokens"])}
+    assert_same_update({"trajectory": trajectory}, {"trajectory": {**trajectory, **other}}, model)
+
+
+def assert_same_update(first, second, model):
+    (loss, gradients), (other_loss, other) = (weight_gradients(objective(), model, b) for b in (first, second))
+    assert loss == pytest.approx(other_loss, rel=1e-5) and loss > 0
+    for a, b in zip(gradients, other, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-6)
+
+
+def test_terms_add_up_with_their_weights(model, prior):
+    fork, trajectory = {"fork": fork_batch(prior)}, {"trajectory": trajectory_batch()}
+    tokens, target_in = make_translations(LENGTHS)
+    labels = tokens.reshape(-1)
+    reference = {"source": make_sources(3, 4), "target_in": target_in, "labels": labels}
+    reference["positions"] = np.arange(len(labels), dtype=np.int32)
+    both = objective(objective="both", trajectory_weight=0.25, cross_entropy=0.5)
+    plain = objective(objective="trajectory", cross_entropy=1.0)
+    whole = both(model, {**fork, **trajectory, "reference": reference}, True)
+    parts = [float(plain(model, batch, True)["loss"]) for batch in (fork, trajectory, {"reference": reference})]
+    assert float(whole["loss"]) == pytest.approx(parts[0] + 0.25 * parts[1] + 0.5 * parts[2], rel=1e-5)
+    assert set(whole) == {"loss", "td_error", "trajectory_td_error", "cross_entropy"}
+
+
+def test_the_reported_td_error_is_the_root_mean_square(model, prior):
+    batch = fork_batch(prior)
+    difference = numpy(logit_difference(model, *fork_inputs(batch)))
+    delta = batch["value_difference"] - TAU * (difference - batch["prior_difference"])
+    result = objective()(model, {"fork": batch}, True)
+    assert float(result["td_error"]) == pytest.approx(np.sqrt((delta**2).mean()), rel=1e-4)
+
+
+@pytest.mark.jax
+def test_the_policy_starts_as_the_prior(prior):
+    """Advantage 0 in every state, and the same beam search, bit by bit."""
+    policy = copy_of(prior, make_config())
+    source = make_sources(4)
+    found, expected = (Searcher(m, 2)(source, 7) for m in (policy, prior))
+    np.testing.assert_array_equal(found.ids, expected.ids)
+    np.testing.assert_array_equal(found.scores, expected.scores)
+    _, target_in = make_translations((5, 4, 3, 5))
+    log_pi, log_prior = (numpy(ops.log_softmax(m.decode(target_in, m.encode(source)).logits)) for m in (policy, prior))
+    assert (TAU * log_ratio(log_pi, log_prior) == 0.0).all()
+
+
+@pytest.mark.jax
+@pytest.mark.parametrize("tau", [0.005, 0.1, 1.0])
+def test_the_soft_value_of_q_is_v_whatever_the_weights(model, prior, tau):
+    """Equation (2): tau log sum_a prior(a|s) exp(Q(s, a) / tau) = V(s), over the whole vocabulary."""
+    _, target_in = make_translations(LENGTHS)
+    source = make_sources(3, 4)
+    every = np.broadcast_to(np.arange(SIZE, dtype=np.int32), (*target_in.shape, SIZE))
+    head = ValueHead(model.embeddings.width, 0, 8)
+    outputs = [m.decode(target_in, m.encode(source)) for m in (model, prior)]
+    log_pi, log_prior = (numpy(-cross_entropy(ops.repeat(o.logits[:, :, None], SIZE, axis=2), every)) for o in outputs)
+    v = numpy(head(outputs[0].states, None))
+    q = q_values(v[..., None], log_ratio(log_pi, log_prior), tau)
+    np.testing.assert_allclose(soft_value(q, log_prior, tau), v, atol=2e-6)
+    assert np.ptp(q, axis=-1).min() > tau * 0.1 and np.ptp(v) > 1e-3
+
+
+def test_an_immediate_end_can_be_trained(model):
+    """A translation that is nothing but EOS."""
+    batch = {name: array[:1, :1] for name, array in trajectory_batch().items() if name != "source"}
+    batch |= {"source": make_sources(1, 4), "tokens": np.array([[EOS]], np.int32)}
+    loss, gradients = weight_gradients(objective(), model, {"trajectory": batch})
+    assert np.isfinite(loss) and max(np.abs(g).max() for g in gradients) > 1e-4
