@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from nmt_rl.backend import compile_update
 from nmt_rl.config import OptimizerConfig
 from nmt_rl.models.seq2seq import Seq2Seq, Tensor
 
@@ -45,6 +46,7 @@ class Learner(keras.Model):
             optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
         self.compile(optimizer=optimizer, auto_scale_loss=False, jit_compile=False if _no_xla() else "auto")
         self.built = True
+        self._step: Callable[[Any], dict[str, Any]] | None = None
         optimizer.build(self.trainable_variables)
 
     def call(self, batch: dict[str, Tensor], training: bool = False) -> dict[str, Tensor]:
@@ -64,7 +66,9 @@ class Learner(keras.Model):
     def update(self, batch: dict[str, np.ndarray], learning_rate: float) -> dict[str, float]:
         """One gradient step; returns the objective's scalars."""
         self.optimizer.learning_rate = learning_rate
-        return {name: float(value) for name, value in self.train_on_batch(batch, return_dict=True).items()}
+        if self._step is None:
+            self._step = compile_update(self)
+        return {name: float(value) for name, value in self._step(batch).items()}
 
     @property
     def state(self) -> list[keras.Variable]:
