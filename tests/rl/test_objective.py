@@ -96,7 +96,6 @@ def along(gradients, direction):
     return sum(float((g * d).sum()) for g, d in zip(gradients, direction, strict=True))
 
 
-@pytest.mark.jax
 def test_fork_gradient_is_minus_mean_clipped_delta_times_gradient_of_the_difference(model, prior):
     batch = fork_batch(prior)
     _, gradients = weight_gradients(objective(), model, {"fork": batch})
