@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
@@ -44,6 +45,21 @@ with _without_native_messages():
 def is_jax() -> bool:
     """Whether Keras runs on JAX."""
     return keras.backend.backend() == "jax"
+
+
+@contextlib.contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Layers made inside draw the same weights and dropout masks for the same seed, whatever was drawn before.
+
+    Keras' layers take their seeds from Python's generator. `keras.utils.set_random_seed` would import TensorFlow under
+    JAX, too.
+    """
+    state = random.getstate()
+    random.seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(state)
 
 
 def compile_fn(function: Callable[..., Any], *models: keras.Model) -> Callable[..., Any]:

@@ -36,7 +36,7 @@ finetune:
   objective: both
   updates: 4
   sentences: 4
-  optimizer: {{learning_rate: 0.001, warmup: 1}}
+  optimizer: {{learning_rate: 0.001, warmup: 1, ema: 0.5}}
   trajectory: {{monte_carlo_updates: 1, value_units: 4}}
   cross_entropy: 0.1
   validation: {{every: 2, sentences: 4}}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keras
 
+from nmt_rl.backend import seeded
 from nmt_rl.config import LSTMConfig, TransformerConfig
 from nmt_rl.models.lstm import LSTM
 from nmt_rl.models.seq2seq import Seq2Seq
@@ -26,12 +27,12 @@ def build_model(
         precision: compute type, float32, bfloat16 or float16; weights stay float32.
     """
     before = keras.config.dtype_policy()
-    keras.utils.set_random_seed(seed)
     keras.config.set_dtype_policy("float32" if precision == "float32" else f"mixed_{precision}")
     try:
-        kind = Transformer if isinstance(config, TransformerConfig) else LSTM
-        model = kind(config, source_vocabulary, target_vocabulary)  # type: ignore[arg-type]
-        model.build()
+        with seeded(seed):
+            kind = Transformer if isinstance(config, TransformerConfig) else LSTM
+            model = kind(config, source_vocabulary, target_vocabulary)  # type: ignore[arg-type]
+            model.build()
     finally:
         keras.config.set_dtype_policy(before)
     return model

@@ -138,9 +138,8 @@ class PolicyValidator:
         }
 
     def _policy_statistics(self, hypotheses: list[str]) -> tuple[float, float]:
-        longest = self._longest - 1
-        sources = [ids[:longest] for ids in self.tokenizers.source.encode(self._validator.sources)]
-        targets = [ids[:longest] for ids in self.tokenizers.target.encode(hypotheses)]
+        sources = [ids[: self._longest - 1] for ids in self.tokenizers.source.encode(self._validator.sources)]
+        targets = [ids[: self.model.max_length - 1] for ids in self.tokenizers.target.encode(hypotheses)]
         sums = np.zeros(3)
         for rows in ordered_batches(sources, targets, BatchConfig(type="sentences", size=SENTENCES)):
             sums += [float(x) for x in self._divergence(rows.source, rows.target_in, rows.target_out)]

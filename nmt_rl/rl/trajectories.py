@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from nmt_rl.backend import compile_fn
+from nmt_rl.backend import compile_fn, seeded
 from nmt_rl.config import Config, OptimizerConfig
 from nmt_rl.corpus.batches import pad_source
 from nmt_rl.corpus.store import EncodedCorpus
@@ -54,8 +54,9 @@ class Trajectories:
         self.replay = SequenceReplay(self.settings.replay)
         width = model.embeddings.width
         features = self.reward.features if self.settings.privileged else 0
-        self.head = ValueHead(width, features, self.settings.value_units)
-        self.target_head = ValueHead(width, features, self.settings.value_units)
+        with seeded(config.seed):
+            self.head = ValueHead(width, features, self.settings.value_units)
+            self.target_head = ValueHead(width, features, self.settings.value_units)
         rate = self.settings.value_learning_rate
         self.value_learner = Learner(self.head, value_objective, OptimizerConfig(learning_rate=rate))
         self._sampler = Generator(model, top_k=self.settings.top_k)

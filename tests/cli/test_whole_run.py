@@ -27,6 +27,7 @@ def test_a_run_leaves_report_numbers_curves_and_a_model(tiny_run):
     assert "case:mixed" in (tiny_run.folder / "report.html").read_text()
 
 
+@pytest.mark.jax
 def test_the_diary_has_both_stages_and_both_parts_of_the_objective(tiny_run):
     events = [json.loads(line) for line in (tiny_run.folder / "metrics.jsonl").read_text().splitlines()]
     validated = [(e["stage"], e["step"]) for e in events if e["event"] == "valid"]

@@ -72,6 +72,7 @@ def test_numbers_go_to_tensorboard(events, tmp_path):
 
 
 def test_the_diary_needs_no_tensorflow(tmp_path):
+    pytest.importorskip("jax")
     code = (
         "import pathlib, sys; from nmt_rl.training.events import EventLog; "
         f"EventLog(pathlib.Path({str(tmp_path)!r})).write('pretrain', 'train', 1, loss=1.0); "

@@ -1,0 +1,123 @@
+"""What the stage validates, releases and leaves out; resume is tested with pretraining's."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from nmt_rl.bundle import load_bundle
+from nmt_rl.config import parse_config
+from nmt_rl.corpus.prepare import prepare
+from nmt_rl.corpus.tokenizer import EOS
+from nmt_rl.errors import UserError
+from nmt_rl.models.build import build_model
+from nmt_rl.rl import finetune as stage
+from nmt_rl.rl.episodes import EpisodeBatches
+from nmt_rl.training.checkpoints import load_arrays
+
+MODEL = {
+    "type": "transformer",
+    "encoder_layers": 1,
+    "decoder_layers": 1,
+    "width": 8,
+    "heads": 2,
+    "feed_forward": 8,
+    "dropout": 0.1,
+    "max_positions": 32,
+}
+
+
+def make_config(folder):
+    sides = {split: str(folder / split) for split in ("train", "valid")}
+    tree = {
+        "name": "tiny",
+        "corpus": {"source_language": "de", "target_language": "en", **sides},
+        "tokenizer": {"vocabulary": 28, "byte_fallback": False},
+        "model": MODEL,
+        "decoding": {"max_length_ratio": 1.0, "max_length_extra": 3, "max_source_length": 24},
+        "finetune": {"sentences": 4, "forks": 2, "validation": {"sentences": 3}},
+    }
+    return parse_config(tree, "test")
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    """(folder of the text, prepared corpus, a model with drawn weights)."""
+    folder, draw = tmp_path_factory.mktemp("finetune"), np.random.default_rng(0)
+    words = ["".join(draw.choice(list("abcdefghijklmnop"), draw.integers(2, 6))) for _ in range(30)]
+    for split, size in {"train": 30, "valid": 5}.items():
+        lines = [" ".join(draw.choice(words, draw.integers(2, 6))) for _ in range(size)]
+        for language in ("de", "en"):
+            (folder / f"{split}.{language}").write_text(
+                "".join(f"{line} {language[0]}\n" for line in lines), encoding="utf-8"
+            )
+    config = make_config(folder)
+    corpus = prepare(config, folder / "run")
+    model = build_model(config.model, corpus.tokenizers.source.size, corpus.tokenizers.target.size, 3)
+    model.set_weights([w + draw.normal(0, 0.4, w.shape) for w in model.get_weights()])
+    return folder, corpus, model
+
+
+def test_the_candidate_is_the_average_of_the_last_validated_weights(tiny_run):
+    snapshots = sorted((tiny_run.folder / "finetune" / "snapshots").glob("*.npz"))
+    assert [path.stem for path in snapshots] == ["weights-00000002", "weights-00000004"]
+    arrays = [load_arrays(path) for path in snapshots]
+    model = load_bundle(tiny_run.folder / "finetune" / "model").model
+    for variable in model.trainable_variables:
+        mean = (arrays[0][variable.path] + arrays[1][variable.path]) / 2
+        np.testing.assert_allclose(np.asarray(variable.value), mean, atol=1e-6)
+
+
+def test_kl_and_entropy_by_hand(prepared):
+    """Over the greedy translations' pieces, EOS included."""
+    folder, corpus, prior = prepared
+    config = make_config(folder)
+    policy = stage.copy_of(prior, config)
+    policy.set_weights([w + np.random.default_rng(1).normal(0, 0.2, w.shape) for w in policy.get_weights()])
+    validator = stage.PolicyValidator(policy, prior, corpus, config)
+    numbers = validator()
+    kl, entropy, pieces, longest = 0.0, 0.0, 0, config.decoding.max_source_length - 1
+    for source, text in zip(validator._validator.sources, validator._validator.translate(), strict=True):
+        ids = [*corpus.tokenizers.target.encode([text])[0], EOS]
+        inputs = {
+            "source": np.array([[*corpus.tokenizers.source.encode([source])[0][:longest], EOS]]),
+            "target_in": np.array([[2, *ids[:-1]]]),
+        }
+        log_pi, log_prior = (log_softmax(np.asarray(m(inputs), np.float64)[0]) for m in (policy, prior))
+        kl += (np.exp(log_pi) * (log_pi - log_prior)).sum()
+        entropy -= (np.exp(log_pi) * log_pi).sum()
+        pieces += len(ids)
+    assert numbers["kl"] == pytest.approx(kl / pieces, rel=1e-3) and kl > 0.01
+    assert numbers["entropy"] == pytest.approx(entropy / pieces, rel=1e-3)
+
+
+def log_softmax(z):
+    z = z - z.max(axis=-1, keepdims=True)
+    return z - np.log(np.exp(z).sum(axis=-1, keepdims=True))
+
+
+def test_a_validation_source_beyond_the_limit_is_cut(prepared, caplog):
+    folder, corpus, prior = prepared
+    long = [("ab " * 60, "ab"), ("fad", "fad")]
+    validator = stage.PolicyValidator(prior, prior, replace(corpus, valid=long), make_config(folder))
+    assert np.isfinite(list(validator().values())).all()
+    assert "only the first" in caplog.text
+
+
+def test_training_sentences_beyond_the_models_positions_are_left_out(prepared):
+    folder, corpus, prior = prepared
+    config = make_config(folder)
+    short = config.model.model_copy(update={"max_positions": 12})
+    policy = build_model(short, *prior.embeddings.sizes, 1)
+    batches = EpisodeBatches(policy, policy, corpus.train, corpus.tokenizers, config)
+    lengths = np.maximum(corpus.train.source_lengths, corpus.train.target_lengths) + 1
+    assert (lengths > 12).any() and (lengths <= 12).any()
+    for step in range(3):
+        batch, _ = batches.next(step)
+        assert batch["fork"]["source"].shape[1] <= 12 and batch["fork"]["target_in"].shape[1] <= 12
+
+
+def test_without_a_pretrained_model(prepared, tmp_path):
+    folder, corpus, _ = prepared
+    with pytest.raises(UserError, match="holds no pretrained model; run nmt-rl pretrain"):
+        stage.finetune(make_config(folder), corpus, tmp_path)
