@@ -48,7 +48,7 @@ def dot_attention(
     Returns:
         Context [batch, heads, time, size] and weights [batch, heads, time, source].
     """
-    scores = ops.matmul(query, ops.transpose(keys, (0, 1, 3, 2))) + bias
+    scores = ops.einsum("bhqd,bhkd->bhqk", query, keys) + bias
     weights = ops.softmax(scores, axis=-1)
     return ops.matmul(dropout(weights, training=training), values), weights
 

@@ -72,7 +72,8 @@ class Transformer(Seq2Seq):
     def start(self, encoded: Encoded, max_length: Tensor, beam: int = 1) -> Cache:
         """See Seq2Seq.start."""
         states = encoded["states"]
-        shape = (ops.shape(states)[0] * beam, max_length, self.settings.width)
+        heads = self.settings.heads
+        shape = (ops.shape(states)[0] * beam, heads, max_length, self.settings.width // heads)
         return {
             "shared": {
                 "bias": mask_bias(encoded["mask"])[:, None, None, :],
@@ -222,12 +223,11 @@ class _Layer(keras.layers.Layer):
     def _cached_self_attention(
         self, x: Tensor, past: tuple[Tensor, Tensor], time: Tensor
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        query, key, value = ops.split(self.self_qkv(x), 3, axis=-1)
-        now = ops.equal(ops.arange(ops.shape(past[0])[1]), time)[None, :, None]
-        keys, values = ops.where(now, self._scaled(key), past[0]), ops.where(now, value, past[1])
-        bias = mask_bias(ops.arange(ops.shape(keys)[1]) <= time)[None, None, None, :]
-        query, heads_keys, heads_values = (split_heads(y, self.heads) for y in (query, keys, values))
-        context, _ = dot_attention(query, heads_keys, heads_values, bias, self.attention_dropout, False)
+        query, key, value = (split_heads(y, self.heads) for y in ops.split(self.self_qkv(x), 3, axis=-1))
+        start = (0, 0, time, 0)
+        keys, values = ops.slice_update(past[0], start, self._scaled(key)), ops.slice_update(past[1], start, value)
+        bias = mask_bias(ops.arange(ops.shape(keys)[2]) <= time)[None, None, None, :]
+        context, _ = dot_attention(query, keys, values, bias, self.attention_dropout, False)
         return self.self_out(merge_heads(context)), (keys, values)
 
     def _cross_attention(
