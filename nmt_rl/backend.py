@@ -13,8 +13,6 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import numpy as np
-
 
 @contextlib.contextmanager
 def _without_native_messages() -> Iterator[None]:
@@ -101,7 +99,7 @@ def _compile_tensorflow(function: Callable[..., Any]) -> Callable[..., Any]:
         nonlocal compiled
         tensors = keras.tree.map_structure(tf.convert_to_tensor, args)
         if compiled is None:
-            # Batch and time are left open, so that one trace serves all shapes.
+            # All dimensions but the last of three or more are left open, so that one trace serves all shapes.
             specs = keras.tree.map_structure(_open_spec, tensors)
             compiled = tf.function(function, input_signature=specs, autograph=False)
         return compiled(*tensors)
@@ -112,7 +110,8 @@ def _compile_tensorflow(function: Callable[..., Any]) -> Callable[..., Any]:
 def _open_spec(tensor: Any) -> Any:
     import tensorflow as tf
 
-    return tf.TensorSpec([None, None][: tensor.shape.rank] + tensor.shape[2:].as_list(), tensor.dtype)
+    rank = tensor.shape.rank
+    return tf.TensorSpec([None] * min(rank, max(2, rank - 1)) + tensor.shape.as_list()[2:][-1:], tensor.dtype)
 
 
 def _compile_jax(function: Callable[..., Any], models: tuple[keras.Model, ...]) -> Callable[..., Any]:
@@ -126,7 +125,7 @@ def _compile_jax(function: Callable[..., Any], models: tuple[keras.Model, ...]) 
             return function(*args)
 
     def call(*args: Any) -> Any:
-        return pure([v.value for v in variables], keras.tree.map_structure(np.asarray, args))
+        return pure([v.value for v in variables], keras.tree.map_structure(jax.numpy.asarray, args))
 
     return call
 

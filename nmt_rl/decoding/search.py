@@ -19,6 +19,9 @@ from nmt_rl.corpus.tokenizer import BOS, EOS, PAD, UNK
 if TYPE_CHECKING:
     from nmt_rl.models.seq2seq import Seq2Seq
 
+FEW = 8
+"""So few rows are finished together; of more, finished ones leave the loop when they are half of them."""
+
 NEVER = -1e9
 """Score of a forbidden piece or a dead hypothesis: finite, so that sums stay free of NaN."""
 
@@ -76,8 +79,10 @@ class Generator:
         self.top_k = top_k
         self.runner_up = runner_up
         self.allow_unknown = allow_unknown
+        self._start = compile_fn(self._first, model)
         self._greedy = compile_fn(self._loop, model)
         self._sample = compile_fn(self._loop, model)
+        self._keep = compile_fn(_take_rows)
 
     def __call__(
         self,
@@ -101,59 +106,85 @@ class Generator:
                 NumPy's, so both backends draw the same ones.
         """
         rows = len(source)
-        task = _prepare(source, max_lengths, prefix, prefix_lengths)
-        if temperature is None:
-            out = self._greedy(*task)
-        else:
+        source, forced, prefix_lengths, limits = _prepare(source, max_lengths, prefix, prefix_lengths)
+        task = {"forced": forced, "prefix_lengths": prefix_lengths, "limits": limits}
+        loop = self._greedy
+        if temperature is not None:
             heat = np.broadcast_to(np.asarray(temperature, "float32"), (rows,))
             if not (heat > 0).all():
                 raise ValueError(f"temperature must be above 0, found {heat.min()}")
-            out = self._sample(*task, *_noise(task, rows, heat, seed))
-        out = {name: ops.convert_to_numpy(value)[:rows] for name, value in out.items()}
+            task |= _noise(forced, limits, rows, heat, seed)
+            loop = self._sample
+        out = {name: value[:rows] for name, value in self._play(source, task, loop).items()}
         lengths = (out["ids"] != PAD).sum(axis=1).astype("int32")
         out = {name: value[:, : max(int(lengths.max(initial=0)), 1)] for name, value in out.items()}
         return Generation(out["ids"], lengths, out["log_probs"], out.get("runner_up"), out.get("runner_up_probs"))
 
-    def _loop(
-        self,
-        source: Any,
-        forced: Any,
-        prefix_lengths: Any,
-        limits: Any,
-        uniforms: Any = None,
-        temperature: Any = None,
-    ) -> dict[str, Any]:
-        columns = ops.arange(ops.shape(forced)[1], dtype="int32")[None, :]
+    def _play(self, source: np.ndarray, task: dict[str, Any], loop: Any) -> dict[str, np.ndarray]:
+        """Run the loop, and again without the rows that are finished, until all are."""
+        time, state = self._start(source, task["forced"], task["limits"])
+        state["task"] = task
+        result = {name: np.array(ops.convert_to_numpy(value)) for name, value in state["out"].items()}
+        here = np.arange(len(source))
+        while True:
+            time, state = loop(time, state)
+            for name, value in state["out"].items():
+                result[name][here] = ops.convert_to_numpy(value)[: len(here)]
+            going_on = np.flatnonzero(~ops.convert_to_numpy(state["finished"])[: len(here)])
+            if not len(going_on):
+                return result
+            here = here[going_on]
+            state = self._keep(state, _padded_rows(going_on))
+
+    def _first(self, source: Any, forced: Any, limits: Any) -> tuple[Any, dict[str, Any]]:
+        """Time 0, and everything a loop carries that has a row per sequence."""
         out = {"ids": ops.zeros_like(forced), "log_probs": ops.zeros_like(forced, dtype="float32")}
         if self.runner_up:
             out |= {"runner_up": out["ids"], "runner_up_probs": out["log_probs"]}
         cache = self.model.start(self.model.encode(source), ops.shape(forced)[1])
-        state = (_zero(), ops.full_like(limits, BOS), limits <= 0, cache, out)
+        del cache["time"]
+        return _zero(), {"tokens": ops.full_like(limits, BOS), "finished": limits <= 0, "cache": cache, "out": out}
 
-        def body(time: Any, tokens: Any, finished: Any, cache: Any, out: Any) -> tuple[Any, ...]:
-            step, cache = self.model.step(tokens, cache)
-            bound, only = _bound(time, forced, prefix_lengths, limits)
-            total = ops.logsumexp(step.logits, axis=-1)
-            permitted = step.logits + _free(step.logits.shape[-1], self.allow_unknown)
-            if uniforms is None:
-                tokens = ops.cast(ops.argmax(permitted, axis=-1), "int32")
-            else:
-                tokens = _draw(permitted / temperature[:, None], ops.take(uniforms, time, axis=1), self.top_k)
-            tokens = ops.where(bound, only, tokens)
-            new = {"ids": tokens, "log_probs": _pick(step.logits, tokens) - total}
-            if self.runner_up:
-                second, pieces = (x[:, 1] for x in ops.top_k(permitted, 2))
-                new["runner_up"] = ops.where(bound, PAD, ops.cast(pieces, "int32"))
-                new["runner_up_probs"] = ops.where(bound, 0.0, ops.exp(second - total))
+    def _loop(self, time: Any, state: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        """Until all rows are finished, or half of many."""
+        task, state = state["task"], {name: value for name, value in state.items() if name != "task"}
+        columns = ops.arange(ops.shape(task["forced"])[1], dtype="int32")[None, :]
+
+        def body(time: Any, state: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+            step, cache = self.model.step(state["tokens"], {**state["cache"], "time": time})
+            del cache["time"]
+            new = self._choose(time, step.logits, task)
+            finished, out = state["finished"], state["out"]
             here = (columns == time) & ops.logical_not(finished)[:, None]
             out = {name: ops.where(here, new[name][:, None], out[name]) for name in out}
-            tokens = ops.where(finished, PAD, tokens)
-            return time + 1, tokens, finished | (tokens == EOS), cache, out
+            tokens = ops.where(finished, PAD, new["ids"])
+            return time + 1, {"tokens": tokens, "finished": finished | (tokens == EOS), "cache": cache, "out": out}
 
-        def unfinished(time: Any, tokens: Any, finished: Any, cache: Any, out: Any) -> Any:
-            return ops.logical_not(ops.all(finished))
+        def crowded(time: Any, state: dict[str, Any]) -> Any:
+            going_on = ops.sum(ops.cast(ops.logical_not(state["finished"]), "int32"))
+            rows = ops.shape(state["finished"])[0]
+            return going_on > ops.where(rows > FEW, rows // 2, 0)
 
-        return ops.while_loop(unfinished, body, state)[-1]
+        time, state = ops.while_loop(crowded, body, (time, state))
+        return time, {"task": task, **state}
+
+    def _choose(self, time: Any, logits: Any, task: dict[str, Any]) -> dict[str, Any]:
+        """The next piece of each row and what is told about it, all [rows]."""
+        bound, only = _bound(time, task["forced"], task["prefix_lengths"], task["limits"])
+        total = ops.logsumexp(logits, axis=-1)
+        permitted = logits + _free(logits.shape[-1], self.allow_unknown)
+        if "uniforms" in task:
+            heated = permitted / task["temperature"][:, None]
+            tokens = _draw(heated, ops.take(task["uniforms"], time, axis=1), self.top_k)
+        else:
+            tokens = ops.cast(ops.argmax(permitted, axis=-1), "int32")
+        tokens = ops.where(bound, only, tokens)
+        new = {"ids": tokens, "log_probs": _pick(logits, tokens) - total}
+        if self.runner_up:
+            second, pieces = (x[:, 1] for x in ops.top_k(permitted, 2))
+            new["runner_up"] = ops.where(bound, PAD, ops.cast(pieces, "int32"))
+            new["runner_up_probs"] = ops.where(bound, 0.0, ops.exp(second - total))
+        return new
 
 
 class Searcher:
@@ -324,14 +355,24 @@ def _power_of_two(number: int, least: int) -> int:
     return max(least, 1 << (number - 1).bit_length())
 
 
-def _noise(task: tuple[np.ndarray, ...], rows: int, heat: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Uniform numbers [batch, width] below 1, and temperatures [batch], padded as the task is."""
-    padded, width = task[1].shape
-    longest = int(task[3].max(initial=1))
-    uniforms = np.zeros((padded, width), "float32")
+def _noise(forced: np.ndarray, limits: np.ndarray, rows: int, heat: np.ndarray, seed: int) -> dict[str, np.ndarray]:
+    """`uniforms` [batch, width] below 1, and `temperature` [batch], padded as the task is."""
+    padded, longest = len(forced), int(limits.max(initial=1))
+    uniforms = np.zeros(forced.shape, "float32")
     # Below 1 by more than rounding, so that a draw never falls behind the last permitted piece.
     uniforms[:rows, :longest] = np.random.default_rng(seed).random((rows, longest)) * (1 - 2**-20)
-    return uniforms, np.pad(heat, (0, padded - rows), constant_values=1.0)
+    return {"uniforms": uniforms, "temperature": np.pad(heat, (0, padded - rows), constant_values=1.0)}
+
+
+def _padded_rows(kept: np.ndarray) -> np.ndarray:
+    """Rows to keep, int32; on JAX up to a power of two, so that few shapes are compiled: the last row again."""
+    room = _power_of_two(len(kept), 1) if is_jax() else len(kept)
+    return np.pad(kept, (0, room - len(kept)), mode="edge").astype("int32")
+
+
+def _take_rows(state: dict[str, Any], rows: Any) -> dict[str, Any]:
+    """The same rows int32 [kept] of every array of a loop's state."""
+    return keras.tree.map_structure(lambda x: ops.take(x, rows, axis=0), state)
 
 
 def _zero() -> Any:

@@ -76,7 +76,7 @@ class Transformer(Seq2Seq):
         shape = (ops.shape(states)[0] * beam, heads, max_length, self.settings.width // heads)
         return {
             "shared": {
-                "bias": mask_bias(encoded["mask"])[:, None, None, :],
+                "bias": mask_bias(encoded["mask"]),
                 "memory": [layer.cross_memory(states) for layer in self.decoder],
             },
             "rows": [(ops.zeros(shape, states.dtype), ops.zeros(shape, states.dtype)) for _ in self.decoder],
@@ -87,9 +87,9 @@ class Transformer(Seq2Seq):
         """See Seq2Seq.step_states."""
         time, shared = cache["time"], cache["shared"]
         x = self.target_positions.add(self.embeddings.target(tokens[:, None]), ops.reshape(time, (1,)), False)
-        rows = []
+        rows, bias = [], shared["bias"][:, None, None, :]
         for layer, memory, past in zip(self.decoder, shared["memory"], cache["rows"], strict=True):
-            x, weights, past = layer.step(x, past, time, memory, shared["bias"])
+            x, weights, past = layer.step(x, past, time, memory, bias)
             rows.append(past)
         x = x if self.decoder_norm is None else self.decoder_norm(x)
         return x[:, 0], weights, {"shared": shared, "rows": rows, "time": time + 1}
@@ -224,8 +224,8 @@ class _Layer(keras.layers.Layer):
         self, x: Tensor, past: tuple[Tensor, Tensor], time: Tensor
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         query, key, value = (split_heads(y, self.heads) for y in ops.split(self.self_qkv(x), 3, axis=-1))
-        start = (0, 0, time, 0)
-        keys, values = ops.slice_update(past[0], start, self._scaled(key)), ops.slice_update(past[1], start, value)
+        now = ops.equal(ops.arange(ops.shape(past[0])[2]), time)[None, None, :, None]
+        keys, values = ops.where(now, self._scaled(key), past[0]), ops.where(now, value, past[1])
         bias = mask_bias(ops.arange(ops.shape(keys)[2]) <= time)[None, None, None, :]
         context, _ = dot_attention(query, keys, values, bias, self.attention_dropout, False)
         return self.self_out(merge_heads(context)), (keys, values)

@@ -9,6 +9,7 @@ from keras import ops
 from nmt_rl.backend import compile_fn
 from nmt_rl.config import LSTMConfig, TransformerConfig
 from nmt_rl.corpus.tokenizer import BOS, EOS, PAD, UNK
+from nmt_rl.decoding import search
 from nmt_rl.decoding.search import Generator, Searcher, length_penalty
 from nmt_rl.models.build import build_model
 
@@ -158,16 +159,38 @@ def test_beam_1_equals_greedy(transformer, sampler):
 @pytest.mark.jax
 def test_batch_padding_and_order_change_nothing(greedy, beam_3):
     limits = np.array([9, 3, 6])
-    for search in (greedy, beam_3):
-        together = search(SOURCES, limits)
-        turned = search(np.pad(SOURCES[::-1], ((0, 0), (0, 2))), limits[::-1])
+    for find in (greedy, beam_3):
+        together = find(SOURCES, limits)
+        turned = find(np.pad(SOURCES[::-1], ((0, 0), (0, 2))), limits[::-1])
         for row in range(3):
-            alone = search(SOURCES[row : row + 1, : (SOURCES[row] != PAD).sum()], limits[row : row + 1])
+            alone = find(SOURCES[row : row + 1, : (SOURCES[row] != PAD).sum()], limits[row : row + 1])
             for other, at in ((turned, 2 - row), (alone, 0)):
                 np.testing.assert_array_equal(together.lengths[row], other.lengths[at])
                 width = together.lengths[row].max()
                 np.testing.assert_array_equal(together.ids[row][..., :width], other.ids[at][..., :width])
                 assert together.log_probs[row].sum() == pytest.approx(other.log_probs[at].sum(), abs=1e-4)
+
+
+@pytest.mark.jax
+@pytest.mark.parametrize("temperature", [None, 2.0])
+def test_rows_that_leave_the_loop_early_change_nothing(model, monkeypatch, temperature):
+    """24 rows of different length: the loop is left before its end; without that, the same comes out."""
+    source, limits = np.resize(SOURCES, (24, SOURCES.shape[1])), np.resize([1, 2, 2, 3, 4, 9], 24)
+    prefix, forced = np.full((24, 6), 4), np.resize([0, 1, 0, 2, 6], 24)
+    loops = []
+    for few in (2, 64):
+        monkeypatch.setattr(search, "FEW", few)
+        generator = Generator(model, runner_up=True)
+        keep = generator._keep
+        generator._keep = lambda *args, keep=keep, few=few: (loops.append(few), keep(*args))[1]
+        found = generator(source, limits, prefix, forced, temperature, seed=3)
+        if few == 2:
+            left = found
+    assert loops.count(2) >= 1 and loops.count(64) == 0
+    assert len(set(left.lengths.tolist())) > 2
+    np.testing.assert_array_equal(left.ids, found.ids)
+    np.testing.assert_array_equal(left.runner_up, found.runner_up)
+    np.testing.assert_allclose(left.log_probs, found.log_probs, atol=1e-5)
 
 
 @pytest.mark.jax
