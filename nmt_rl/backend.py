@@ -99,7 +99,7 @@ def _compile_tensorflow(function: Callable[..., Any]) -> Callable[..., Any]:
         nonlocal compiled
         tensors = keras.tree.map_structure(tf.convert_to_tensor, args)
         if compiled is None:
-            # All dimensions but the last of three or more are left open, so that one trace serves all shapes.
+            # All dimensions but widths are left open, so that one trace serves all shapes.
             specs = keras.tree.map_structure(_open_spec, tensors)
             compiled = tf.function(function, input_signature=specs, autograph=False)
         return compiled(*tensors)
@@ -108,10 +108,13 @@ def _compile_tensorflow(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _open_spec(tensor: Any) -> Any:
+    """Widths stay known: the last dimension of three or more, unless it holds ids."""
     import tensorflow as tf
 
     rank = tensor.shape.rank
-    return tf.TensorSpec([None] * min(rank, max(2, rank - 1)) + tensor.shape.as_list()[2:][-1:], tensor.dtype)
+    if rank < 3 or not tensor.dtype.is_floating:
+        return tf.TensorSpec([None] * rank, tensor.dtype)
+    return tf.TensorSpec([None] * (rank - 1) + [tensor.shape[-1]], tensor.dtype)
 
 
 def _compile_jax(function: Callable[..., Any], models: tuple[keras.Model, ...]) -> Callable[..., Any]:

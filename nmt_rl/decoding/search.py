@@ -7,20 +7,19 @@ piece a row's length limit leaves room for is EOS, so that every result is a com
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import keras
 import numpy as np
 from keras import ops
 
-from nmt_rl.backend import compile_fn, is_jax
+from nmt_rl.backend import compile_fn
 from nmt_rl.corpus.tokenizer import BOS, EOS, PAD, UNK
+from nmt_rl.decoding.loop import crowded, play, prepare_task, take_rows
 
 if TYPE_CHECKING:
     from nmt_rl.models.seq2seq import Seq2Seq
-
-FEW = 8
-"""So few rows are finished together; of more, finished ones leave the loop when they are half of them."""
 
 NEVER = -1e9
 """Score of a forbidden piece or a dead hypothesis: finite, so that sums stay free of NaN."""
@@ -82,7 +81,7 @@ class Generator:
         self._start = compile_fn(self._first, model)
         self._greedy = compile_fn(self._loop, model)
         self._sample = compile_fn(self._loop, model)
-        self._keep = compile_fn(_take_rows)
+        self._keep = compile_fn(partial(take_rows, beam=1))
 
     def __call__(
         self,
@@ -106,7 +105,7 @@ class Generator:
                 NumPy's, so both backends draw the same ones.
         """
         rows = len(source)
-        source, forced, prefix_lengths, limits = _prepare(source, max_lengths, prefix, prefix_lengths)
+        source, forced, prefix_lengths, limits = prepare_task(source, max_lengths, prefix, prefix_lengths)
         task = {"forced": forced, "prefix_lengths": prefix_lengths, "limits": limits}
         loop = self._greedy
         if temperature is not None:
@@ -115,58 +114,37 @@ class Generator:
                 raise ValueError(f"temperature must be above 0, found {heat.min()}")
             task |= _noise(forced, limits, rows, heat, seed)
             loop = self._sample
-        out = {name: value[:rows] for name, value in self._play(source, task, loop).items()}
+        state = self._start(source, forced, limits)
+        out = {name: value[:rows] for name, value in play(loop, self._keep, {**state, "task": task}).items()}
         lengths = (out["ids"] != PAD).sum(axis=1).astype("int32")
         out = {name: value[:, : max(int(lengths.max(initial=0)), 1)] for name, value in out.items()}
         return Generation(out["ids"], lengths, out["log_probs"], out.get("runner_up"), out.get("runner_up_probs"))
 
-    def _play(self, source: np.ndarray, task: dict[str, Any], loop: Any) -> dict[str, np.ndarray]:
-        """Run the loop, and again without the rows that are finished, until all are."""
-        time, state = self._start(source, task["forced"], task["limits"])
-        state["task"] = task
-        result = {name: np.array(ops.convert_to_numpy(value)) for name, value in state["out"].items()}
-        here = np.arange(len(source))
-        while True:
-            time, state = loop(time, state)
-            for name, value in state["out"].items():
-                result[name][here] = ops.convert_to_numpy(value)[: len(here)]
-            going_on = np.flatnonzero(~ops.convert_to_numpy(state["finished"])[: len(here)])
-            if not len(going_on):
-                return result
-            here = here[going_on]
-            state = self._keep(state, _padded_rows(going_on))
-
-    def _first(self, source: Any, forced: Any, limits: Any) -> tuple[Any, dict[str, Any]]:
-        """Time 0, and everything a loop carries that has a row per sequence."""
+    def _first(self, source: Any, forced: Any, limits: Any) -> dict[str, Any]:
+        """What a loop begins with."""
         out = {"ids": ops.zeros_like(forced), "log_probs": ops.zeros_like(forced, dtype="float32")}
         if self.runner_up:
             out |= {"runner_up": out["ids"], "runner_up_probs": out["log_probs"]}
         cache = self.model.start(self.model.encode(source), ops.shape(forced)[1])
-        del cache["time"]
-        return _zero(), {"tokens": ops.full_like(limits, BOS), "finished": limits <= 0, "cache": cache, "out": out}
+        return {"tokens": ops.full_like(limits, BOS), "active": limits > 0, "cache": cache, "out": out}
 
-    def _loop(self, time: Any, state: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-        """Until all rows are finished, or half of many."""
-        task, state = state["task"], {name: value for name, value in state.items() if name != "task"}
+    def _loop(self, state: dict[str, Any]) -> dict[str, Any]:
+        """Until no row is active, or half of many are not."""
+        task = state["task"]
         columns = ops.arange(ops.shape(task["forced"])[1], dtype="int32")[None, :]
 
-        def body(time: Any, state: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-            step, cache = self.model.step(state["tokens"], {**state["cache"], "time": time})
-            del cache["time"]
+        def body(tokens: Any, active: Any, cache: Any, out: Any) -> tuple[Any, ...]:
+            time = cache["time"]
+            step, cache = self.model.step(tokens, cache)
             new = self._choose(time, step.logits, task)
-            finished, out = state["finished"], state["out"]
-            here = (columns == time) & ops.logical_not(finished)[:, None]
+            here = (columns == time) & active[:, None]
             out = {name: ops.where(here, new[name][:, None], out[name]) for name in out}
-            tokens = ops.where(finished, PAD, new["ids"])
-            return time + 1, {"tokens": tokens, "finished": finished | (tokens == EOS), "cache": cache, "out": out}
+            tokens = ops.where(active, new["ids"], PAD)
+            return tokens, active & (tokens != EOS), cache, out
 
-        def crowded(time: Any, state: dict[str, Any]) -> Any:
-            going_on = ops.sum(ops.cast(ops.logical_not(state["finished"]), "int32"))
-            rows = ops.shape(state["finished"])[0]
-            return going_on > ops.where(rows > FEW, rows // 2, 0)
-
-        time, state = ops.while_loop(crowded, body, (time, state))
-        return time, {"task": task, **state}
+        names = ("tokens", "active", "cache", "out")
+        end = ops.while_loop(lambda tokens, active, *_: crowded(active), body, tuple(state[n] for n in names))
+        return {"task": task, **dict(zip(names, end, strict=True))}
 
     def _choose(self, time: Any, logits: Any, task: dict[str, Any]) -> dict[str, Any]:
         """The next piece of each row and what is told about it, all [rows]."""
@@ -207,7 +185,9 @@ class Searcher:
         self.alpha = alpha
         self.allow_unknown = allow_unknown
         self._greedy = Generator(model, allow_unknown=allow_unknown)
+        self._start = compile_fn(self._first, model)
         self._beam = compile_fn(self._loop, model)
+        self._keep = compile_fn(partial(take_rows, beam=beam))
 
     def __call__(
         self,
@@ -229,8 +209,9 @@ class Searcher:
             best = self._greedy(source, max_lengths, prefix, prefix_lengths)
             ids, log_probs = best.ids[:, None], best.log_probs.sum(axis=1, keepdims=True)
         else:
-            task = _prepare(source, max_lengths, prefix, prefix_lengths)
-            ids, log_probs = (ops.convert_to_numpy(x)[: len(source)] for x in self._beam(*task))
+            task = prepare_task(source, max_lengths, prefix, prefix_lengths)
+            found = play(self._beam, self._keep, self._start(*task))
+            ids, log_probs = found["ids"][: len(source)], found["log_probs"][: len(source)]
         exists = log_probs > NEVER / 2
         ids = np.where(exists[..., None], ids, PAD)
         lengths = (ids != PAD).sum(axis=-1).astype("int32")
@@ -238,38 +219,44 @@ class Searcher:
         scores = log_probs / length_penalty(lengths.astype("float32"), self.alpha)
         return Hypotheses(ids[:, :, : max(int(lengths.max(initial=0)), 1)], lengths, log_probs, scores)
 
-    def _loop(self, source: Any, forced: Any, prefix_lengths: Any, limits: Any) -> tuple[Any, Any]:
-        """Finished hypotheses by falling score: ids int32 [batch, beam, time], log-probabilities [batch, beam]."""
-        rows, width = ops.shape(forced)
-        cache = self.model.start(self.model.encode(source), width, beam=self.beam)
+    def _first(self, source: Any, forced: Any, prefix_lengths: Any, limits: Any) -> dict[str, Any]:
+        """What the loop begins with: one live hypothesis per row; `out` are the finished ones, by falling score."""
+        cache = self.model.start(self.model.encode(source), ops.shape(forced)[1], beam=self.beam)
         empty = ops.repeat(ops.zeros_like(forced)[:, None], self.beam, axis=1)
         nothing = ops.cast(empty[:, :, 0], "float32") + NEVER
         root = ops.where(ops.arange(self.beam)[None, :] == 0, 0.0, nothing)
-        live = {"ids": empty, "log_probs": ops.where((limits > 0)[:, None], root, nothing)}
-        done = {"ids": empty, "log_probs": nothing, "scores": nothing}
-        longest = length_penalty(ops.cast(limits, "float32"), self.alpha)
+        return {
+            "task": {"forced": forced, "prefix_lengths": prefix_lengths, "limits": limits},
+            "live": {"ids": empty, "log_probs": ops.where((limits > 0)[:, None], root, nothing)},
+            "active": limits > 0,
+            "cache": cache,
+            "out": {"ids": empty, "log_probs": nothing, "scores": nothing},
+        }
 
-        def body(time: Any, live: Any, done: Any, cache: Any) -> tuple[Any, ...]:
+    def _loop(self, state: dict[str, Any]) -> dict[str, Any]:
+        """Until no row is active, or half of many are not; a row is active while its finished ones may be improved."""
+        task = state["task"]
+        rows = ops.shape(task["limits"])[0]
+        longest = length_penalty(ops.cast(task["limits"], "float32"), self.alpha)
+
+        def body(live: Any, active: Any, cache: Any, done: Any) -> tuple[Any, ...]:
+            time = cache["time"]
             before = ops.take(live["ids"], ops.maximum(time - 1, 0), axis=2)
             tokens = ops.reshape(ops.where(time == 0, BOS, before), (-1,))
             step, cache = self.model.step(tokens, cache)
             free = _free(step.logits.shape[-1], self.allow_unknown)
-            permitted = _permitted(free, *_bound(time, forced, prefix_lengths, limits))
-            candidates, parents = self._extend(live, step.logits, permitted, time)
+            candidates, parents = self._extend(live, step.logits, _permitted(free, *_bound(time, **task)), time)
             live, kept = self._survivors(candidates)
             done = self._finish(done, candidates, time)
             parents = _gather(parents, kept)
             order = ops.reshape(parents + ops.arange(rows, dtype="int32")[:, None] * self.beam, (-1,))
             moved = keras.tree.map_structure(lambda x: ops.take(x, order, axis=0), cache["rows"])
-            return time + 1, live, done, {**cache, "rows": moved}
+            best, worst = ops.max(live["log_probs"], axis=1), ops.min(done["scores"], axis=1)
+            return live, (best > NEVER / 2) & (best / longest > worst), {**cache, "rows": moved}, done
 
-        def improvable(time: Any, live: Any, done: Any, cache: Any) -> Any:
-            best = ops.max(live["log_probs"], axis=1)
-            worst = ops.min(done["scores"], axis=1)
-            return ops.any((best > NEVER / 2) & (best / longest > worst))
-
-        done = ops.while_loop(improvable, body, (_zero(), live, done, cache))[2]
-        return done["ids"], done["log_probs"]
+        names = ("live", "active", "cache", "out")
+        end = ops.while_loop(lambda live, active, *_: crowded(active), body, tuple(state[n] for n in names))
+        return {"task": task, **dict(zip(names, end, strict=True))}
 
     def _extend(self, live: Any, logits: Any, permitted: Any, time: Any) -> tuple[dict[str, Any], Any]:
         """The 2*beam best extensions of the live hypotheses, best first, and which hypothesis each extends."""
@@ -317,44 +304,6 @@ class Searcher:
         }
 
 
-def _prepare(
-    source: np.ndarray,
-    max_lengths: np.ndarray | int,
-    prefix: np.ndarray | None,
-    prefix_lengths: np.ndarray | None,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """int32 arrays for a loop: source, forced pieces [batch, width], prefix lengths [batch], limits [batch].
-
-    The width of the forced pieces is the width of the result. On JAX rows, source and width are padded to powers of
-    two, so that few shapes are compiled; the rows added have a limit of 0.
-    """
-    rows = len(source)
-    source = np.asarray(source, "int32")
-    limits = np.broadcast_to(np.asarray(max_lengths, "int32"), (rows,))
-    if rows and limits.min() < 1:
-        raise ValueError(f"max_lengths must be at least 1, found {limits.min()}")
-    if prefix is None or prefix_lengths is None:
-        prefix, prefix_lengths = np.zeros((rows, 0), "int32"), np.zeros(rows, "int32")
-    prefix_lengths = np.asarray(prefix_lengths, "int32")
-    limits = np.maximum(limits, prefix_lengths + 1)
-    width = int(limits.max(initial=1))
-    forced = np.full((rows, width), PAD, "int32")
-    used = min(prefix.shape[1], width)
-    forced[:, :used] = prefix[:, :used]
-    if is_jax():
-        extra = _power_of_two(rows, 1) - rows
-        source = np.pad(source, ((0, extra), (0, _power_of_two(source.shape[1], 8) - source.shape[1])))
-        # A row of PAD alone would leave attention nothing to look at.
-        source[rows:] = source[:1]
-        forced = np.pad(forced, ((0, extra), (0, _power_of_two(width, 16) - width)))
-        prefix_lengths, limits = np.pad(prefix_lengths, (0, extra)), np.pad(limits, (0, extra))
-    return source, forced, prefix_lengths, limits
-
-
-def _power_of_two(number: int, least: int) -> int:
-    return max(least, 1 << (number - 1).bit_length())
-
-
 def _noise(forced: np.ndarray, limits: np.ndarray, rows: int, heat: np.ndarray, seed: int) -> dict[str, np.ndarray]:
     """`uniforms` [batch, width] below 1, and `temperature` [batch], padded as the task is."""
     padded, longest = len(forced), int(limits.max(initial=1))
@@ -362,21 +311,6 @@ def _noise(forced: np.ndarray, limits: np.ndarray, rows: int, heat: np.ndarray, 
     # Below 1 by more than rounding, so that a draw never falls behind the last permitted piece.
     uniforms[:rows, :longest] = np.random.default_rng(seed).random((rows, longest)) * (1 - 2**-20)
     return {"uniforms": uniforms, "temperature": np.pad(heat, (0, padded - rows), constant_values=1.0)}
-
-
-def _padded_rows(kept: np.ndarray) -> np.ndarray:
-    """Rows to keep, int32; on JAX up to a power of two, so that few shapes are compiled: the last row again."""
-    room = _power_of_two(len(kept), 1) if is_jax() else len(kept)
-    return np.pad(kept, (0, room - len(kept)), mode="edge").astype("int32")
-
-
-def _take_rows(state: dict[str, Any], rows: Any) -> dict[str, Any]:
-    """The same rows int32 [kept] of every array of a loop's state."""
-    return keras.tree.map_structure(lambda x: ops.take(x, rows, axis=0), state)
-
-
-def _zero() -> Any:
-    return ops.zeros((), dtype="int32")
 
 
 def _free(vocabulary: int, allow_unknown: bool) -> np.ndarray:

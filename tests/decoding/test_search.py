@@ -9,7 +9,7 @@ from keras import ops
 from nmt_rl.backend import compile_fn
 from nmt_rl.config import LSTMConfig, TransformerConfig
 from nmt_rl.corpus.tokenizer import BOS, EOS, PAD, UNK
-from nmt_rl.decoding import search
+from nmt_rl.decoding import loop
 from nmt_rl.decoding.search import Generator, Searcher, length_penalty
 from nmt_rl.models.build import build_model
 
@@ -179,7 +179,7 @@ def test_rows_that_leave_the_loop_early_change_nothing(model, monkeypatch, tempe
     prefix, forced = np.full((24, 6), 4), np.resize([0, 1, 0, 2, 6], 24)
     loops = []
     for few in (2, 64):
-        monkeypatch.setattr(search, "FEW", few)
+        monkeypatch.setattr(loop, "FEW", few)
         generator = Generator(model, runner_up=True)
         keep = generator._keep
         generator._keep = lambda *args, keep=keep, few=few: (loops.append(few), keep(*args))[1]
