@@ -121,7 +121,8 @@ class Trajectories:
     def _copy(self, rate: float) -> None:
         for online, target in ((self.model, self.target), (self.head, self.target_head)):
             for new, old in zip(online.trainable_variables, target.trainable_variables, strict=True):
-                old.assign(new if rate == 1.0 else old + rate * (new - old))
+                # A copy: on JAX an update of the online network frees its old arrays.
+                old.assign(ops.copy(new) if rate == 1.0 else old + rate * (new - old))
 
     def _play(
         self,
