@@ -140,7 +140,7 @@ class TokenizerConfig(Section):
     """Unknown characters become UTF-8 bytes instead of <unk>, so every text can be written."""
     user_symbols: tuple[str, ...] = ()
     """Strings that are always one piece."""
-    sample_lines: int = Field(2_000_000, ge=100)
+    sample_lines: int = Field(200_000, ge=100)
     """Train on a random sample of this many lines (both sides together) if the corpus is larger."""
     sampling: bool = False
     """Subword regularisation in training: draw a segmentation anew each time (Kudo, 2018; BPE-dropout for bpe)."""
