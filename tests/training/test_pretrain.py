@@ -63,9 +63,11 @@ def test_pretraining_that_was_killed_ends_with_the_same_bits(tiny_run, tmp_path)
     assert weights(run / "pretrain" / "model") == weights(tiny_run.folder / "pretrain" / "model")
 
 
-def test_fine_tuning_that_was_killed_ends_with_the_same_bits(tiny_run, tmp_path):
-    run = copy_of(tiny_run, tmp_path / "run", "finetune")
-    kill_after("finetune", tiny_run.recipe, run, run / "finetune" / "checkpoints" / "step-00000002.npz")
+def test_fine_tuning_that_was_interrupted_ends_with_the_same_bits(tiny_run, tmp_path):
+    """Policy, optimizer with its moving average, V, target network, replay and data position: from update 3 of 4."""
+    run = copy_of(tiny_run, tmp_path / "run", "step-00000004.npz")
+    (run / "finetune" / "result.json").unlink()
+    assert (run / "finetune" / "checkpoints" / "step-00000003.npz").exists()
     result = finetune_stage(load_config(str(tiny_run.recipe)), run)
     assert result["updates"] == 4
     assert weights(run / "finetune" / "model") == weights(tiny_run.folder / "finetune" / "model")
