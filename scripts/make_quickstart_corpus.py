@@ -52,6 +52,7 @@ def write_corpus(folder: Path, seed: int) -> None:
 
 
 def main() -> None:
+    """Write the six files that `data/quickstart` holds."""
     parser = argparse.ArgumentParser(description="Write the quickstart corpus.")
     parser.add_argument("--out", type=Path, default=ROOT / "data" / "quickstart", help="folder of the six files")
     parser.add_argument("--seed", type=int, default=SEED)

@@ -20,6 +20,7 @@ from pathlib import Path
 
 
 def repeat(prefix: str, times: int, folder: Path) -> Path:
+    """Write the corpus so many times, one after the other, into `folder`; the new prefix."""
     for language in ("de", "en"):
         text = Path(f"{prefix}.{language}").read_bytes()
         with (folder / f"train.{language}").open("wb") as file:
@@ -40,6 +41,7 @@ def peak(command: list[str]) -> float:
 
 
 def main() -> None:
+    """Measure each size in processes of its own and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("prefix")
     parser.add_argument("valid")

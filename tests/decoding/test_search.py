@@ -194,6 +194,23 @@ def test_rows_that_leave_the_loop_early_change_nothing(model, monkeypatch, tempe
 
 
 @pytest.mark.jax
+def test_sources_that_leave_the_beam_search_early_change_nothing(model, monkeypatch):
+    """24 sources of different limits, a beam of 3: each keeps its own hypotheses and its own memory of the source."""
+    source, limits = np.resize(SOURCES, (24, SOURCES.shape[1])), np.resize([1, 2, 2, 3, 4, 9], 24)
+    prefix, forced = np.full((24, 6), 4), np.resize([0, 1, 0, 2, 6], 24)
+    found, loops = {}, []
+    for few in (2, 64):
+        monkeypatch.setattr(loop, "FEW", few)
+        searcher = Searcher(model, beam=3)
+        keep = searcher._keep
+        searcher._keep = lambda *args, keep=keep, few=few: (loops.append(few), keep(*args))[1]
+        found[few] = searcher(source, limits, prefix, forced)
+    assert loops.count(2) >= 1 and loops.count(64) == 0
+    np.testing.assert_array_equal(found[2].ids, found[64].ids)
+    np.testing.assert_allclose(found[2].log_probs, found[64].log_probs, atol=1e-4)
+
+
+@pytest.mark.jax
 def test_forced_prefix_then_free_generation(transformer, greedy, beam_3):
     free = greedy(SOURCES, 8)
     # The greedy sequence's own prefix changes nothing; another prefix is kept and continued greedily.
