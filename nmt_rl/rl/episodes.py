@@ -52,7 +52,7 @@ class EpisodeBatches:
         self._position = Position()
         self._stream: Any = None
         self._rollout = ForkRollout(
-            model, tokenizers.target, config.decoding, settings.forks, settings.fork_probability
+            model, tokenizers.target, config.decoding, settings.fork.per_source, settings.fork.probability
         )
         self._prior_difference = compile_fn(partial(logit_difference, prior), prior)
 
@@ -103,7 +103,7 @@ class EpisodeBatches:
     def _fork_batch(self, source: NDArray[np.int32], ids: NDArray[np.int32], forks: Forks) -> dict[str, np.ndarray]:
         """Pad the forks to their largest number, so that shapes stay few; padding weighs nothing."""
         ids = np.pad(ids, ((0, 0), (0, padded_length(ids.shape[1], self._longest) - ids.shape[1])))
-        room = len(source) * self.config.finetune.forks
+        room = len(source) * self.config.finetune.fork.per_source
         size = len(forks.row)
         positions, actions = np.zeros(room, np.int32), np.zeros((room, 2), np.int32)
         positions[:size] = forks.row * ids.shape[1] + forks.time

@@ -51,7 +51,7 @@ class Trajectories:
         self.settings, self.config = config.finetune.trajectory, config
         self.model, self.target, self.corpus = model, target, corpus
         self.reward = BleuReward(tokenizer)
-        self.replay = SequenceReplay(self.settings.replay)
+        self.replay = SequenceReplay(self.settings.replay.capacity)
         width = model.embeddings.width
         features = self.reward.features if self.settings.privileged else 0
         with seeded(config.seed):
@@ -59,7 +59,7 @@ class Trajectories:
             self.target_head = ValueHead(width, features, self.settings.value_units)
         rate = self.settings.value_learning_rate
         self.value_learner = Learner(self.head, value_objective, OptimizerConfig(learning_rate=rate))
-        self._sampler = Generator(model, top_k=self.settings.top_k)
+        self._sampler = Generator(model, top_k=self.settings.behaviour.top_k)
         self._evaluate_online = compile_fn(_evaluation(model, self.head), model, self.head)
         self._evaluate_target = compile_fn(_evaluation(target, self.target_head), target, self.target_head)
         self._evaluate_prior = compile_fn(_log_probs(prior), prior)
@@ -86,7 +86,7 @@ class Trajectories:
             What `QObjective` reads as `trajectory`, and numbers to report.
         """
         fresh = self._play(indices, source, references, step, rng)
-        share = self.settings.replay_share
+        share = self.settings.replay.share
         old = round(len(fresh) * share / (1.0 - share)) if len(self.replay) else 0
         records = fresh + (self.replay.get(choose_uniform(self.replay.ids, old, rng)) if old else [])
         self.replay.add(fresh)
@@ -134,7 +134,7 @@ class Trajectories:
     ) -> list[EpisodeRecord]:
         count = self.settings.samples
         rows = np.repeat(np.arange(len(source)), count)
-        ladder = np.resize(np.asarray(self.settings.temperatures, np.float32), len(rows))
+        ladder = np.resize(np.asarray(self.settings.behaviour.temperatures, np.float32), len(rows))
         temperatures = rng.permutation(ladder)
         limits = length_limits(source, self.config.decoding, self.model.max_length)[rows]
         played = self._sampler(source[rows], limits, temperature=temperatures, seed=int(rng.integers(2**31)))

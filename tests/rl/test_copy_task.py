@@ -25,7 +25,10 @@ class Student:
     """A pretrained policy, its frozen prior, and the real machinery of fine-tuning."""
 
     def __init__(self, weights, **settings):
-        self.weights, self.config = weights, make_config(MODEL, tau=0.005, sentences=32, forks=4, **settings)
+        self.weights, self.config = (
+            weights,
+            make_config(MODEL, tau=0.005, sentences=32, fork={"per_source": 4}, **settings),
+        )
         self.policy, prior = make_model(MODEL), make_model(MODEL)
         prior.set_weights(weights)
         trajectories = None

@@ -35,7 +35,7 @@ def make_config(folder):
         "tokenizer": {"vocabulary": 28, "byte_fallback": False},
         "model": MODEL,
         "decoding": {"max_length_ratio": 1.0, "max_length_extra": 3, "max_source_length": 24},
-        "finetune": {"sentences": 4, "forks": 2, "validation": {"sentences": 3}},
+        "finetune": {"sentences": 4, "fork": {"per_source": 2}, "validation": {"sentences": 3}},
     }
     return parse_config(tree, "test")
 

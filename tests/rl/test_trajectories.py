@@ -35,7 +35,9 @@ class Setting:
     """A policy, its prior, and everything that fine-tuning makes of them."""
 
     def __init__(self):
-        self.config = make_config(objective="both", tau=TAU, sentences=4, forks=2, trajectory={"value_units": 16})
+        self.config = make_config(
+            objective="both", tau=TAU, sentences=4, fork={"per_source": 2}, trajectory={"value_units": 16}
+        )
         self.prior = make_model(noise=0.5, seed=8)
         self.prior.trainable = False
         self.model, self.target = make_model(noise=0.5, seed=9), make_model()
@@ -52,7 +54,7 @@ class Setting:
         """As it was made, but with other settings: what is compiled serves every test."""
         for variable, value in self._start:
             variable.assign(value)
-        defaults = {"value_units": 16, "monte_carlo_updates": 0, "replay": 30, **trajectory}
+        defaults = {"value_units": 16, "monte_carlo_updates": 0, **trajectory}
         self.trajectories.settings = TrajectoryConfig(**defaults)
         self.trajectories.replay = SequenceReplay(30)
         self.batches.restore({"epoch": 0, "batch": 0}, self.trajectories.state())
@@ -135,7 +137,7 @@ def test_updates_move_policy_and_value_but_never_the_prior_and_the_target_only_w
 @pytest.mark.jax
 def test_log_probabilities_of_a_batch_are_those_of_stepwise_decoding(make, monkeypatch):
     """For sentences padded to different lengths, on the policy and on the prior."""
-    setting = make(replay_share=0.0)
+    setting = make(replay={"share": 0.0})
     sampler, played = setting.trajectories._sampler, []
 
     def recorded(*args, **kwargs):
@@ -161,7 +163,7 @@ def test_log_probabilities_of_a_batch_are_those_of_stepwise_decoding(make, monke
 
 
 def test_targets_are_equation_5_step_by_step(make):
-    setting = make(trace=0.7, replay_share=0.0)
+    setting = make(trace=0.7, replay={"share": 0.0})
     rng = np.random.default_rng(1)
     setting.target.set_weights([w + rng.normal(0, 0.3, w.shape) for w in setting.target.get_weights()])
     part_b = setting.trajectories
@@ -185,7 +187,7 @@ def test_targets_are_equation_5_step_by_step(make):
 
 
 def test_monte_carlo_targets_do_not_look_at_v_while_it_is_untrained(make):
-    setting = make(monte_carlo_updates=5, replay_share=0.0)
+    setting = make(monte_carlo_updates=5, replay={"share": 0.0})
     fill(setting.trajectories.target_head, 100.0)
     early, _ = setting.batch(step=5)
     late, _ = setting.batch(step=6)
@@ -208,7 +210,7 @@ def test_rewards_of_a_record_are_those_of_its_sentence(make):
 
 
 def test_replayed_sequences_are_a_share_of_the_batch(make):
-    setting = make(replay_share=0.5, samples=2)
+    setting = make(replay={"share": 0.5}, samples=2)
     first, numbers = setting.batch(step=1)
     assert len(first["tokens"]) == 8 and numbers["replay"] == 8
     second, numbers = setting.batch(step=2, indices=(4, 5, 6, 7), seed=1)
@@ -219,7 +221,7 @@ def test_replayed_sequences_are_a_share_of_the_batch(make):
 
 
 def test_the_same_seed_plays_the_same(make):
-    setting = make(replay_share=0.0)
+    setting = make(replay={"share": 0.0})
     first, _ = setting.batch(seed=5)
     again, _ = setting.batch(seed=5)
     other, _ = setting.batch(seed=6)
@@ -256,7 +258,7 @@ def test_the_value_head_learns():
 
 
 def test_v_explains_the_return_after_some_updates(make):
-    setting = make(value_learning_rate=0.02, trace=1.0, replay_share=0.0)
+    setting = make(value_learning_rate=0.02, trace=1.0, replay={"share": 0.0})
     losses = [setting.batch(step=step, indices=range(20))[1]["value_loss"] for step in range(1, 31)]
     assert losses[-1] < 0.3 * losses[0], losses
 

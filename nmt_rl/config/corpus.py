@@ -1,0 +1,151 @@
+"""Sections of the text: where it comes from, cleaning, subwords, batches."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from nmt_rl.config.section import Section
+
+
+class SourceSpec(Section):
+    """Where one split of a corpus comes from: text files, one TSV, a `datasets` hub set, or the embedded corpus.
+
+    In a recipe it may be written as a string: a prefix (`data/train` means `data/train.de` and `data/train.en`,
+    also with .txt, .gz or .xz), a path ending in .tsv, `hub:NAME`, or `embedded:SPLIT`.
+    """
+
+    source: tuple[str, ...] = ()
+    """Source text files, one sentence per line (plain, .gz or .xz), read one after the other."""
+    target: tuple[str, ...] = ()
+    """Target text files; line n of file k belongs to line n of source file k."""
+    prefix: str | None = None
+    """Path without the language suffix: PREFIX.LANG, PREFIX.LANG.txt, .gz or .xz."""
+    tsv: str | None = None
+    """One tab-separated file: source, tab, target (plain, .gz or .xz)."""
+    hub: str | None = None
+    """Name of a data set on the Hugging Face hub, or the path of a local folder in the hub's layout."""
+    hub_config: str | None = None
+    """Configuration of the hub set, such as `de-en` of wmt14."""
+    split: str | None = None
+    """Split of the hub set: train, validation, test."""
+    streaming: bool = False
+    """Read the hub set as a stream instead of downloading it first."""
+    embedded: Literal["train", "valid", "test"] | None = None
+    """Split of the quickstart corpus that ships with nmt-rl."""
+    name: str | None = None
+    """Name under which scores on this set are reported; the file name if absent."""
+    limit: int | None = Field(None, ge=1)
+    """Use only the first pairs."""
+
+    @property
+    def label(self) -> str:
+        """Name for reports: `name`, or the file's, the hub set's or the embedded split's."""
+        if self.embedded:
+            return self.name or f"quickstart/{self.embedded}"
+        origin = self.prefix or self.tsv or self.hub or (self.target[0] if self.target else "")
+        return self.name or Path(origin).name
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_string(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            if value.startswith("hub:"):
+                return {"hub": value[4:]}
+            if value.startswith("embedded:"):
+                return {"embedded": value[9:]}
+            stem = value.removesuffix(".gz").removesuffix(".xz")
+            return {"tsv": value} if stem.endswith(".tsv") else {"prefix": value}
+        if isinstance(value, dict):
+            value = {k: (v,) if k in ("source", "target") and isinstance(v, str) else v for k, v in value.items()}
+        return value
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> SourceSpec:
+        kinds = [k for k in ("source", "prefix", "tsv", "hub", "embedded") if getattr(self, k)]
+        if len(kinds) != 1:
+            raise ValueError(f"needs exactly one of source+target, prefix, tsv, hub, embedded; found {kinds or 'none'}")
+        if len(self.source) != len(self.target):
+            raise ValueError(f"{len(self.source)} source files but {len(self.target)} target files")
+        return self
+
+
+class CleaningConfig(Section):
+    """Which training pairs are dropped; every drop is counted by its reason."""
+
+    min_words: int = Field(1, ge=1)
+    """Fewest whitespace-separated words on either side."""
+    max_words: int = Field(175, ge=1)
+    """Most words on either side (175: Moses and fairseq's WMT14 scripts use 175 or 250)."""
+    max_characters: int = Field(4000, ge=1)
+    """Most characters on either side."""
+    max_ratio: float = Field(3.0, ge=1.0)
+    """Largest ratio of the two word counts plus one (so 1:3 words is a ratio of 2)."""
+    drop_identical: bool = True
+    """Drop pairs whose sides are the same."""
+    drop_duplicates: bool = True
+    """Drop every pair that occurred before."""
+    drop_control: bool = True
+    """Drop pairs with control characters (Unicode category Cc, other than tab) or U+FFFD."""
+
+
+class CorpusConfig(Section):
+    """The parallel text."""
+
+    source_language: str = Field(min_length=1)
+    """Language code of the source side; also the file suffix of prefixes and the field name of hub sets."""
+    target_language: str = Field(min_length=1)
+    """Language code of the target side."""
+    train: tuple[SourceSpec, ...] = Field(min_length=1)
+    """Training sources, read one after the other."""
+    valid: SourceSpec
+    """Validation source: never cleaned, used for early stopping and model choice."""
+    test: SourceSpec | None = None
+    """Test source: never cleaned, scored once, in the report."""
+    cleaning: CleaningConfig = CleaningConfig()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _train_as_list(cls, value: Any) -> Any:
+        if isinstance(value, dict) and isinstance(value.get("train"), str | dict | SourceSpec):
+            value = {**value, "train": (value["train"],)}
+        return value
+
+
+class TokenizerConfig(Section):
+    """SentencePiece subwords (Kudo and Richardson, 2018)."""
+
+    type: Literal["unigram", "bpe"] = "unigram"
+    vocabulary: int = Field(8000, ge=16)
+    """Number of pieces, control symbols included."""
+    shared: bool = True
+    """One vocabulary for both languages; needed for three-way tied embeddings."""
+    character_coverage: float = Field(1.0, gt=0.9, le=1.0)
+    byte_fallback: bool = True
+    """Unknown characters become UTF-8 bytes instead of <unk>, so every text can be written."""
+    user_symbols: tuple[str, ...] = ()
+    """Strings that are always one piece."""
+    sample_lines: int = Field(200_000, ge=100)
+    """Train on a random sample of this many lines (both sides together) if the corpus is larger."""
+    sampling: bool = False
+    """Subword regularisation in training: draw a segmentation anew each time (Kudo, 2018; BPE-dropout for bpe)."""
+    sampling_alpha: float = Field(0.1, gt=0.0, le=1.0)
+    """Smoothing of the unigram sampling, or merge dropout probability for bpe."""
+
+
+class BatchConfig(Section):
+    """How sentence pairs become batches."""
+
+    type: Literal["tokens", "sentences"] = "tokens"
+    """What `size` counts: padded tokens of the longer side, or sentence pairs."""
+    size: int = Field(4096, ge=1)
+    max_length: int = Field(128, ge=4)
+    """Longest encoded side in training, pieces including the end symbol; longer pairs are left out and counted."""
+    pool: int = Field(20_000, ge=1)
+    """Sentence pairs that are sorted by length together; memory is bounded by it."""
+    buckets: tuple[int, ...] = (8, 16, 24, 32, 48, 64, 96, 128)
+    """Padded lengths when `pad` is `buckets`; a longer batch is padded to the next multiple of the last one."""
+    pad: Literal["auto", "longest", "buckets"] = "auto"
+    """Pad to the longest sentence of the batch, or up to a bucket and a full batch; auto: buckets on JAX only."""

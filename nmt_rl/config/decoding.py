@@ -1,0 +1,32 @@
+"""Sections of decoding and of the report."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from nmt_rl.config.section import Section
+
+
+class DecodingConfig(Section):
+    """How text is translated."""
+
+    beam: int = Field(5, ge=1)
+    """Hypotheses kept; 1 is greedy."""
+    length_penalty: float = Field(1.0, ge=0.0)
+    """alpha of the length penalty ((5 + length) / 6)^alpha (Wu et al., 2016); 0 turns it off."""
+    max_length_ratio: float = Field(2.0, gt=0.0)
+    """Longest translation, pieces: ratio times source pieces plus `max_length_extra`."""
+    max_length_extra: int = Field(20, ge=1)
+    max_source_length: int = Field(512, ge=4)
+    """A longer source, in pieces, is cut with a warning."""
+    batch_tokens: int = Field(4096, ge=1)
+    """Source pieces per batch, times the beam."""
+
+
+class EvaluationConfig(Section):
+    """The report's numbers."""
+
+    bootstrap: int = Field(1000, ge=100)
+    """Resamples of the paired bootstrap (Koehn, 2004)."""
+    seed: int = Field(12345, ge=1)
+    """Seed of the resampling (sacreBLEU's default)."""

@@ -1,0 +1,166 @@
+"""The whole experiment: recipes, overrides, and errors that name the key."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, Field, ValidationError, model_validator
+
+from nmt_rl.config.corpus import CorpusConfig, TokenizerConfig
+from nmt_rl.config.decoding import DecodingConfig, EvaluationConfig
+from nmt_rl.config.finetuning import FinetuneConfig
+from nmt_rl.config.model import ModelConfig
+from nmt_rl.config.section import Section
+from nmt_rl.config.training import PretrainConfig
+from nmt_rl.errors import UserError
+
+
+class Config(Section):
+    """A whole experiment."""
+
+    name: str = Field(min_length=1)
+    seed: int = Field(1, ge=0)
+    corpus: CorpusConfig
+    tokenizer: TokenizerConfig = TokenizerConfig()
+    model: ModelConfig
+    pretrain: PretrainConfig = PretrainConfig()
+    finetune: FinetuneConfig = FinetuneConfig()
+    decoding: DecodingConfig = DecodingConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+
+    @model_validator(mode="after")
+    def _three_way_needs_one_vocabulary(self) -> Config:
+        if self.model.tie == "all" and not self.tokenizer.shared:
+            raise ValueError(
+                "model.tie 'all' needs tokenizer.shared: true; use 'target' or 'none' with two vocabularies"
+            )
+        return self
+
+
+def recipe_path(name: str) -> Path:
+    """The file of a shipped recipe's name, or of a YAML path; raises UserError with the nearest names."""
+    folder = Path(__file__).parent.parent / "recipes"
+    path = Path(name)
+    if path.suffix in (".yaml", ".yml"):
+        if not path.is_file():
+            raise UserError(f"recipe file {name} does not exist")
+        return path
+    shipped = sorted(p.stem for p in folder.glob("*.yaml"))
+    if name not in shipped:
+        near = difflib.get_close_matches(name, shipped, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"shipped recipes: {', '.join(shipped)}; or give a .yaml path"
+        raise UserError(f"there is no recipe {name!r}; {hint}")
+    return folder / f"{name}.yaml"
+
+
+def load_config(recipe: str, overrides: Sequence[str] = ()) -> Config:
+    """The validated experiment of a shipped recipe's name or a YAML path.
+
+    Args:
+        recipe: shipped name or path.
+        overrides: `section.key=value` strings; values are YAML.
+
+    Raises:
+        UserError: for a missing file, bad YAML, an unknown key (with the nearest known one) or a bad value.
+    """
+    path = recipe_path(recipe)
+    tree = read_yaml(path)
+    for override in overrides:
+        _apply_override(tree, override)
+    return parse_config(tree, str(path))
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file; raises UserError naming file and line."""
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} cannot be read: {error}") from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" line {mark.line + 1}" if mark else ""
+        raise UserError(f"{path}{where} is not valid YAML: {getattr(error, 'problem', error)}") from error
+    if not isinstance(tree, dict):
+        raise UserError(f"{path} should be a mapping of sections such as corpus and model, found {type(tree).__name__}")
+    return tree
+
+
+def parse_config(tree: dict[str, Any], where: str) -> Config:
+    """Validate a mapping; `where` names its origin in the one-sentence UserError."""
+    try:
+        return Config.model_validate(tree)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UserError(f"{where}: {_explain(first)}") from None
+
+
+def _explain(error: Any) -> str:
+    location = [str(part) for part in error["loc"] if part not in ("transformer", "lstm")]
+    key = ".".join(location)
+    if error["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(location[-1], _known_keys(location[:-1]), n=1)
+        hint = f"; did you mean {near[0]}?" if near else f"; known keys: {', '.join(_known_keys(location[:-1]))}"
+        return f"unknown key {key}{hint}"
+    if error["type"] == "missing":
+        return f"key {key} is missing"
+    message = error["msg"].removeprefix("Value error, ")
+    found = "" if isinstance(error["input"], dict | Section) else f", found {error['input']!r}"
+    return f"{key or 'the experiment'}: {message[0].lower() + message[1:]}{found}"
+
+
+def _known_keys(location: Sequence[str]) -> list[str]:
+    """Field names of the section at a location; for `model`, of both model types."""
+    sections: list[type[BaseModel]] = [Config]
+    for part in location:
+        if part.isdigit():
+            continue
+        sections = [s for section in sections if part in section.model_fields for s in _sections_in(section, part)]
+    return sorted({name for section in sections for name in section.model_fields})
+
+
+def _sections_in(section: type[BaseModel], field: str) -> Iterator[type[BaseModel]]:
+    pending: list[Any] = [section.model_fields[field].annotation]
+    while pending:
+        annotation = pending.pop()
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            yield annotation
+        pending.extend(getattr(annotation, "__args__", ()))
+
+
+def _apply_override(tree: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key.strip():
+        raise UserError(f"--set {override!r} should look like section.key=value")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        value = text
+    *sections, last = key.strip().split(".")
+    node = tree
+    for part in sections:
+        child = node.get(part)
+        if not isinstance(child, dict):
+            child = node[part] = {}
+        node = child
+    node[last] = value
+
+
+def dump_config(config: Config) -> str:
+    """The whole resolved experiment as YAML, defaults included; `parse_config` reads it back."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def first_difference(old: Any, new: Any, key: str = "") -> str | None:
+    """`key was OLD, now NEW` for the first difference between two JSON trees, or None."""
+    if old == new:
+        return None
+    if isinstance(old, dict) and isinstance(new, dict):
+        keys = sorted(old.keys() | new.keys())
+        below = (first_difference(old.get(k), new.get(k), f"{key}.{k}" if key else k) for k in keys)
+        return next(filter(None, below), None)
+    return f"{key} was {json.dumps(old, ensure_ascii=False)}, now {json.dumps(new, ensure_ascii=False)}"

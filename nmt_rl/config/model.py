@@ -1,0 +1,70 @@
+"""Sections of the models."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from nmt_rl.config.section import Section
+
+
+class TransformerConfig(Section):
+    """Transformer (Vaswani et al., 2017). The defaults are its base model."""
+
+    type: Literal["transformer"] = "transformer"
+    encoder_layers: int = Field(6, ge=1)
+    decoder_layers: int = Field(6, ge=1)
+    width: int = Field(512, ge=4)
+    """Model dimension d; a multiple of `heads`."""
+    heads: int = Field(8, ge=1)
+    feed_forward: int = Field(2048, ge=4)
+    norm: Literal["pre", "post"] = "pre"
+    """Layer normalisation before each sub-layer (with final norms; Xiong et al., 2020) or after the residual."""
+    positions: Literal["sinusoidal", "learned"] = "sinusoidal"
+    max_positions: int = Field(1024, ge=8)
+    """Length of the position table; a longer sentence is cut."""
+    activation: Literal["relu", "gelu", "swiglu"] = "relu"
+    tie: Literal["none", "target", "all"] = "all"
+    """Share the target embedding with the softmax (target), and with the source embedding too (all)."""
+    dropout: float = Field(0.1, ge=0.0, lt=1.0)
+    """After embeddings and sub-layers."""
+    attention_dropout: float = Field(0.0, ge=0.0, lt=1.0)
+    activation_dropout: float = Field(0.0, ge=0.0, lt=1.0)
+
+    @model_validator(mode="after")
+    def _heads_divide_width(self) -> TransformerConfig:
+        if self.width % self.heads:
+            raise ValueError(f"width {self.width} is not a multiple of heads {self.heads}")
+        if self.positions == "sinusoidal" and self.width % 2:
+            raise ValueError(f"sinusoidal positions need an even width, found {self.width}")
+        return self
+
+
+class LSTMConfig(Section):
+    """Bidirectional LSTM encoder, stacked LSTM decoder with attention and input feeding (Luong et al., 2015)."""
+
+    type: Literal["lstm"] = "lstm"
+    encoder_layers: int = Field(1, ge=1)
+    decoder_layers: int = Field(1, ge=1)
+    embedding: int = Field(256, ge=2)
+    units: int = Field(512, ge=2)
+    """LSTM units; even, half of them for each direction of the encoder."""
+    attention: Literal["additive", "bilinear", "dot"] = "additive"
+    """Score of state s and encoder state h: W2 tanh(W1 [s; h]) | s W h | s h."""
+    attention_units: int = Field(256, ge=2)
+    """Hidden units of the additive score."""
+    coverage: bool = False
+    """Feed the sum of past attention into the score (See et al., 2017)."""
+    tie: Literal["none", "target", "all"] = "target"
+    dropout: float = Field(0.3, ge=0.0, lt=1.0)
+    """On embeddings, between layers and before the softmax."""
+
+    @model_validator(mode="after")
+    def _even(self) -> LSTMConfig:
+        if self.units % 2:
+            raise ValueError(f"units must be even, found {self.units}")
+        return self
+
+
+ModelConfig = Annotated[TransformerConfig | LSTMConfig, Field(discriminator="type")]

@@ -1,0 +1,70 @@
+"""Sections of cross-entropy training, shared in part by fine-tuning."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from nmt_rl.config.corpus import BatchConfig
+from nmt_rl.config.section import Section
+
+
+class OptimizerConfig(Section):
+    """Adam (Kingma and Ba, 2015) or AdamW, with the learning-rate schedule."""
+
+    name: Literal["adam", "adamw"] = "adam"
+    learning_rate: float = Field(5e-4, gt=0.0)
+    """Peak learning rate."""
+    beta_1: float = Field(0.9, ge=0.0, lt=1.0)
+    beta_2: float = Field(0.98, ge=0.0, lt=1.0)
+    epsilon: float = Field(1e-9, gt=0.0)
+    weight_decay: float = Field(0.0, ge=0.0)
+    """Decoupled weight decay (adamw only)."""
+    schedule: Literal["constant", "inverse-sqrt", "cosine", "plateau"] = "inverse-sqrt"
+    """inverse-sqrt is Noam's, scaled so that the peak is `learning_rate`; plateau halves on stalled validation."""
+    warmup: int = Field(4000, ge=0)
+    """Updates of linear warm-up."""
+    floor: float = Field(0.0, ge=0.0)
+    """Lowest learning rate of cosine and plateau."""
+    plateau_factor: float = Field(0.5, gt=0.0, lt=1.0)
+    plateau_patience: int = Field(2, ge=1)
+    """Validations without improvement before the plateau schedule lowers the rate."""
+    clip_norm: float = Field(1.0, ge=0.0)
+    """Global gradient norm; 0 turns clipping off."""
+    accumulate: int = Field(1, ge=1)
+    """Batches whose gradients are averaged into one update."""
+    ema: float = Field(0.0, ge=0.0, lt=1.0)
+    """Momentum of the exponential moving average of the weights that is validated and saved; 0 turns it off."""
+
+
+class ValidationConfig(Section):
+    """When the model is validated, and what counts as better."""
+
+    every: int = Field(1000, ge=1)
+    """Updates between validations."""
+    metric: Literal["bleu", "loss"] = "bleu"
+    """Greedy BLEU on detokenised text, or cross-entropy per piece."""
+    patience: int = Field(10, ge=1)
+    """Stop after this many validations without improvement."""
+    sentences: int | None = Field(None, ge=1)
+    """Validate on the first sentences only."""
+
+
+class PretrainConfig(Section):
+    """Cross-entropy training on parallel text."""
+
+    updates: int = Field(100_000, ge=1)
+    minutes: float | None = Field(None, gt=0.0)
+    """Stop after this much training time, in minutes, kept across restarts."""
+    batch: BatchConfig = BatchConfig()
+    optimizer: OptimizerConfig = OptimizerConfig()
+    label_smoothing: float = Field(0.1, ge=0.0, lt=1.0)
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    """Type of the matrix products; weights, norms, softmax and loss stay float32; float16 scales the loss."""
+    validation: ValidationConfig = ValidationConfig()
+    checkpoint_every: int = Field(1000, ge=1)
+    """Updates between checkpoints; a killed run resumes from the last one."""
+    average: int = Field(1, ge=1)
+    """The released model is the average of this many best validated checkpoints, if it validates better."""
+    log_every: int = Field(50, ge=1)
