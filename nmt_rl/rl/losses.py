@@ -17,6 +17,8 @@ from typing import Any
 
 from keras import ops
 
+from nmt_rl.rl.backups import action_value
+
 Tensor = Any
 """A tensor of the backend or anything `keras.ops` accepts as one."""
 
@@ -110,6 +112,78 @@ def value_loss(value: Tensor, target: Tensor, weights: Tensor | None = None) -> 
     return _mean(ops.square(error), weights)
 
 
+def td_loss(q_taken: Tensor, target: Tensor, huber: float = 0.0, weights: Tensor | None = None) -> Tensor:
+    """Weighted mean of Huber(y - Q(s, a)), y a constant, for Q heads (Mnih et al., 2015); 1/2 squared within the cut.
+
+    Args:
+        q_taken: Q(s_t, a_t) of the actions taken [batch, time].
+        target: y_t [batch, time].
+        huber: cut of the Huber loss in BLEU; 0: squared.
+        weights: [batch, time], 0 behind the end; None: all 1.
+
+    Returns:
+        Scalar, in BLEU squared.
+    """
+    return _regression(target - q_taken, q_taken, huber, weights)
+
+
+def expectile_loss(value: Tensor, target: Tensor, expectile: float, weights: Tensor | None = None) -> Tensor:
+    """Weighted mean of |e - 1(u < 0)| u^2, u = Q(s, a) - V(s), Q a constant (Kostrikov et al., 2022, equation 5).
+
+    V becomes the e-expectile of Q under the actions of the data: at 0.5 their mean, towards 1 their maximum, without
+    ever asking Q about an action that is not in the data. ILQL (Snell et al., 2023) takes it over to text.
+
+    Args:
+        value: V(s_t) [batch, time].
+        target: Q(s_t, a_t) of the target network's heads [batch, time].
+        expectile: e, in (0, 1).
+        weights: [batch, time], 0 behind the end; None: all 1.
+
+    Returns:
+        Scalar, in BLEU squared.
+    """
+    weights = None if weights is None else ops.cast(weights, value.dtype)
+    error = ops.stop_gradient(_keep(target, weights)) - _keep(value, weights)
+    return _mean(ops.where(error < 0, 1.0 - expectile, expectile) * ops.square(error), weights)
+
+
+def cql_loss(q: Tensor, actions: Tensor, weights: Tensor | None = None, temperature: float = 1.0) -> Tensor:
+    """Weighted mean of T log sum_a exp(Q(s, a) / T) - Q(s, a_data): conservative Q (Kumar et al., 2020, eq. 4).
+
+    Pushes down the values of actions the data do not have. Its gradient is softmax(Q / T) - onehot(a_data).
+
+    Args:
+        q: Q(s_t, .) [batch, time, actions].
+        actions: those of the data, int [batch, time].
+        weights: [batch, time], 0 behind the end; None: all 1.
+        temperature: T, in BLEU; at 1 values in [0, 1] are nearly alike, at tau the softmax is the policy.
+
+    Returns:
+        Scalar, in BLEU.
+    """
+    q, actions, weights = _keep_rows(q, actions, weights)
+    return _mean(temperature * ops.logsumexp(q / temperature, axis=-1) - action_value(q, actions), weights)
+
+
+def margin_loss(q: Tensor, actions: Tensor, margin: float, weights: Tensor | None = None) -> Tensor:
+    """Weighted mean of max_a [ Q(s, a) + m 1(a != a_E) ] - Q(s, a_E) (Hester et al., 2018).
+
+    0 as soon as the demonstrated action leads all others by m.
+
+    Args:
+        q: Q(s_t, .) [batch, time, actions].
+        actions: a_E, those demonstrated, int [batch, time].
+        margin: m, in BLEU.
+        weights: [batch, time], 0 where nothing is demonstrated; None: all 1.
+
+    Returns:
+        Scalar, in BLEU.
+    """
+    q, actions, weights = _keep_rows(q, actions, weights)
+    others = ops.arange(ops.shape(q)[-1], dtype="int32") != actions[..., None]
+    return _mean(ops.max(q + margin * ops.cast(others, q.dtype), axis=-1) - action_value(q, actions), weights)
+
+
 def _regression(delta: Tensor, score: Tensor, huber: float, weights: Tensor | None) -> Tensor:
     """The mean of Huber(delta), with gradient -mean clip(delta) grad score (see the module's head)."""
     weights = None if weights is None else ops.cast(weights, score.dtype)
@@ -124,6 +198,15 @@ def _regression(delta: Tensor, score: Tensor, huber: float, weights: Tensor | No
 def _keep(x: Tensor, weights: Tensor | None) -> Tensor:
     """x with 0 where the weight is 0, so that not even an infinity there reaches value or gradient."""
     return x if weights is None else ops.where(weights > 0, x, ops.zeros_like(x))
+
+
+def _keep_rows(q: Tensor, actions: Tensor, weights: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
+    """q [..., actions], actions and weights [...] with zeros in place of what weighs nothing."""
+    actions = ops.cast(actions, "int32")
+    if weights is None:
+        return q, actions, None
+    weights = ops.cast(weights, q.dtype)
+    return _keep(q, weights[..., None]), _keep(actions, weights), weights
 
 
 def _mean(x: Tensor, weights: Tensor | None) -> Tensor:
