@@ -1,4 +1,4 @@
-"""Sequence replay in NumPy: whole translations as they were played, first in, first out.
+"""Sequence replay in NumPy: whole translations as they were played, first in, first out; and demonstrations.
 
 Three steps that can be exchanged singly: records are accumulated by the rollouts, stored here under ids that never
 come back, and chosen by a function of the ids that are still stored. Only token ids are kept: the state of a decoder
@@ -7,11 +7,13 @@ is a function of source and prefix, so it is computed afresh and cannot go stale
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from itertools import pairwise
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -129,13 +131,13 @@ def collate(records: Sequence[EpisodeRecord], length: int | None = None) -> Epis
 
 
 class SequenceReplay:
-    """The last `capacity` translations.
+    """The last `capacity` translations, and demonstrations, which stay for ever (Hester et al., 2018).
 
     A record's id is the number of records added before it, and is never given again; so whoever keeps something by
-    id (a sampler, priorities) can tell what has been evicted.
+    id (a sampler, priorities) can tell what has been evicted. Demonstrations have ids of their own: -1, -2, ...
 
     Args:
-        capacity: records kept.
+        capacity: records kept, demonstrations not counted.
 
     Raises:
         ValueError: for a capacity below 1.
@@ -146,65 +148,108 @@ class SequenceReplay:
             raise ValueError(f"capacity must be at least 1, found {capacity}")
         self.capacity = capacity
         self._records: deque[EpisodeRecord] = deque(maxlen=capacity)
+        self._demonstrations: list[EpisodeRecord] = []
         self._added = 0
 
     def __len__(self) -> int:
+        """Number of records, demonstrations not counted."""
         return len(self._records)
 
     @property
     def ids(self) -> range:
-        """Ids of the stored records, oldest first."""
+        """Ids of the stored records, oldest first, without the demonstrations."""
         return range(self._added - len(self._records), self._added)
 
+    @property
+    def demonstration_ids(self) -> range:
+        """Ids of the demonstrations, newest first: -n ... -1."""
+        return range(-len(self._demonstrations), 0)
+
+    def ids_since(self, version: int) -> range:
+        """Ids of the records, oldest first, whose `policy_version` is at least `version`; found in O(log n).
+
+        The age limit of a draw: `choose_uniform` takes the range, a `PrioritySampler` its start.
+        """
+        old = bisect_left(self._records, version, key=attrgetter("policy_version"))
+        return self.ids[old:]
+
     def add(self, records: Iterable[EpisodeRecord]) -> NDArray[np.int64]:
-        """Store records, evicting the oldest ones beyond the capacity; their ids [records]."""
+        """Store records, evicting the oldest ones beyond the capacity; their ids [records].
+
+        Raises:
+            ValueError: if a record's `policy_version` is below that of the one before.
+        """
         first = self._added
         for record in records:
+            if self._records and record.policy_version < (newest := self._records[-1].policy_version):
+                raise ValueError(f"records go in by policy_version, found {record.policy_version} after {newest}")
             self._records.append(record)
             self._added += 1
         return np.arange(first, self._added)
 
+    def add_demonstrations(self, records: Iterable[EpisodeRecord]) -> NDArray[np.int64]:
+        """Store records that are never evicted and have no age; their ids [records], going down."""
+        first = len(self._demonstrations)
+        self._demonstrations.extend(records)
+        return -1 - np.arange(first, len(self._demonstrations))
+
     def get(self, ids: Iterable[int]) -> list[EpisodeRecord]:
-        """The records of these ids; raises KeyError for one that is not stored."""
-        stored = self.ids
+        """The records or demonstrations of these ids; raises KeyError for one that is not stored."""
+        stored, demonstrations = self.ids, self.demonstration_ids
         found = []
         for number in map(int, ids):
-            if number not in stored:
-                raise KeyError(f"record {number} is not stored; ids go from {stored.start} to {stored.stop - 1}")
-            found.append(self._records[number - stored.start])
+            if number in stored:
+                found.append(self._records[number - stored.start])
+            elif number in demonstrations:
+                found.append(self._demonstrations[-1 - number])
+            else:
+                raise KeyError(
+                    f"record {number} is not stored; ids go from {stored.start} to {stored.stop - 1}, "
+                    f"and there are {len(demonstrations)} demonstrations"
+                )
         return found
 
     def state_dict(self) -> dict[str, NDArray[Any]]:
-        """Everything, as plain arrays for `numpy.savez`: ragged ones end to end, cut by `lengths`."""
-        state: dict[str, NDArray[Any]] = {"added": np.array(self._added, np.int64)}
-        state["lengths"] = np.array([len(record.tokens) for record in self._records], np.int64)
-        if self._records:
-            state |= {name: np.concatenate([getattr(r, name) for r in self._records]) for name in _RAGGED}
-            state |= _stack_scalars(self._records)
+        """Everything, as plain arrays for `numpy.savez`: ragged ones end to end, cut by `lengths`.
+
+        Demonstrations come first, in the order of -1, -2, ...
+        """
+        state: dict[str, NDArray[Any]] = {
+            "added": np.array(self._added, np.int64),
+            "demonstrations": np.array(len(self._demonstrations), np.int64),
+        }
+        rows = [*self._demonstrations, *self._records]
+        state["lengths"] = np.array([len(record.tokens) for record in rows], np.int64)
+        if rows:
+            state |= {name: np.concatenate([getattr(r, name) for r in rows]) for name in _RAGGED}
+            state |= _stack_scalars(rows)
         return state
 
     def load_state_dict(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Take over what `state_dict` gave, ids included; the oldest records go if the capacity is smaller now."""
-        self._records.clear()
-        self._added = int(state["added"])
         bounds = np.concatenate([[0], np.cumsum(state["lengths"])])
         # An opened .npz reads an array from disk at every access.
         columns = {name: np.asarray(state[name]) for name in (*_RAGGED, *_SCALAR) if len(bounds) > 1}
+        rows = []
         for row, (begin, end) in enumerate(pairwise(bounds)):
             fields: dict[str, Any] = {name: columns[name][begin:end].copy() for name in _RAGGED}
             fields |= {name: columns[name][row].item() for name in _SCALAR}
             fields["origin"] = Origin(fields["origin"])
-            self._records.append(EpisodeRecord(**fields))
+            rows.append(EpisodeRecord(**fields))
+        demonstrations = int(state["demonstrations"])
+        self._demonstrations = rows[:demonstrations]
+        self._records = deque(rows[demonstrations:], maxlen=self.capacity)
+        self._added = int(state["added"])
 
 
 def choose_uniform(ids: range, size: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Ids drawn uniformly with replacement from the stored ones; [size].
+    """Ids drawn uniformly with replacement from a range of stored ones; [size].
 
     Raises:
-        ValueError: if nothing is stored.
+        ValueError: if the range is empty.
     """
     if not len(ids):
-        raise ValueError("the replay is empty")
+        raise ValueError("the replay is empty: there is no id to draw")
     return rng.integers(ids.start, ids.stop, size)
 
 

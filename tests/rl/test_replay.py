@@ -3,6 +3,7 @@ import io
 import numpy as np
 import pytest
 
+from nmt_rl.rl.priorities import PrioritySampler
 from nmt_rl.rl.replay import EpisodeRecord, Origin, SequenceReplay, choose_uniform, collate
 
 
@@ -65,15 +66,58 @@ def test_collate_by_hand():
         collate([])
 
 
+def test_demonstrations_are_never_evicted():
+    replay = SequenceReplay(2)
+    assert replay.demonstration_ids == range(0)
+    np.testing.assert_array_equal(replay.add_demonstrations([record(20), record(21)]), [-1, -2])
+    replay.add(map(record, range(9)))
+    np.testing.assert_array_equal(replay.add_demonstrations([record(3)]), [-3])
+    replay.add(map(record, range(9, 12)))
+    assert (len(replay), replay.ids, replay.demonstration_ids) == (2, range(10, 12), range(-3, 0))
+    assert [r.source_id for r in replay.get([-1, 11, -3, -2, -1])] == [1020, 1011, 1003, 1021, 1020]
+    drawn = choose_uniform(replay.demonstration_ids, 100, np.random.default_rng(0))
+    assert {r.source_id for r in replay.get(drawn)} == {1020, 1021, 1003}
+    with pytest.raises(KeyError, match="there are 3 demonstrations"):
+        replay.get([-4])
+
+
+def test_age_limit_gives_the_ids_that_are_new_enough():
+    replay = SequenceReplay(5)
+    assert replay.ids_since(0) == range(0)
+    replay.add_demonstrations([record(0)])
+    replay.add(map(record, range(8)))  # ids 3 ... 7 are left, of versions 1, 2, 2, 3, 3
+    since = {version: replay.ids_since(version) for version in (-1, 1, 2, 3, 4)}
+    assert since == {-1: range(3, 8), 1: range(3, 8), 2: range(4, 8), 3: range(6, 8), 4: range(8, 8)}
+    with pytest.raises(ValueError, match="found 2 after 3"):
+        replay.add([record(4)])
+
+
+def test_what_a_sampler_of_the_same_capacity_draws_is_stored():
+    replay, sampler = SequenceReplay(6), PrioritySampler(6, 0.6, 0.1)
+    rng = np.random.default_rng(0)
+    replay.add_demonstrations([record(9)])
+    for number in range(0, 40, 2):
+        sampler.insert(replay.add([record(number), record(number + 1)]))
+        assert len(sampler) == len(replay)
+        young = replay.ids_since(number // 2 - 1)
+        ids, _ = sampler.draw(6, rng, young.start)
+        assert len(sampler) == len(young) == (5 if number else 2)
+        assert {r.policy_version for r in replay.get(ids)} <= {number // 2 - 1, number // 2}
+        sampler.insert(replay.add([record(number + 1)]))
+
+
+@pytest.mark.parametrize("demonstrations", [0, 3])
 @pytest.mark.parametrize("added", [0, 2, 7])
-def test_state_round_trip_through_a_file(added):
+def test_state_round_trip_through_a_file(added, demonstrations):
     replay = SequenceReplay(4)
+    replay.add_demonstrations(record(30 + n) for n in range(demonstrations))
     replay.add(record(n) for n in range(added))
     file = io.BytesIO()
     np.savez(file, **replay.state_dict())
     file.seek(0)
     restored = SequenceReplay(4)
     restored.add([record(9)])
+    restored.add_demonstrations([record(9)])
     restored.load_state_dict(np.load(file, allow_pickle=False))
     assert restored.ids == replay.ids
     assert_same(restored.state_dict(), replay.state_dict())
@@ -81,13 +125,16 @@ def test_state_round_trip_through_a_file(added):
     restored.add([record(50)])
     assert_same(restored.state_dict(), replay.state_dict())
     assert restored.get(restored.ids)[0].origin is replay.get(replay.ids)[0].origin
+    stored = restored.get(restored.demonstration_ids)
+    assert [r.source_id for r in stored] == [1030 + n for n in reversed(range(demonstrations))]
 
 
 def test_smaller_capacity_keeps_the_newest():
     replay, smaller = SequenceReplay(5), SequenceReplay(2)
     replay.add(record(n) for n in range(7))
+    replay.add_demonstrations(record(n) for n in range(20, 24))
     smaller.load_state_dict(replay.state_dict())
-    assert smaller.ids == range(5, 7)
+    assert (smaller.ids, smaller.demonstration_ids) == (range(5, 7), range(-4, 0))
     assert [r.source_id for r in smaller.get(smaller.ids)] == [1005, 1006]
 
 
