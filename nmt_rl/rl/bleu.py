@@ -1,4 +1,4 @@
-"""Smoothed sentence BLEU of growing prefixes: the potential Phi of the delta-BLEU reward.
+"""Smoothed sentence BLEU: of whole sentences, many at once, and of growing prefixes, the potential of the reward.
 
 Works on words of any hashable type. A prefix grows word by word at a cost of O(max_order) each, so the BLEU after
 every word of a sentence costs O(length) in all.
@@ -10,10 +10,20 @@ import math
 from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nmt_rl.rl.ngrams import clipped_matches
+
+Smoothing = Literal["add-k", "floor", "exp", "none"]
+SMOOTHING_VALUES: dict[str, float | None] = {"add-k": 1.0, "floor": 0.1, "exp": None, "none": None}
+"""sacreBLEU's default value of each smoothing; exp and none have none."""
 
 
 class Reference:
-    """A reference translation as clipped n-gram counts; made once by `SentenceBleu.reference`, read many times.
+    """A reference translation as n-gram counts; made once by `SentenceBleu.reference`, read many times.
 
     Attributes:
         length: number of words.
@@ -26,8 +36,9 @@ class Reference:
         self.length = len(words)
         self.counts: Counter[tuple[Hashable, ...]] = Counter()
         for order in range(1, max_order + 1):
-            grams = (tuple(words[i : i + order]) for i in range(len(words) - order + 1))
-            self.counts.update(gram for gram in grams if unknown is None or unknown not in gram)
+            self.counts.update(zip(*(words[i:] for i in range(order)), strict=False))
+        if unknown is not None and unknown in words:
+            self.counts = Counter({gram: n for gram, n in self.counts.items() if unknown not in gram})
 
 
 @dataclass(frozen=True)
@@ -36,30 +47,44 @@ class SentenceBleu:
 
         BLEU = min(1, exp(1 - |ref| / |hyp|)) * (p_1 * ... * p_N)^(1/N)
 
-    With m_n clipped matches among t_n n-grams of the hypothesis, p_n = (m_n + add_k) / (t_n + add_k) (their
-    method 2), and where no k is added p_n = max(m_n, floor) / t_n (their method 1). The brevity penalty uses raw
-    lengths. The empty hypothesis scores 0. For a hypothesis with at least one matching word the defaults equal
-    sacreBLEU's `smooth_method="add-k"`; without one sacreBLEU answers 0, the floor a little more.
+    With m_n clipped matches among t_n n-grams of the hypothesis, p_n = m_n / t_n, but
+
+        add-k   (their method 2)  p_n = (m_n + k) / (t_n + k) from bigrams on
+        floor   (their method 1)  p_n = value / t_n where m_n = 0
+        exp     (their method 3)  p_n = 1 / (2^j t_n) for the j-th order with m_n = 0
+        none                      p_n = 0 where m_n = 0, and so the whole product
+
+    N is max_order for add-k; for the others it is at most |hyp| (sacreBLEU's effective order). Equal to sacreBLEU's
+    sentence score with `effective_order=True` and the same smoothing, with two exceptions. Where no word matches
+    sacreBLEU answers 0 for every smoothing; here add-k sets m_1 to `no_match`, so that lengths and hopeless
+    hypotheses keep an order. And the `unknown` word never matches. The empty hypothesis scores 0.
 
     Raises:
-        ValueError: for max_order < 1 or negative add_k or floor.
+        ValueError: for max_order < 1, an unknown smoothing, a value that is not positive or that the smoothing does
+            not have, or negative no_match.
     """
 
     max_order: int = 4
     """Longest n-gram, N."""
-    add_k: float = 1.0
-    """Added to matches and totals of the orders from 2 on; 0: these orders are floored, and those longer than the
-    hypothesis left out of the mean."""
+    smoothing: Smoothing = "add-k"
+    value: float | None = None
+    """k of add-k, or the floor; None: sacreBLEU's default, 1 and 0.1."""
     smooth_unigrams: bool = False
-    """Add k to the unigrams too."""
-    floor: float = 0.01
-    """Match count that replaces 0 where no k is added."""
+    """Let add-k add k to the unigrams too."""
+    no_match: float = 0.01
+    """Unigram matches that add-k assumes where there are none; 0: the score is 0, as in sacreBLEU."""
     unknown: Hashable = None
     """A word that never matches; None: every word can match."""
 
     def __post_init__(self) -> None:
-        if self.max_order < 1 or self.add_k < 0.0 or self.floor < 0.0:
-            raise ValueError(f"max_order must be at least 1, add_k and floor at least 0, found {self}")
+        if self.smoothing not in SMOOTHING_VALUES:
+            raise ValueError(f"smoothing must be one of {', '.join(SMOOTHING_VALUES)}, found {self.smoothing!r}")
+        if self.value is None:
+            object.__setattr__(self, "value", SMOOTHING_VALUES[self.smoothing])
+        elif SMOOTHING_VALUES[self.smoothing] is None:
+            raise ValueError(f"smoothing {self.smoothing} has no value, found {self.value}")
+        if self.max_order < 1 or self.no_match < 0.0 or (self.value is not None and self.value <= 0.0):
+            raise ValueError(f"max_order must be at least 1, value positive, no_match at least 0, found {self}")
 
     def reference(self, words: Sequence[Hashable]) -> Reference:
         """The n-gram counts of a reference."""
@@ -75,6 +100,21 @@ class SentenceBleu:
         prefix.extend(words)
         return prefix.score()
 
+    def scores(
+        self, hypotheses: Sequence[Sequence[Hashable]], references: Sequence[Sequence[Hashable]]
+    ) -> NDArray[np.float64]:
+        """BLEU of many hypotheses, given as words like their references; float64 [pairs].
+
+        The same numbers as `score`, several times faster for a batch.
+        """
+        ids: dict[Hashable, int] = {self.unknown: 0, object(): 1}
+        ours = [[ids.setdefault(word, len(ids)) for word in words] for words in hypotheses]
+        ids[self.unknown] = 1  # in references; so it matches nothing
+        theirs = [[ids.setdefault(word, len(ids)) for word in words] for words in references]
+        matches = clipped_matches(ours, theirs, self.max_order).tolist()
+        scores = map(self.from_counts, matches, map(len, ours), map(len, theirs))
+        return np.fromiter(scores, np.float64, len(ours))
+
     def from_counts(self, matches: Sequence[int], length: int, reference_length: int) -> float:
         """BLEU from its sufficient statistics.
 
@@ -85,18 +125,29 @@ class SentenceBleu:
         """
         if length == 0:
             return 0.0
-        product, orders = 1.0, self.max_order
-        for order, matched in enumerate(matches, start=1):
-            total = max(length - order + 1, 0)
-            k = self.add_k if order > 1 or self.smooth_unigrams else 0.0
-            if k > 0.0:
-                product *= (matched + k) / (total + k)
-            elif total:
-                product *= max(matched, self.floor) / total
-            else:
-                orders -= 1
-        brevity = 1.0 if length >= reference_length else math.exp(1.0 - reference_length / length)
-        return brevity * product ** (1.0 / orders)
+        if self.smoothing == "add-k":
+            mean = self._add_k(matches, length)
+        else:
+            mean = self._replace_zeros(matches[:length], length) if matches[0] else 0.0
+        return mean if length >= reference_length else mean * math.exp(1.0 - reference_length / length)
+
+    def _add_k(self, matches: Sequence[int], length: int) -> float:
+        """Geometric mean of the precisions, method 2."""
+        k = self.value or 0.0
+        product = (matches[0] + k) / (length + k) if self.smooth_unigrams else (matches[0] or self.no_match) / length
+        for order in range(1, self.max_order):
+            product *= (matches[order] + k) / (max(length - order, 0) + k)
+        return float(product ** (1.0 / self.max_order))
+
+    def _replace_zeros(self, matches: Sequence[int], length: int) -> float:
+        """Geometric mean of the precisions, methods 1 and 3 or none; every order given has an n-gram."""
+        fallback = {"floor": self.value, "exp": 1.0}.get(self.smoothing) or 0.0
+        product = 1.0
+        for order, matched in enumerate(matches):
+            if not matched and self.smoothing == "exp":
+                fallback /= 2.0
+            product *= (matched or fallback) / (length - order)
+        return float(product ** (1.0 / len(matches)))
 
 
 class Prefix:
@@ -139,7 +190,3 @@ class Prefix:
     def score(self) -> float:
         """BLEU of the words so far, in [0, 1]."""
         return self._bleu.from_counts(self.matches, self.length, self._reference.length)
-
-    def precisions(self) -> list[float]:
-        """Unsmoothed n-gram precisions so far, [max_order]; 0 where there is no n-gram yet."""
-        return [m / max(self.length - n, 1) for n, m in enumerate(self.matches)]

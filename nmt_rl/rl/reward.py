@@ -1,23 +1,29 @@
-"""The delta-BLEU reward of a translation: r_t = Phi(s_{t+1}) - Phi(s_t), piece by piece.
+"""The reward of a translation, piece by piece: r_t = Phi(s_{t+1}) - Phi(s_t).
 
-Phi(s_t) is the smoothed sentence BLEU of the words that the prefix s_t has completed, so the rewards of a finished
-translation add up to its BLEU: potential-based shaping (Ng et al., 1999), which leaves the optimal policy alone. A
-word is complete when the next one begins, at EOS, or when the length limit ends the episode. Words are those of
-sacreBLEU's 13a tokenisation of the detokenised text, so the reward counts what the metric counts.
+Phi(s_t) is the worth of the words that the prefix s_t has completed: a weighted sum of sentence metrics, by default
+smoothed sentence BLEU. Phi of the empty prefix is 0, so the rewards of a finished translation add up to its worth:
+potential-based shaping (Ng et al., 1999), which leaves the optimal policy alone. A word is complete when the next one
+begins, at EOS, or when the length limit ends the episode. BLEU's words are those of sacreBLEU's 13a tokenisation of the
+detokenised text, so the reward counts what the metric counts.
 """
 
 from __future__ import annotations
 
 import functools
+import itertools
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nmt_rl.config import RewardConfig
 from nmt_rl.corpus.tokenizer import EOS, PAD
-from nmt_rl.rl.bleu import Prefix, Reference, SentenceBleu
+from nmt_rl.errors import UserError
+from nmt_rl.rl.bleu import SMOOTHING_VALUES, Reference, SentenceBleu
+from nmt_rl.rl.metrics import KEY, Metric, load_metric
 
 UNKNOWN_WORD = "⁇"
 """How SentencePiece writes the unknown piece."""
@@ -25,6 +31,8 @@ REWARD_BLEU = SentenceBleu(unknown=UNKNOWN_WORD)
 """The reward's BLEU: unsmoothed unigrams with a floor, add-1 from bigrams on, unknown pieces never match."""
 LENGTH_SCALE = 50.0
 """Words that count as 1 in the length features."""
+CONSTANT = 0.5
+"""Worth of every translation by the metric `constant`."""
 
 
 class PieceDecoder(Protocol):
@@ -43,7 +51,7 @@ def words_13a(text: str) -> list[str]:
 
     13a never looks across white space, so each stretch between spaces is tokenised once and remembered.
     """
-    return [word for chunk in text.split() for word in _tokenizer_13a()(chunk)]
+    return list(itertools.chain.from_iterable(map(_tokenizer_13a(), text.split())))
 
 
 @functools.cache
@@ -81,8 +89,9 @@ class Episode:
 
     Attributes:
         rewards: r_t of each piece, float64 [length].
-        potentials: Phi(s_t) before each piece and at the end, float64 [length + 1].
-        features: privileged features of the state before each piece, float32 [length, BleuReward.features].
+        potentials: Phi(s_t) before each piece and at the end, float64 [length + 1]; 0 before the end if the reward is
+            terminal.
+        features: privileged features of the state before each piece, float32 [length, Reward.features].
     """
 
     rewards: NDArray[np.float64]
@@ -96,22 +105,78 @@ class Episode:
 
     @property
     def score(self) -> float:
-        """BLEU of the finished translation, in [0, 1]."""
+        """Worth of the finished translation, the sum of its rewards."""
         return float(self.potentials[-1])
 
 
-class BleuReward:
-    """Delta-BLEU rewards of translations given as piece ids.
+class RewardReference:
+    """A reference translation, made ready to be scored against many times by `Reward.references`.
+
+    Attributes:
+        text: detokenised.
+        words: of sacreBLEU's 13a tokenisation.
+    """
+
+    def __init__(self, text: str, bleu: SentenceBleu) -> None:
+        self.text, self.words, self._bleu = text, words_13a(text), bleu
+
+    @functools.cached_property
+    def ngrams(self) -> Reference:
+        """Counted n-grams; only episodes need them."""
+        return self._bleu.reference(self.words)
+
+
+@dataclass(frozen=True)
+class _Walk:
+    """What happens along one episode: state 0 is empty, state k has completed k stretches of pieces.
+
+    Attributes:
+        length: pieces.
+        begins: prefix length from which on state k is reached, [states].
+        bleu: BLEU of each state, float64 [states].
+        facts: features of each state but Phi, float64 [states, features - 1].
+        texts: completed text of the states that metrics other than BLEU must judge: those from 1 on, or the last.
+    """
+
+    length: int
+    begins: list[int]
+    bleu: NDArray[np.float64]
+    facts: NDArray[np.float64]
+    texts: list[str]
+
+
+class Reward:
+    """Worth of translations, and rewards piece by piece. Made from an experiment's configuration by `make_reward`.
+
+    `constant` is paid at the last piece whatever the shape. So the return from every state is the same whichever
+    piece follows: all advantages are 0, forks have no difference to learn from, and the expected policy gradient is 0;
+    what a policy gradient without baseline still does is to raise every sample it draws, the peakiness that this
+    control is there to show (Choshen et al., 2020). Paid with the first word it would stop doing so behind that word;
+    as Phi of the empty prefix it would cancel, and nothing would be left to control for.
 
     Args:
         tokenizer: of the target side.
-        bleu: the potential.
+        bleu: the BLEU of worth and features.
+        bleu_weight: its weight.
+        metrics: weights and further metrics, which see the text of completed words.
+        constant: added to every finished translation.
+        shape: delta pays the gain of each completed word; terminal everything at the last piece (Phi is 0 till then).
     """
 
-    def __init__(self, tokenizer: PieceDecoder, bleu: SentenceBleu = REWARD_BLEU) -> None:
-        self.bleu = bleu
+    def __init__(
+        self,
+        tokenizer: PieceDecoder,
+        bleu: SentenceBleu = REWARD_BLEU,
+        *,
+        bleu_weight: float = 1.0,
+        metrics: Sequence[tuple[float, Metric]] = (),
+        constant: float = 0.0,
+        shape: Literal["delta", "terminal"] = "delta",
+    ) -> None:
+        self.bleu, self.shape = bleu, shape
+        self._bleu_weight, self._metrics, self._constant = bleu_weight, metrics, constant
         self._tokenizer = tokenizer
-        self._begins_word = _begins_word(tokenizer)
+        self._begins_word = _begins_word(tokenizer).tolist()
         self._words = functools.lru_cache(maxsize=2**16)(self._decode_words)
 
     @property
@@ -119,49 +184,158 @@ class BleuReward:
         """Number of privileged features of a state."""
         return self.bleu.max_order + 4
 
-    def episode(self, pieces: Sequence[int] | NDArray[np.integer], reference: Reference) -> Episode:
-        """Rewards, potentials and privileged features of one translation.
+    def references(self, texts: Sequence[str]) -> list[RewardReference]:
+        """References ready to be scored against many times."""
+        return [RewardReference(text, self.bleu) for text in texts]
+
+    def scores(self, hypotheses: Sequence[str], references: Sequence[RewardReference]) -> NDArray[np.float64]:
+        """Worth of whole detokenised sentences; float64 [sentences].
 
         Args:
-            pieces: piece ids without BOS [time]. The first EOS ends the episode; without one the last piece that is
-                not padding does. What stands behind the end changes nothing.
-            reference: of `prepare_references` with the same `bleu`.
+            hypotheses: detokenised text.
+            references: of `references`, one for each hypothesis.
+
+        Raises:
+            ValueError: if the numbers differ.
+            UserError: if a user's metric does not return one number for each.
+        """
+        if len(hypotheses) != len(references):
+            raise ValueError(f"{len(hypotheses)} hypotheses but {len(references)} references")
+        bleu = np.zeros(len(hypotheses))
+        if self._bleu_weight:
+            bleu = self.bleu.scores([words_13a(text) for text in hypotheses], [r.words for r in references])
+        return self._worth(bleu, list(hypotheses), [r.text for r in references]) + self._constant
+
+    def episode(self, pieces: Sequence[int] | NDArray[np.integer], reference: RewardReference) -> Episode:
+        """Rewards, potentials and privileged features of one translation; see `episodes`."""
+        return self.episodes([pieces], [reference])[0]
+
+    def episodes(
+        self, pieces: Sequence[Sequence[int] | NDArray[np.integer]], references: Sequence[RewardReference]
+    ) -> list[Episode]:
+        """Rewards, potentials and privileged features of translations; each metric but BLEU is called once.
+
+        Args:
+            pieces: piece ids of each translation, without BOS. The first EOS ends the episode; without one the last
+                piece that is not padding does. What stands behind the end changes nothing. Without any piece there
+                is nothing to pay, and the score is 0.
+            references: of `references`, one for each.
 
         Raises:
             IndexError: for an id outside the vocabulary.
+            UserError: if a user's metric does not return one number for each text.
         """
+        walks = [self._walk(ids, reference) for ids, reference in zip(pieces, references, strict=True)]
+        if not self._metrics:
+            return [self._pay(walk, self._bleu_weight * walk.bleu) for walk in walks]
+        judged = [walk.bleu[len(walk.bleu) - len(walk.texts) :] for walk in walks]
+        against = [r.text for walk, r in zip(walks, references, strict=True) for _ in walk.texts]
+        texts = list(itertools.chain.from_iterable(walk.texts for walk in walks))
+        worth = self._worth(np.concatenate([np.zeros(0), *judged]), texts, against)
+        parts = np.split(worth, np.cumsum([len(part) for part in judged])[:-1]) if walks else []
+        return [
+            self._pay(walk, np.concatenate([np.zeros(len(walk.bleu) - len(part)), part]))
+            for walk, part in zip(walks, parts, strict=True)
+        ]
+
+    def _worth(self, bleu: NDArray[np.float64], hypotheses: list[str], references: list[str]) -> NDArray[np.float64]:
+        """Weighted sum of the metrics without the constant; float64 [texts]."""
+        worth = self._bleu_weight * bleu
+        for weight, metric in self._metrics:
+            worth = worth + weight * metric(hypotheses, references)
+        return worth
+
+    def _pay(self, walk: _Walk, worth: NDArray[np.float64]) -> Episode:
+        """Spread the worth of the states over the pieces."""
+        if self.shape == "terminal":
+            worth[:-1] = 0.0
+        if walk.length:
+            worth[-1] += self._constant
+        stays = np.diff([*walk.begins, walk.length + 1])
+        potentials = np.repeat(worth, stays)
+        states = np.column_stack([walk.facts, worth]).astype(np.float32)
+        return Episode(np.diff(potentials), potentials, np.repeat(states, stays, axis=0)[:-1])
+
+    def _walk(self, pieces: Sequence[int] | NDArray[np.integer], reference: RewardReference) -> _Walk:
+        """Read the pieces once, stretch by stretch; a stretch begins with a piece that begins a word."""
         ids = _until_end(pieces, self._tokenizer.size)
-        prefix = self.bleu.prefix(reference)
-        potentials = np.zeros(len(ids) + 1)
-        features = np.zeros((len(ids), self.features), np.float32)
-        current = self._state_features(prefix, reference, 0.0)
-        begin = 0
-        for t, piece in enumerate(ids):
-            features[t] = current
-            completed = prefix.length
-            if self._begins_word[piece]:
-                prefix.extend(self._words(tuple(ids[begin:t])))
-                begin = t
-            if t + 1 == len(ids):
-                prefix.extend(self._words(tuple(ids[begin:])))
-            potentials[t + 1] = potentials[t]
-            if prefix.length > completed:
-                potentials[t + 1] = prefix.score()
-                current = self._state_features(prefix, reference, potentials[t + 1])
-        return Episode(np.diff(potentials), potentials, features)
+        cuts = [0, *(t for t, piece in enumerate(ids) if t and self._begins_word[piece]), len(ids)] if ids else []
+        prefix = self.bleu.prefix(reference.ngrams)
+        begins, bleu, matches, lengths = [0], [0.0], [tuple(prefix.matches)], [0]
+        for begin, end in itertools.pairwise(cuts):
+            prefix.extend(self._words(tuple(ids[begin:end])))
+            begins.append(min(end + 1, len(ids)))  # the piece that begins a word completes the one before it
+            bleu.append(prefix.score())
+            matches.append(tuple(prefix.matches))
+            lengths.append(prefix.length)
+        judged = (cuts[1:] if self.shape == "delta" else cuts[-1:]) if self._metrics else []
+        texts = self._tokenizer.decode([ids[:end] for end in judged])
+        facts = _facts(np.array(matches), np.array(lengths), reference.ngrams.length)
+        return _Walk(len(ids), begins, np.array(bleu), facts, texts)
 
     def _decode_words(self, ids: tuple[int, ...]) -> tuple[str, ...]:
         return tuple(words_13a(self._tokenizer.decode([ids])[0]))
 
-    def _state_features(self, prefix: Prefix, reference: Reference, potential: float) -> list[float]:
-        """What a critic may know in training only (Bahdanau et al., 2017), about [0, 1]; [features].
 
-        Completed words, reference words (both per LENGTH_SCALE), the share of the reference still missing (-1 .. 1),
-        the n-gram precisions so far, and Phi.
-        """
-        missing = (reference.length - prefix.length) / max(reference.length, 1)
-        lengths = [prefix.length / LENGTH_SCALE, reference.length / LENGTH_SCALE, max(missing, -1.0)]
-        return [*lengths, *prefix.precisions(), potential]
+def make_reward(config: RewardConfig, tokenizer: PieceDecoder) -> Reward:
+    """The reward that a configuration describes; a user's `module:function` is imported here and nowhere else.
+
+    Raises:
+        UserError: naming the key, for an unknown metric, a weight that is not finite, a function that cannot be
+            loaded, or a smoothing_value where the smoothing has none.
+    """
+    weights = dict(config.metrics)
+    for name, weight in weights.items():
+        if not math.isfinite(weight):
+            raise UserError(f"{KEY} has weight {weight} for {name}; it must be a finite number")
+    if config.smoothing_value is not None and SMOOTHING_VALUES[config.smoothing] is None:
+        raise UserError(
+            f"finetune.reward.smoothing_value is {config.smoothing_value:g}, but smoothing {config.smoothing} has no "
+            "value; leave it out, or smooth with add-k or floor"
+        )
+    return Reward(
+        tokenizer,
+        SentenceBleu(smoothing=config.smoothing, value=config.smoothing_value, unknown=UNKNOWN_WORD),
+        bleu_weight=weights.pop("bleu", 0.0),
+        constant=CONSTANT * weights.pop("constant", 0.0),
+        metrics=[(weight, load_metric(name)) for name, weight in weights.items()],
+        shape=config.shape,
+    )
+
+
+class BleuReward:
+    """`Reward` of BLEU alone, delta-shaped, for references of `prepare_references`."""
+
+    def __init__(self, tokenizer: PieceDecoder, bleu: SentenceBleu = REWARD_BLEU) -> None:
+        self._reward = Reward(tokenizer, bleu)
+
+    @property
+    def features(self) -> int:
+        """Number of privileged features of a state."""
+        return self._reward.features
+
+    def episode(self, pieces: Sequence[int] | NDArray[np.integer], reference: Reference) -> Episode:
+        """See `Reward.episode`."""
+        prepared = RewardReference("", self._reward.bleu)
+        prepared.ngrams = reference
+        return self._reward.episode(pieces, prepared)
+
+
+def _facts(matches: NDArray[np.int64], lengths: NDArray[np.int64], reference_length: int) -> NDArray[np.float64]:
+    """What a critic may know in training only (Bahdanau et al., 2017), about [0, 1]; [states, features - 1].
+
+    Completed words, reference words (both per LENGTH_SCALE), the share of the reference still missing (-1 .. 1), and
+    the unsmoothed n-gram precisions so far (0 where there is no n-gram yet). Phi is the last feature.
+
+    Args:
+        matches: clipped n-gram matches of each state, [states, max_order].
+        lengths: completed words of each state, [states].
+        reference_length: words of the reference.
+    """
+    missing = np.maximum((reference_length - lengths) / max(reference_length, 1), -1.0)
+    expected = np.full(len(lengths), reference_length / LENGTH_SCALE)
+    totals = np.maximum(lengths[:, None] - np.arange(matches.shape[1]), 1)
+    return np.column_stack([lengths / LENGTH_SCALE, expected, missing, matches / totals])
 
 
 def _until_end(pieces: Sequence[int] | NDArray[np.integer], size: int) -> list[int]:
