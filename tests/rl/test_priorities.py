@@ -218,6 +218,9 @@ def test_evicted_unknown_and_demonstration_ids_are_ignored():
     np.testing.assert_array_equal(before["ids"], [2, 3, 4])
     sampler.update([1, 3], [7.0, 6.0])
     np.testing.assert_array_equal(sampler.state_dict()["priorities"], [3, 6, 5])
+    empty = PrioritySampler(3, 1.0, 0.0)
+    empty.update([-1, 0], [7.0, 7.0])
+    assert_same_state(empty, PrioritySampler(3, 1.0, 0.0))
     with pytest.raises(ValueError, match="negative, found -1"):
         sampler.insert([5, -1], [1.0, 1.0])
 
