@@ -203,8 +203,6 @@ def risk_loss(
     """
     log_pi, scores = ops.convert_to_tensor(log_pi), ops.cast(scores, log_pi.dtype)
     kept = ops.ones_like(log_pi) if weights is None else ops.cast(weights, log_pi.dtype)
-    # Cleaned before the product with alpha: the gradient of a branch not taken would be 0 * NaN.
-    log_pi = ops.where(kept > 0, log_pi, ops.zeros_like(log_pi))
     here = ops.cast(source_index, "int32")[None, :] == ops.arange(sources, dtype="int32")[:, None]
     here = ops.logical_and(here, (kept > 0)[None, :])
     probabilities = ops.softmax(ops.where(here, alpha * log_pi[None, :], NEVER), axis=1)
