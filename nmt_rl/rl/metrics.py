@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmt_rl.errors import UserError
+from nmt_rl.rl.memory import Memory
 from nmt_rl.rl.ngrams import clipped_matches
 
 if TYPE_CHECKING:
@@ -93,20 +94,15 @@ def load_metric(name: str) -> Metric:
 
 def remember(metric: Metric) -> Metric:
     """The same metric, asked only once for equal pairs of text, which are frequent among forks and prefixes."""
-    values: dict[tuple[str, str], float] = {}
+
+    def compute(pairs: list[tuple[str, str]]) -> list[float]:
+        values: list[float] = metric([ours for ours, _ in pairs], [theirs for _, theirs in pairs]).tolist()
+        return values
+
+    memory = Memory(compute, REMEMBERED)
 
     def remembering(hypotheses: list[str], references: list[str]) -> NDArray[np.float64]:
-        pairs = list(zip(hypotheses, references, strict=True))
-        known = {pair: values.get(pair) for pair in pairs}
-        missing = [pair for pair, value in known.items() if value is None]
-        if missing:
-            found = metric([ours for ours, _ in missing], [theirs for _, theirs in missing])
-            fresh = dict(zip(missing, found.tolist(), strict=True))
-            known.update(fresh)
-            if len(values) + len(fresh) > REMEMBERED:
-                values.clear()
-            values.update(fresh)
-        return np.array([known[pair] for pair in pairs], np.float64)
+        return np.array(memory(list(zip(hypotheses, references, strict=True))), np.float64)
 
     return remembering
 

@@ -23,6 +23,7 @@ from nmt_rl.config import RewardConfig
 from nmt_rl.corpus.tokenizer import EOS, PAD
 from nmt_rl.errors import UserError
 from nmt_rl.rl.bleu import SMOOTHING_VALUES, Reference, SentenceBleu
+from nmt_rl.rl.memory import Memory
 from nmt_rl.rl.metrics import KEY, Metric, load_metric
 
 UNKNOWN_WORD = "⁇"
@@ -31,6 +32,8 @@ REWARD_BLEU = SentenceBleu(unknown=UNKNOWN_WORD)
 """The reward's BLEU: unsmoothed unigrams with a floor, add-1 from bigrams on, unknown pieces never match."""
 LENGTH_SCALE = 50.0
 """Words that count as 1 in the length features."""
+REMEMBERED_WORDS = 2**16
+"""Most stretches of pieces whose words a reward remembers."""
 CONSTANT = 0.5
 """Worth of every translation by the metric `constant`."""
 
@@ -131,18 +134,16 @@ class _Walk:
     """What happens along one episode: state 0 is empty, state k has completed k stretches of pieces.
 
     Attributes:
-        length: pieces.
+        cuts: pieces that state k is made of, [states]; the last is the length of the episode.
         begins: prefix length from which on state k is reached, [states].
         bleu: BLEU of each state, float64 [states].
         facts: features of each state but Phi, float64 [states, features - 1].
-        texts: completed text of the states that metrics other than BLEU must judge: those from 1 on, or the last.
     """
 
-    length: int
+    cuts: list[int]
     begins: list[int]
     bleu: NDArray[np.float64]
     facts: NDArray[np.float64]
-    texts: list[str]
 
 
 class Reward:
@@ -177,7 +178,7 @@ class Reward:
         self._bleu_weight, self._metrics, self._constant = bleu_weight, metrics, constant
         self._tokenizer = tokenizer
         self._begins_word = _begins_word(tokenizer).tolist()
-        self._words = functools.lru_cache(maxsize=2**16)(self._decode_words)
+        self._words = Memory(self._decode_words, REMEMBERED_WORDS)
 
     @property
     def features(self) -> int:
@@ -225,17 +226,51 @@ class Reward:
             IndexError: for an id outside the vocabulary.
             UserError: if a user's metric does not return one number for each text.
         """
-        walks = [self._walk(ids, reference) for ids, reference in zip(pieces, references, strict=True)]
+        if len(pieces) != len(references):
+            raise ValueError(f"{len(pieces)} translations but {len(references)} references")
+        rows = [_until_end(row, self._tokenizer.size) for row in pieces]
+        cuts = [self._cut(ids) for ids in rows]
+        stretches = [[tuple(ids[a:b]) for a, b in itertools.pairwise(c)] for ids, c in zip(rows, cuts, strict=True)]
+        words = iter(self._words(list(itertools.chain.from_iterable(stretches))))
+        walks = [
+            self._walk(c, list(itertools.islice(words, len(c) - 1)), reference)
+            for c, reference in zip(cuts, references, strict=True)
+        ]
+        worth = self._worth_of_states(rows, walks, references)
+        return [self._pay(walk, states) for walk, states in zip(walks, worth, strict=True)]
+
+    def _cut(self, ids: list[int]) -> list[int]:
+        """Where stretches of pieces begin: at the first piece and at those that begin a word; and the end."""
+        return [0, *(t for t, piece in enumerate(ids) if t and self._begins_word[piece]), len(ids)] if ids else [0]
+
+    def _walk(self, cuts: list[int], words: list[tuple[str, ...]], reference: RewardReference) -> _Walk:
+        """Complete one stretch of pieces after the other."""
+        prefix = self.bleu.prefix(reference.ngrams)
+        bleu, matches, lengths = [0.0], [tuple(prefix.matches)], [0]
+        for stretch in words:
+            prefix.extend(stretch)
+            bleu.append(prefix.score())
+            matches.append(tuple(prefix.matches))
+            lengths.append(prefix.length)
+        # The piece that begins a word completes the one before it; the end completes the last.
+        begins = [0, *(cut + 1 for cut in cuts[1:-1]), *cuts[-1:]][: len(cuts)]
+        facts = _facts(np.array(matches), np.array(lengths), reference.ngrams.length)
+        return _Walk(cuts, begins, np.array(bleu), facts)
+
+    def _worth_of_states(
+        self, rows: list[list[int]], walks: list[_Walk], references: Sequence[RewardReference]
+    ) -> list[NDArray[np.float64]]:
+        """Phi of each state of each walk; of terminal rewards only the last state is judged."""
         if not self._metrics:
-            return [self._pay(walk, self._bleu_weight * walk.bleu) for walk in walks]
-        judged = [walk.bleu[len(walk.bleu) - len(walk.texts) :] for walk in walks]
-        against = [r.text for walk, r in zip(walks, references, strict=True) for _ in walk.texts]
-        texts = list(itertools.chain.from_iterable(walk.texts for walk in walks))
-        worth = self._worth(np.concatenate([np.zeros(0), *judged]), texts, against)
-        parts = np.split(worth, np.cumsum([len(part) for part in judged])[:-1]) if walks else []
+            return [self._bleu_weight * walk.bleu for walk in walks]
+        skipped = [1 if self.shape == "delta" else max(len(walk.bleu) - 1, 1) for walk in walks]
+        ends = [walk.cuts[n:] for walk, n in zip(walks, skipped, strict=True)]
+        texts = self._tokenizer.decode([ids[:end] for ids, row in zip(rows, ends, strict=True) for end in row])
+        against = [r.text for r, row in zip(references, ends, strict=True) for _ in row]
+        bleu = [value for walk, n in zip(walks, skipped, strict=True) for value in walk.bleu[n:]]
+        worth = iter(self._worth(np.array(bleu), texts, against))
         return [
-            self._pay(walk, np.concatenate([np.zeros(len(walk.bleu) - len(part)), part]))
-            for walk, part in zip(walks, parts, strict=True)
+            np.array([0.0] * n + list(itertools.islice(worth, len(row)))) for n, row in zip(skipped, ends, strict=True)
         ]
 
     def _worth(self, bleu: NDArray[np.float64], hypotheses: list[str], references: list[str]) -> NDArray[np.float64]:
@@ -249,32 +284,15 @@ class Reward:
         """Spread the worth of the states over the pieces."""
         if self.shape == "terminal":
             worth[:-1] = 0.0
-        if walk.length:
+        if walk.cuts[-1]:
             worth[-1] += self._constant
-        stays = np.diff([*walk.begins, walk.length + 1])
+        stays = np.diff([*walk.begins, walk.cuts[-1] + 1])
         potentials = np.repeat(worth, stays)
         states = np.column_stack([walk.facts, worth]).astype(np.float32)
         return Episode(np.diff(potentials), potentials, np.repeat(states, stays, axis=0)[:-1])
 
-    def _walk(self, pieces: Sequence[int] | NDArray[np.integer], reference: RewardReference) -> _Walk:
-        """Read the pieces once, stretch by stretch; a stretch begins with a piece that begins a word."""
-        ids = _until_end(pieces, self._tokenizer.size)
-        cuts = [0, *(t for t, piece in enumerate(ids) if t and self._begins_word[piece]), len(ids)] if ids else []
-        prefix = self.bleu.prefix(reference.ngrams)
-        begins, bleu, matches, lengths = [0], [0.0], [tuple(prefix.matches)], [0]
-        for begin, end in itertools.pairwise(cuts):
-            prefix.extend(self._words(tuple(ids[begin:end])))
-            begins.append(min(end + 1, len(ids)))  # the piece that begins a word completes the one before it
-            bleu.append(prefix.score())
-            matches.append(tuple(prefix.matches))
-            lengths.append(prefix.length)
-        judged = (cuts[1:] if self.shape == "delta" else cuts[-1:]) if self._metrics else []
-        texts = self._tokenizer.decode([ids[:end] for end in judged])
-        facts = _facts(np.array(matches), np.array(lengths), reference.ngrams.length)
-        return _Walk(len(ids), begins, np.array(bleu), facts, texts)
-
-    def _decode_words(self, ids: tuple[int, ...]) -> tuple[str, ...]:
-        return tuple(words_13a(self._tokenizer.decode([ids])[0]))
+    def _decode_words(self, stretches: list[tuple[int, ...]]) -> list[tuple[str, ...]]:
+        return [tuple(words_13a(text)) for text in self._tokenizer.decode(stretches)]
 
 
 def make_reward(config: RewardConfig, tokenizer: PieceDecoder) -> Reward:

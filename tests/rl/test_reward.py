@@ -1,16 +1,19 @@
+import sys
 import time
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sacrebleu.metrics import BLEU
+from sacrebleu.metrics import BLEU, CHRF
 from sacrebleu.tokenizers.tokenizer_13a import Tokenizer13a
 
-from nmt_rl.config import TokenizerConfig
+from nmt_rl.config import RewardConfig, TokenizerConfig
 from nmt_rl.corpus.tokenizer import BOS, EOS, PAD, UNK, train_tokenizer
+from nmt_rl.errors import UserError
 from nmt_rl.rl.bleu import SentenceBleu
-from nmt_rl.rl.reward import BleuReward, prepare_references, sentence_scores, words_13a
+from nmt_rl.rl.metrics import chrf, ter
+from nmt_rl.rl.reward import BleuReward, Reward, make_reward, prepare_references, sentence_scores, words_13a
 
 LINES = [
     "The small dog doesn't run 3.14 miles, it walks (slowly)!",
@@ -31,18 +34,22 @@ def tokenizer():
 
 @pytest.fixture(scope="module")
 def reward(tokenizer):
-    return BleuReward(tokenizer)
+    return Reward(tokenizer)
 
 
 @pytest.fixture(scope="module")
-def reference():
-    return prepare_references([REFERENCE])[0]
+def reference(reward):
+    return reward.references([REFERENCE])[0]
 
 
-def metric(text, reference=REFERENCE):
+def metric(text, reference=REFERENCE, smoothing="add-k", value=None):
     """sacreBLEU's sentence score with the same smoothing, in [0, 1]."""
-    theirs = BLEU(smooth_method="add-k", smooth_value=1, effective_order=True)
+    theirs = BLEU(smooth_method=smoothing, smooth_value=value, effective_order=True)
     return theirs.sentence_score(text, [reference]).score / 100
+
+
+def score(reward, text):
+    return reward.scores([text], reward.references([REFERENCE]))[0]
 
 
 class WordTokenizer:
@@ -82,7 +89,8 @@ def test_words_of_a_numeric_sentence():
 
 def test_rewards_by_hand():
     bleu = SentenceBleu(max_order=2, smooth_unigrams=True)
-    reward, reference = BleuReward(WordTokenizer(), bleu), bleu.reference(["a", "b"])
+    reward = Reward(WordTokenizer(), bleu)
+    reference = reward.references(["a b"])[0]
     episode = reward.episode([4, 5, 4, EOS], reference)
     # a word counts when the next one begins: a -> .367879, ab -> 1, aba -> .707107
     np.testing.assert_allclose(episode.potentials, [0, 0, 0.367879, 1.0, 0.707107], atol=5e-7)
@@ -94,8 +102,8 @@ def test_rewards_by_hand():
 
 def test_features_by_hand():
     bleu = SentenceBleu(max_order=2, smooth_unigrams=True)
-    reward = BleuReward(WordTokenizer(), bleu)
-    features = reward.episode([4, 4, 5, EOS], bleu.reference(["a", "b"])).features
+    reward = Reward(WordTokenizer(), bleu)
+    features = reward.episode([4, 4, 5, EOS], reward.references(["a b"])[0]).features
     # words / 50, reference / 50, missing share, two precisions, Phi
     np.testing.assert_allclose(features[0], [0, 0.04, 1, 0, 0, 0], atol=1e-6)
     np.testing.assert_allclose(features[2], [0.02, 0.04, 0.5, 1, 0, 0.367879], atol=1e-6)
@@ -115,7 +123,7 @@ def test_increments_stand_where_words_end(tokenizer, reward, reference):
         last_space = max((i for i in range(t) if begins[i]), default=0)
         completed = tokenizer.decode([pieces[:last_space]])[0]
         if t:
-            assert episode.potentials[t] == sentence_scores([completed], [reference])[0]
+            assert episode.potentials[t] == reward.scores([completed], [reference])[0]
 
 
 pieces = st.lists(st.integers(0, VOCABULARY - 1), max_size=25)
@@ -132,8 +140,8 @@ def test_rewards_telescope_to_the_metric(tokenizer, reward, reference, hypothesi
     hypothesis = [p for p in hypothesis if p != EOS]
     episode = reward.episode(hypothesis + [EOS] * ended, reference)
     finished = tokenizer.decode([hypothesis])[0]
-    assert abs(episode.rewards.sum() - sentence_scores([finished], [reference])[0]) < 1e-12
-    assert episode.score == sentence_scores([finished], [reference])[0]
+    assert abs(episode.rewards.sum() - reward.scores([finished], [reference])[0]) < 1e-12
+    assert episode.score == reward.scores([finished], [reference])[0]
     if set(words_13a(finished)) & set(words_13a(REFERENCE)):
         assert episode.score == pytest.approx(metric(finished), abs=1e-12)
 
@@ -148,7 +156,7 @@ def test_mixed_real_pieces_telescope(tokenizer, reward, reference, data):
         hypothesis += line[begin : data.draw(st.integers(begin, len(line)))]
     episode = reward.episode(hypothesis, reference)
     finished = tokenizer.decode([hypothesis])[0]
-    assert abs(episode.rewards.sum() - sentence_scores([finished], [reference])[0]) < 1e-12
+    assert abs(episode.rewards.sum() - reward.scores([finished], [reference])[0]) < 1e-12
     if set(words_13a(finished)) & set(words_13a(REFERENCE)):
         assert episode.score == pytest.approx(metric(finished), abs=1e-12)
 
@@ -157,7 +165,7 @@ def test_mixed_real_pieces_telescope(tokenizer, reward, reference, data):
 def test_hypotheses_without_words(reward, reference, hypothesis):
     episode = reward.episode(hypothesis, reference)
     # ⁇ ⁇: brevity, floor .01 of 2 unigrams, then 1/2, 1, 1
-    expected = np.exp(1 - reference.length / 2) * (0.005 * 0.5) ** 0.25 if UNK in hypothesis else 0.0
+    expected = np.exp(1 - len(reference.words) / 2) * (0.005 * 0.5) ** 0.25 if UNK in hypothesis else 0.0
     assert episode.score == pytest.approx(expected, abs=1e-15)
     assert episode.rewards.sum() == pytest.approx(expected, abs=1e-15)
 
@@ -185,29 +193,150 @@ def test_features_are_about_unit(tokenizer, reward, reference):
     assert features.min() >= -1.0 and features.max() <= 2.0
 
 
-def test_sentence_scores():
-    references = prepare_references(LINES)
-    scores = sentence_scores([LINES[0], "Two men sit on a bench.", ""], [references[0], references[2], references[3]])
+def test_scores(reward):
+    references = reward.references(LINES)
+    scores = reward.scores([LINES[0], "Two men sit on a bench.", ""], [references[0], references[2], references[3]])
     assert scores.dtype == np.float64
     assert scores[0] == 1.0
     assert scores[1] == pytest.approx(metric("Two men sit on a bench.", LINES[2]), abs=1e-12)
     assert scores[2] == 0.0
-    with pytest.raises(ValueError):
-        sentence_scores(LINES, references[:2])
+    assert reward.scores([], []).shape == (0,)
+    with pytest.raises(ValueError, match="6 hypotheses but 2 references"):
+        reward.scores(LINES, references[:2])
+    with pytest.raises(ValueError, match="1 translations but 2 references"):
+        reward.episodes([[5]], references[:2])
 
 
-def test_unknown_pieces_never_match():
-    reference = prepare_references(["⁇ a"])[0]
-    assert sentence_scores(["⁇ b"], [reference])[0] < sentence_scores(["a b"], [reference])[0]
-    assert ("⁇",) not in reference.counts
+def test_unknown_pieces_never_match(reward):
+    reference = reward.references(["⁇ a"])
+    assert reward.scores(["⁇ b"], reference)[0] < reward.scores(["a b"], reference)[0]
+    assert reward.scores(["⁇ b"], reference)[0] == reward.scores(["c b"], reference)[0]
+    assert ("⁇",) not in reference[0].ngrams.counts
 
 
-def test_speed(tokenizer):
-    """At least 20,000 words a second of processor time; measured well above, so a busy machine does not fail it."""
+def draw_pieces(tokenizer, data):
+    """Stretches of real sentences, cut inside words and sewn together, with some EOS."""
+    row = []
+    for line in data.draw(st.lists(st.sampled_from(known_pieces(tokenizer)), max_size=3)):
+        begin = data.draw(st.integers(0, len(line)))
+        row += line[begin : data.draw(st.integers(begin, len(line)))]
+    return row + [EOS] * data.draw(st.integers(0, 1))
+
+
+@pytest.mark.parametrize("smoothing", ["add-k", "floor", "exp", "none"])
+@pytest.mark.parametrize("value", [None, 0.3])
+@settings(max_examples=30, deadline=None)
+@given(data=st.data())
+def test_every_prefix_has_sacrebleus_score(tokenizer, smoothing, value, data):
+    if value and smoothing in ("exp", "none"):
+        return
+    reward = make_reward(RewardConfig(smoothing=smoothing, smoothing_value=value), tokenizer)
+    pieces = draw_pieces(tokenizer, data)
+    episode = reward.episode(pieces, reward.references([REFERENCE])[0])
+    begins = [piece.startswith("▁") for piece in tokenizer.pieces(pieces)]
+    for t, found in enumerate(episode.potentials):
+        last_space = max((i for i in range(t) if begins[i]), default=0) if t < len(pieces) else t
+        completed = tokenizer.decode([pieces[:last_space]])[0]
+        if smoothing != "add-k" or set(words_13a(completed)) & set(words_13a(REFERENCE)):
+            assert found == pytest.approx(metric(completed, smoothing=smoothing, value=value), abs=1e-12)
+        else:  # sacreBLEU answers 0
+            assert 0.0 <= found < 0.1
+
+
+MIXTURE = {"bleu": 0.5, "chrf": 2.0, "ter": 0.25, "constant": 0.5}
+
+
+@pytest.mark.parametrize("shape", ["delta", "terminal"])
+@pytest.mark.parametrize("metrics", [MIXTURE, {"chrf": 1.0}, {"ter": 1.0}, {"bleu": 1.0}, {"constant": 1.0}], ids=str)
+@settings(max_examples=12, deadline=None)
+@given(data=st.data())
+def test_every_reward_telescopes(tokenizer, shape, metrics, data):
+    reward = make_reward(RewardConfig(metrics=metrics, shape=shape), tokenizer)
+    reference = reward.references([REFERENCE])
+    pieces = [row for row in (draw_pieces(tokenizer, data) for _ in range(3)) if row]
+    texts = tokenizer.decode(pieces)
+    scores = reward.scores(texts, reference * len(texts))
+    for row, episode, worth in zip(pieces, reward.episodes(pieces, reference * len(texts)), scores, strict=True):
+        assert episode.score == worth
+        assert abs(episode.rewards.sum() - worth) < 1e-12
+        assert episode.potentials[0] == 0.0
+        assert episode.features.shape == (len(row), reward.features) == (len(row), 8)
+        np.testing.assert_allclose(episode.features[:, -1], episode.potentials[:-1], atol=1e-6)
+        if shape == "terminal" or metrics.keys() == {"constant"}:
+            assert not episode.rewards[:-1].any()
+        alone = reward.episode(row, reference[0])
+        np.testing.assert_array_equal(alone.potentials, episode.potentials)
+
+
+def test_a_mixture_is_the_weighted_sum(tokenizer):
+    line = "On 12-11-2026, Mr. Neill sold books"
+    expected = 0.5 * metric(line) + 2 * chrf([line], [REFERENCE])[0] + 0.25 * ter([line], [REFERENCE])[0] + 0.25
+    assert score(make_reward(RewardConfig(metrics=MIXTURE), tokenizer), line) == pytest.approx(expected, abs=1e-12)
+
+
+def test_chrf_of_completed_words(tokenizer):
+    reward = make_reward(RewardConfig(metrics={"chrf": 1.0}), tokenizer)
+    pieces = [*tokenizer.encode(["On twelve books"])[0], EOS]
+    potentials = reward.episode(pieces, reward.references([REFERENCE])[0]).potentials
+    theirs = [CHRF().sentence_score(text, [REFERENCE]).score / 100 for text in ("On", "On twelve", "On twelve books")]
+    found = [value for i, value in enumerate(potentials) if i and value != potentials[i - 1]]
+    np.testing.assert_allclose(found, theirs, atol=1e-12)
+
+
+def test_a_constant_has_no_advantage_anywhere(tokenizer):
+    """The return from every state is the same, also for the empty text; so no piece and no fork is better."""
+    reward = make_reward(RewardConfig(metrics={"constant": 1.0}), tokenizer)
+    rows = [[*line, EOS] for line in known_pieces(tokenizer)] + [[EOS]]
+    for episode in reward.episodes(rows, reward.references([REFERENCE] * len(rows))):
+        np.testing.assert_array_equal(np.cumsum(episode.rewards[::-1]), np.full(episode.length, 0.5))
+    np.testing.assert_array_equal(reward.scores([*LINES, ""], reward.references([REFERENCE] * 7)), np.full(7, 0.5))
+
+
+def test_terminal_rewards_ask_once_for_the_whole_text(tokenizer, tmp_path, monkeypatch):
+    (tmp_path / "asked_metric.py").write_text(
+        "seen = []\ndef f(h, r):\n    seen.append(h)\n    return [0.25] * len(h)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    rows = [[*line, EOS] for line in known_pieces(tokenizer)[:2]]
+    reward = make_reward(RewardConfig(metrics={"asked_metric:f": 2.0}, shape="terminal"), tokenizer)
+    episodes = reward.episodes(rows, reward.references(LINES[:2]))
+    assert [episode.score for episode in episodes] == [0.5, 0.5]
+    assert sys.modules.pop("asked_metric").seen == [LINES[:2]]
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ({"metrics": {"blue": 1.0}}, "finetune.reward.metrics has no metric 'blue'; did you mean bleu?"),
+        ({"metrics": {"bleu": float("nan")}}, "finetune.reward.metrics has weight nan for bleu"),
+        (
+            {"smoothing": "exp", "smoothing_value": 1.0},
+            "finetune.reward.smoothing_value is 1, but smoothing exp has no",
+        ),
+    ],
+)
+def test_configurations_that_make_no_reward(config, said):
+    with pytest.raises(UserError) as error:
+        make_reward(RewardConfig(**config), WordTokenizer())
+    assert said in str(error.value)
+
+
+def test_the_older_functions_agree(tokenizer, reward, reference):
+    old = prepare_references([REFERENCE])
+    assert sentence_scores([LINES[1][:30]], old)[0] == score(reward, LINES[1][:30])
+    pieces = known_pieces(tokenizer)[0]
+    ours, theirs = reward.episode(pieces, reference), BleuReward(tokenizer).episode(pieces, old[0])
+    np.testing.assert_array_equal(ours.potentials, theirs.potentials)
+    np.testing.assert_array_equal(ours.features, theirs.features)
+
+
+def test_speed(tokenizer, reward):
+    """At least 20,000 pieces a second of processor time; measured well above, so a busy machine does not fail it."""
     rng = np.random.default_rng(0)
     words = [word for line in LINES for word in line.split()]
-    hypotheses = [" ".join(rng.choice(words, 20)) for _ in range(1000)]
-    references = prepare_references(LINES * 200)[:1000]
+    pieces = tokenizer.encode([" ".join(rng.choice(words, 20)) for _ in range(1000)])
+    references = reward.references((LINES * 200)[:1000])
     start = time.process_time()
-    sentence_scores(hypotheses, references)
-    assert 20_000 / (time.process_time() - start) > 20_000
+    for row, reference in zip(pieces, references, strict=True):
+        reward.episode(row, reference)
+    assert sum(map(len, pieces)) / (time.process_time() - start) > 20_000

@@ -31,7 +31,7 @@ def test_default_smoothing_by_hand():
 
 
 def test_matches_are_clipped():
-    bleu = SentenceBleu(max_order=1, add_k=0.0)
+    bleu = SentenceBleu(max_order=1)
     assert bleu.score(["the"] * 4, bleu.reference(["the", "the", "cat"])) == pytest.approx(0.5)
 
 
@@ -42,24 +42,36 @@ def test_unknown_never_matches():
     assert bleu.reference([5, 1, 6]).length == 3
 
 
+@pytest.mark.parametrize(
+    ("smoothing", "precisions"),
+    [("floor", [3 / 5, 1 / 4, 0.1 / 3, 0.1 / 2]), ("exp", [3 / 5, 1 / 4, 1 / 6, 1 / 8]), ("none", [0.0])],
+)
+def test_other_smoothings_by_hand(smoothing, precisions):
+    bleu = SentenceBleu(smoothing=smoothing)
+    # three of five words, one of four bigrams, no longer n-gram; brevity exp(1 - 6/5)
+    found = bleu.score(["the", "cat", "x", "mat", "y"], bleu.reference(["the", "cat", "sat", "on", "a", "mat"]))
+    assert found == pytest.approx(math.exp(-0.2) * math.prod(precisions) ** 0.25, abs=1e-12)
+
+
+@pytest.mark.parametrize("smoothing", ["add-k", "floor", "exp", "none"])
 @settings(max_examples=80, deadline=None)
-@given(sentences, sentences, st.integers(1, 5))
-def test_agrees_with_sacrebleu_add_k(hypothesis, reference, order):
-    theirs = BLEU(smooth_method="add-k", smooth_value=1, effective_order=True, tokenize="none", max_ngram_order=order)
-    ours = SentenceBleu(max_order=order, floor=0.0)
+@given(hypothesis=sentences, reference=sentences, order=st.integers(1, 5), value=st.sampled_from([None, 0.5, 2.0]))
+def test_agrees_with_sacrebleu(smoothing, hypothesis, reference, order, value):
+    value = None if smoothing in ("exp", "none") else value
+    theirs = BLEU(
+        smooth_method=smoothing, smooth_value=value, effective_order=True, tokenize="none", max_ngram_order=order
+    )
+    ours = SentenceBleu(max_order=order, smoothing=smoothing, value=value, no_match=0.0)
     expected = theirs.sentence_score(" ".join(hypothesis), [" ".join(reference)]).score / 100
     assert ours.score(hypothesis, ours.reference(reference)) == pytest.approx(expected, abs=1e-12)
 
 
 @settings(max_examples=80, deadline=None)
-@given(sentences, sentences, st.integers(1, 5))
-def test_agrees_with_sacrebleu_floor(hypothesis, reference, order):
-    theirs = BLEU(smooth_method="floor", smooth_value=0.1, effective_order=True, tokenize="none", max_ngram_order=order)
-    ours = SentenceBleu(max_order=order, add_k=0.0, floor=0.1)
-    if not set(hypothesis) & set(reference):
-        return  # sacreBLEU answers 0 before it smooths
-    expected = theirs.sentence_score(" ".join(hypothesis), [" ".join(reference)]).score / 100
-    assert ours.score(hypothesis, ours.reference(reference)) == pytest.approx(expected, abs=1e-12)
+@given(st.lists(st.tuples(sentences, sentences), max_size=5), st.sampled_from([None, "a", "z"]))
+def test_many_at_once_equal_one_by_one(pairs, unknown):
+    bleu = SentenceBleu(unknown=unknown)
+    expected = [bleu.score(hypothesis, bleu.reference(reference)) for hypothesis, reference in pairs]
+    assert bleu.scores([a for a, _ in pairs], [b for _, b in pairs]).tolist() == expected
 
 
 @settings(max_examples=100, deadline=None)
@@ -74,15 +86,10 @@ def test_every_prefix_equals_its_score_from_scratch(hypothesis, reference_words)
         assert 0.0 <= prefix.score() <= 1.0
 
 
-def test_precisions_are_unsmoothed():
-    bleu = SentenceBleu(max_order=3)
-    prefix = bleu.prefix(bleu.reference("abcd"))
-    assert prefix.precisions() == [0.0, 0.0, 0.0]
-    prefix.extend("abd")
-    assert prefix.precisions() == pytest.approx([1.0, 0.5, 0.0])
-
-
-@pytest.mark.parametrize("bad", [{"max_order": 0}, {"add_k": -1.0}, {"floor": -0.1}])
+@pytest.mark.parametrize(
+    "bad",
+    [{"max_order": 0}, {"value": -1.0}, {"no_match": -0.1}, {"smoothing": "exp", "value": 1.0}, {"smoothing": "x"}],
+)
 def test_bad_parameters(bad):
     with pytest.raises(ValueError, match="found"):
         SentenceBleu(**bad)
