@@ -14,7 +14,8 @@ from nmt_rl.models.seq2seq import Cache, DecoderStates, Encoded, Seq2Seq, Tensor
 class QHeads(keras.Model):
     """Q(s, a), V(s) and the advantage of every piece, from the decoder's state.
 
-    The output layers start at 0, and so do all values: the advantage is exactly 0 until something is learnt.
+    The output layers start at 0, and so do all values: the advantage is exactly 0 until something is learnt. The hidden
+    layers are drawn at random; make the heads inside `backend.seeded`.
 
     Args:
         kind: `dueling`: one hidden layer and on it the streams V and A, Q = V + A - mean_a A (Wang et al., 2016,
