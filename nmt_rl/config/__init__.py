@@ -26,7 +26,7 @@ from nmt_rl.config.finetuning import (
     RewardConfig,
     TrajectoryConfig,
 )
-from nmt_rl.config.model import LSTMConfig, ModelConfig, TransformerConfig
+from nmt_rl.config.model import LSTMConfig, ModelConfig, QHeadsConfig, TransformerConfig
 from nmt_rl.config.training import OptimizerConfig, PretrainConfig, ValidationConfig
 
 __all__ = [
@@ -47,6 +47,7 @@ __all__ = [
     "OptimizerConfig",
     "PolicyGradientConfig",
     "PretrainConfig",
+    "QHeadsConfig",
     "ReplayConfig",
     "RewardConfig",
     "SourceSpec",

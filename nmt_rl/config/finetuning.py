@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, FiniteFloat, model_validator
 
 from nmt_rl.config.section import Section
 from nmt_rl.config.training import OptimizerConfig, ValidationConfig
@@ -16,7 +16,7 @@ POLICY_GRADIENTS = ("reinforce", "scst", "rloo", "mrt", "mixer")
 class RewardConfig(Section):
     """What a translation is worth, and when the reward is paid."""
 
-    metrics: dict[str, float] = Field(default_factory=lambda: {"bleu": 1.0}, min_length=1)
+    metrics: dict[str, FiniteFloat] = Field(default_factory=lambda: {"bleu": 1.0}, min_length=1)
     """Weights of sentence metrics, which are added: bleu, chrf, ter (as 1 - TER), constant (a control: always 0.5), or
     `module:function` of (hypotheses, references), two lists of text, that returns a number for each, about [0, 1]."""
     smoothing: Literal["add-k", "floor", "exp", "none"] = "add-k"
@@ -26,6 +26,12 @@ class RewardConfig(Section):
     """k of add-k (1 if absent), or the floor (0.1)."""
     shape: Literal["delta", "terminal"] = "delta"
     """Pay the gain of each completed word, or everything at the end; the sum is the same."""
+
+    @model_validator(mode="after")
+    def _value_is_used(self) -> RewardConfig:
+        if self.smoothing_value is not None and self.smoothing in ("exp", "none"):
+            raise ValueError(f"smoothing_value is for add-k and floor, not for {self.smoothing}")
+        return self
 
 
 class ForkConfig(Section):
@@ -84,6 +90,12 @@ class ReplayConfig(Section):
     importance: float = Field(0.4, ge=0.0, le=1.0)
     """Exponent of the importance weights at the start; it rises linearly to 1 at the last update."""
 
+    @model_validator(mode="after")
+    def _leaves_room(self) -> ReplayConfig:
+        if self.share + self.demonstrations >= 1.0:
+            raise ValueError("share and demonstrations together must leave room for fresh translations (below 1)")
+        return self
+
 
 class TrajectoryConfig(Section):
     """Temporal differences on sampled and replayed sequences (part B of the objective)."""
@@ -92,7 +104,8 @@ class TrajectoryConfig(Section):
     """Q = V + tau log(pi / prior); a dueling head V + A - mean A on the decoder's states (Wang et al., 2016); twin
     heads with an expectile V (Snell et al., 2023); or the raw logits as Q (the negative control)."""
     backup: Literal["soft", "max", "double", "psi", "munchausen"] = "soft"
-    """Value of the next state for heads and logits; ilql has its own, and kl is soft by construction."""
+    """Value of the next state. dueling: soft (G-learning), max, double; logits: max and double, with Q = z (the
+    negative control), psi and munchausen, with Q = tau z; ilql has its own, and kl is soft by construction."""
     candidates: int = Field(0, ge=0)
     """Back up over so many pieces of the prior only; 0: all."""
     steps: int = Field(0, ge=0)
@@ -121,6 +134,8 @@ class TrajectoryConfig(Section):
     """alpha of the Munchausen reward."""
     munchausen_floor: float = Field(-1.0, lt=0.0)
     """Lowest tau log pi in it."""
+    beta: float = Field(8.0, ge=0.0)
+    """Heads (dueling, ilql) act and translate by log prior + beta times the advantage, in nats per BLEU of [0, 1]."""
     cql: float = Field(0.0, ge=0.0)
     """Weight of conservative Q-learning (Kumar et al., 2020), for heads and logits; for kl it is `cross_entropy`."""
     margin: float = Field(0.0, ge=0.0)
@@ -130,8 +145,11 @@ class TrajectoryConfig(Section):
 
     @model_validator(mode="after")
     def _fits(self) -> TrajectoryConfig:
-        if self.q in ("kl", "ilql") and (self.backup != "soft" or self.candidates):
-            raise ValueError(f"backup and candidates are for q dueling and logits; q {self.q} has a backup of its own")
+        known = {"dueling": ("soft", "max", "double"), "logits": ("max", "double", "psi", "munchausen")}
+        if self.backup not in known.get(self.q, ("soft",)):
+            raise ValueError(f"q {self.q} needs a backup of {', '.join(known.get(self.q, ('soft',)))}")
+        if self.candidates and self.q in ("kl", "ilql"):
+            raise ValueError("candidates are for q dueling and logits")
         if self.q == "kl" and (self.cql or self.margin):
             raise ValueError("cql and margin are for q dueling, ilql and logits; for kl use finetune.cross_entropy")
         if self.margin and not self.replay.demonstrations:

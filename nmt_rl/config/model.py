@@ -9,6 +9,13 @@ from pydantic import Field, model_validator
 from nmt_rl.config.section import Section
 
 
+class QHeadsConfig(Section):
+    """Q heads on the decoder's states; fine-tuning with trajectory.q dueling or ilql adds them to the model."""
+
+    kind: Literal["dueling", "ilql"]
+    units: int = Field(256, ge=1)
+
+
 class TransformerConfig(Section):
     """Transformer (Vaswani et al., 2017). The defaults are its base model."""
 
@@ -31,6 +38,7 @@ class TransformerConfig(Section):
     """After embeddings and sub-layers."""
     attention_dropout: float = Field(0.0, ge=0.0, lt=1.0)
     activation_dropout: float = Field(0.0, ge=0.0, lt=1.0)
+    q_heads: QHeadsConfig | None = None
 
     @model_validator(mode="after")
     def _heads_divide_width(self) -> TransformerConfig:
@@ -59,6 +67,7 @@ class LSTMConfig(Section):
     tie: Literal["none", "target", "all"] = "target"
     dropout: float = Field(0.3, ge=0.0, lt=1.0)
     """On embeddings, between layers and before the softmax."""
+    q_heads: QHeadsConfig | None = None
 
     @model_validator(mode="after")
     def _even(self) -> LSTMConfig:

@@ -7,6 +7,7 @@ import keras
 from nmt_rl.backend import seeded
 from nmt_rl.config import LSTMConfig, TransformerConfig
 from nmt_rl.models.lstm import LSTM
+from nmt_rl.models.q_guided import QGuided, QHeads
 from nmt_rl.models.seq2seq import Seq2Seq
 from nmt_rl.models.transformer import Transformer
 
@@ -18,7 +19,7 @@ def build_model(
     seed: int = 0,
     precision: str = "float32",
 ) -> Seq2Seq:
-    """A model with freshly drawn weights.
+    """A model with freshly drawn weights; Q heads start at 0 and with a beta of 0.
 
     Args:
         config: kind, sizes and variants.
@@ -31,8 +32,11 @@ def build_model(
     try:
         with seeded(seed):
             kind = Transformer if isinstance(config, TransformerConfig) else LSTM
-            model = kind(config, source_vocabulary, target_vocabulary)  # type: ignore[arg-type]
+            model: Seq2Seq = kind(config, source_vocabulary, target_vocabulary)  # type: ignore[arg-type]
             model.build()
+            if config.q_heads is not None:
+                heads = QHeads(config.q_heads.kind, model.embeddings.width, target_vocabulary, config.q_heads.units)
+                model = QGuided(model, heads, beta=0.0)
     finally:
         keras.config.set_dtype_policy(before)
     return model

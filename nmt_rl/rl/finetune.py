@@ -8,20 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from keras import ops
 
-from nmt_rl.backend import compile_fn
 from nmt_rl.bundle import load_bundle, save_bundle
 from nmt_rl.config import BatchConfig, Config
 from nmt_rl.corpus.batches import ordered_batches
 from nmt_rl.corpus.prepare import Prepared
-from nmt_rl.corpus.tokenizer import PAD
 from nmt_rl.errors import UserError
-from nmt_rl.models.build import build_model
 from nmt_rl.models.seq2seq import Seq2Seq
+from nmt_rl.rl.divergence import Divergence
 from nmt_rl.rl.episodes import EpisodeBatches
-from nmt_rl.rl.objective import QObjective
-from nmt_rl.rl.trajectories import Trajectories
+from nmt_rl.rl.family import build_family
+from nmt_rl.rl.prior import Prior
+from nmt_rl.rl.reward import make_reward
+from nmt_rl.rl.term import Objective
 from nmt_rl.training.card import model_card
 from nmt_rl.training.events import EventLog
 from nmt_rl.training.learner import Learner
@@ -51,18 +50,16 @@ def finetune(config: Config, prepared: Prepared, run: Path) -> dict[str, Any]:
     if not (run / "pretrain" / "model").is_dir():
         raise UserError(f"{run} holds no pretrained model; run nmt-rl pretrain with --out {run} first")
     tokenizers = prepared.tokenizers
-    prior = load_bundle(run / "pretrain" / "model").model
-    prior.trainable = False
-    model = copy_of(prior, config)
-    settings = config.finetune
-    trajectories = None
-    if settings.objective != "fork":
-        target = copy_of(prior, config)
-        trajectories = Trajectories(model, prior, target, tokenizers.target, prepared.train, config)
-    learner = Learner(model, QObjective(settings, config.pretrain.label_smoothing), settings.optimizer)
-    validator = PolicyValidator(model, prior, prepared, config)
+    reward = make_reward(config.finetune.reward, tokenizers.target)
+    frozen = load_bundle(run / "pretrain" / "model").model
+    frozen.trainable = False
+    family = build_family(config, frozen, prepared, reward)
+    config, model, settings = family.config, family.model, config.finetune
+    learner = Learner(model, Objective(family.terms), settings.optimizer)
+    validator = PolicyValidator(model, frozen, prepared, config)
     events = EventLog(run)
-    batches = EpisodeBatches(model, prior, prepared.train, tokenizers, config, trajectories)
+    prior = Prior(frozen, settings)
+    batches = EpisodeBatches(model, prior, family.terms, reward, prepared.train, tokenizers.target, config)
     loop = TrainingLoop("finetune", settings, learner, batches, validator, "last", run, events)
     loop.open()
     before = _before(run, loop, validator, events)
@@ -79,24 +76,15 @@ def finetune(config: Config, prepared: Prepared, run: Path) -> dict[str, Any]:
     return result
 
 
-def copy_of(prior: Seq2Seq, config: Config) -> Seq2Seq:
-    """A second model with the weights of the first, trainable."""
-    source_vocabulary, target_vocabulary = prior.embeddings.sizes
-    model = build_model(config.model, source_vocabulary, target_vocabulary, config.seed)
-    model.set_weights(prior.get_weights())
-    return model
-
-
 def _before(run: Path, loop: TrainingLoop, validator: PolicyValidator, events: EventLog) -> dict[str, float]:
-    """Validation scores of the pretrained model, measured once per run."""
+    """Validation scores of the pretrained model, which the policy is before its first update."""
     path = run / "finetune" / "before.json"
-    if loop.progress.step == 0 or not path.exists():
-        current = validator.model.get_weights()
-        validator.model.set_weights(validator.prior.get_weights())
+    if loop.progress.step == 0:
         before = validator()
-        validator.model.set_weights(current)
         write_result(path, before)
         events.write("finetune", "valid", 0, seconds=0.0, **before)
+    elif not path.exists():
+        raise UserError(f"{path} is missing, but the stage has begun; --fresh starts it over")
     return json.loads(path.read_text(encoding="utf-8"))
 
 
@@ -116,7 +104,7 @@ class PolicyValidator:
         pairs = prepared.valid[: config.finetune.validation.sentences]
         self._validator = Validator(model, prepared.tokenizers, pairs, config)
         self._longest = min(model.max_length, config.decoding.max_source_length)
-        self._divergence = compile_fn(_divergence(model, prior), model, prior)
+        self._divergence = Divergence(model, prior)
 
     @property
     def signature(self) -> str:
@@ -142,20 +130,5 @@ class PolicyValidator:
         targets = [ids[: self.model.max_length - 1] for ids in self.tokenizers.target.encode(hypotheses)]
         sums = np.zeros(3)
         for rows in ordered_batches(sources, targets, BatchConfig(type="sentences", size=SENTENCES)):
-            sums += [float(x) for x in self._divergence(rows.source, rows.target_in, rows.target_out)]
+            sums += self._divergence(rows.source, rows.target_in, rows.target_out)
         return sums[0] / sums[2], sums[1] / sums[2]
-
-
-def _divergence(model: Seq2Seq, prior: Seq2Seq) -> Any:
-    """Sums over real positions of KL(pi || prior) and of the entropy of pi, in nats, and the number of positions."""
-
-    def evaluate(source: Any, target_in: Any, target: Any) -> Any:
-        log_pi, log_prior = (
-            ops.log_softmax(m.decode(target_in, m.encode(source)).logits, axis=-1) for m in (model, prior)
-        )
-        weights, pi = ops.cast(ops.not_equal(target, PAD), "float32"), ops.exp(log_pi)
-        kl = ops.sum(weights * ops.sum(pi * (log_pi - log_prior), axis=-1))
-        entropy = -ops.sum(weights * ops.sum(pi * log_pi, axis=-1))
-        return kl, entropy, ops.sum(weights)
-
-    return evaluate

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import functools
 import itertools
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -22,7 +21,7 @@ from numpy.typing import NDArray
 from nmt_rl.config import RewardConfig
 from nmt_rl.corpus.tokenizer import EOS, PAD
 from nmt_rl.errors import UserError
-from nmt_rl.rl.bleu import SMOOTHING_VALUES, Reference, SentenceBleu
+from nmt_rl.rl.bleu import Reference, SentenceBleu
 from nmt_rl.rl.memory import Memory
 from nmt_rl.rl.metrics import KEY, Metric, load_metric
 
@@ -63,27 +62,6 @@ def _tokenizer_13a() -> Callable[[str], tuple[str, ...]]:
 
     tokenize = Tokenizer13a()
     return functools.lru_cache(maxsize=2**17)(lambda chunk: tuple(tokenize(chunk).split()))
-
-
-def prepare_references(references: Sequence[str], bleu: SentenceBleu = REWARD_BLEU) -> list[Reference]:
-    """Tokenised and counted references, to be kept and scored against many times."""
-    return [bleu.reference(words_13a(reference)) for reference in references]
-
-
-def sentence_scores(
-    hypotheses: Sequence[str], references: Sequence[Reference], bleu: SentenceBleu = REWARD_BLEU
-) -> NDArray[np.float64]:
-    """BLEU of whole detokenised sentences, in [0, 1]; float64 [sentences].
-
-    Args:
-        hypotheses: detokenised text.
-        references: of `prepare_references` with the same `bleu`, one for each hypothesis.
-
-    Raises:
-        ValueError: if the numbers differ.
-    """
-    pairs = zip(hypotheses, references, strict=True)
-    return np.array([bleu.score(words_13a(text), reference) for text, reference in pairs], np.float64)
 
 
 @dataclass(frozen=True)
@@ -299,18 +277,9 @@ def make_reward(config: RewardConfig, tokenizer: PieceDecoder) -> Reward:
     """The reward that a configuration describes; a user's `module:function` is imported here and nowhere else.
 
     Raises:
-        UserError: naming the key, for an unknown metric, a weight that is not finite, a function that cannot be
-            loaded, or a smoothing_value where the smoothing has none.
+        UserError: naming the key, for an unknown metric or a function that cannot be loaded.
     """
     weights = dict(config.metrics)
-    for name, weight in weights.items():
-        if not math.isfinite(weight):
-            raise UserError(f"{KEY} has weight {weight} for {name}; it must be a finite number")
-    if config.smoothing_value is not None and SMOOTHING_VALUES[config.smoothing] is None:
-        raise UserError(
-            f"finetune.reward.smoothing_value is {config.smoothing_value:g}, but smoothing {config.smoothing} has no "
-            "value; leave it out, or smooth with add-k or floor"
-        )
     return Reward(
         tokenizer,
         SentenceBleu(smoothing=config.smoothing, value=config.smoothing_value, unknown=UNKNOWN_WORD),
@@ -319,24 +288,6 @@ def make_reward(config: RewardConfig, tokenizer: PieceDecoder) -> Reward:
         metrics=[(weight, load_metric(name)) for name, weight in weights.items()],
         shape=config.shape,
     )
-
-
-class BleuReward:
-    """`Reward` of BLEU alone, delta-shaped, for references of `prepare_references`."""
-
-    def __init__(self, tokenizer: PieceDecoder, bleu: SentenceBleu = REWARD_BLEU) -> None:
-        self._reward = Reward(tokenizer, bleu)
-
-    @property
-    def features(self) -> int:
-        """Number of privileged features of a state."""
-        return self._reward.features
-
-    def episode(self, pieces: Sequence[int] | NDArray[np.integer], reference: Reference) -> Episode:
-        """See `Reward.episode`."""
-        prepared = RewardReference("", self._reward.bleu)
-        prepared.ngrams = reference
-        return self._reward.episode(pieces, prepared)
 
 
 def _facts(matches: NDArray[np.int64], lengths: NDArray[np.int64], reference_length: int) -> NDArray[np.float64]:

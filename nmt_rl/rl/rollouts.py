@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nmt_rl.config import BatchConfig, DecodingConfig
+from nmt_rl.config import BatchConfig, DecodingConfig, ForkConfig
 from nmt_rl.corpus.batches import bucket_lengths, pad_mode
 from nmt_rl.corpus.tokenizer import BOS, PAD, Tokenizer
 from nmt_rl.decoding.search import Generation, Generator
 from nmt_rl.models.seq2seq import Seq2Seq
-from nmt_rl.rl.bleu import Reference
-from nmt_rl.rl.reward import sentence_scores
+from nmt_rl.rl.reward import Reward
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Forks:
         row: which sentence of the batch each fork is on, int32 [n].
         time: at which piece, int32 [n].
         actions: the greedy piece a and its runner-up a', int32 [n, 2].
-        values: BLEU of the two continuations under the greedy policy, float64 [n, 2], in [0, 1].
+        values: scores of the two continuations under the greedy policy, float64 [n, 2].
     """
 
     row: NDArray[np.int32]
@@ -35,71 +36,75 @@ class Forks:
 
 
 class ForkRollout:
-    """Plays the greedy policy, and from some states its runner-up action followed by the greedy policy again.
+    """Plays the greedy policy, and from some states another action followed by the greedy policy again.
 
-    Transitions and policy are deterministic, so BLEU(y) - BLEU(y') is the exact difference of the greedy policy's Q of
-    the two actions.
+    Transitions and policy are deterministic, so the difference of the two scores is the exact difference of the greedy
+    policy's Q of the two actions.
 
     Args:
         model: its current weights are the policy.
         tokenizer: of the target side.
+        reward: what a translation is worth.
         decoding: limits of the length.
-        forks: most forks per sentence.
-        probability: fork only where the runner-up's probability exceeds this.
+        settings: how many forks, and where.
     """
 
     def __init__(
-        self, model: Seq2Seq, tokenizer: Tokenizer, decoding: DecodingConfig, forks: int, probability: float
+        self, model: Seq2Seq, tokenizer: Tokenizer, reward: Reward, decoding: DecodingConfig, settings: ForkConfig
     ) -> None:
         """See the class docstring."""
-        self.tokenizer, self.decoding, self.forks, self.probability = tokenizer, decoding, forks, probability
+        self.tokenizer, self.reward, self.decoding, self.settings = tokenizer, reward, decoding, settings
         self._longest = model.max_length
         self._greedy = Generator(model, runner_up=True)
         self._continue = Generator(model)
+        # The reward is plain Python: it is computed while the backend plays the forks, which holds no lock.
+        self._scorer = ThreadPoolExecutor(1, "reward")
 
     def play(
-        self, source: NDArray[np.int32], references: Sequence[Reference], rng: np.random.Generator
+        self, source: NDArray[np.int32], references: Sequence[Any], rng: np.random.Generator
     ) -> tuple[Generation, NDArray[np.float64], Forks]:
-        """Greedy translations of source ids [batch, source], their BLEU [batch], and their forks."""
+        """Greedy translations of source ids [batch, source], their scores [batch], and their forks."""
         limits = length_limits(source, self.decoding, self._longest)
         greedy = self._greedy(source, limits)
-        scores = sentence_scores(self.tokenizer.decode(greedy.ids), references)
+        waiting = self._scorer.submit(self._scores, greedy, references)
         assert greedy.runner_up is not None and greedy.runner_up_probs is not None
-        row, time = choose_forks(greedy.runner_up_probs, greedy.lengths, self.forks, self.probability, rng)
+        row, time = choose_forks(greedy.runner_up_probs, greedy.lengths, self.settings, rng)
         actions = np.stack([greedy.ids[row, time], greedy.runner_up[row, time]], axis=1)
         if not len(row):
-            return greedy, scores, Forks(row, time, actions, np.zeros((0, 2)))
+            return greedy, waiting.result(), Forks(row, time, actions, np.zeros((0, 2)))
         prefix = np.where(np.arange(greedy.ids.shape[1]) < time[:, None], greedy.ids[row], PAD)
         prefix[np.arange(len(row)), time] = actions[:, 1]
         forked = self._continue(source[row], limits[row], prefix, time + 1)
-        values = sentence_scores(self.tokenizer.decode(forked.ids), [references[i] for i in row])
+        values = self._scores(forked, [references[i] for i in row])
+        scores = waiting.result()
         return greedy, scores, Forks(row, time, actions, np.stack([scores[row], values], axis=1))
+
+    def _scores(self, played: Generation, references: Sequence[Any]) -> NDArray[np.float64]:
+        return self.reward.scores(self.tokenizer.decode(played.ids), references)
 
 
 def choose_forks(
     runner_up_probs: NDArray[np.float32],
     lengths: NDArray[np.int32],
-    forks: int,
-    probability: float,
+    settings: ForkConfig,
     rng: np.random.Generator,
 ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """States to fork at: at most `forks` per row, without replacement, in proportion to the runner-up's probability.
+    """States to fork at: some per row, without replacement, in proportion to the runner-up's probability or all alike.
 
     Args:
         runner_up_probs: p_2 of each step, float32 [batch, time].
         lengths: int32 [batch]; steps behind them are never chosen.
-        forks: most per row.
-        probability: only states with p_2 above this.
+        settings: most per row, and only states with p_2 above a probability.
         rng: of the draw (Gumbel top-k).
 
     Returns:
         (row, time), int32 [n] each.
     """
     real = np.arange(runner_up_probs.shape[1]) < lengths[:, None]
-    eligible = real & (runner_up_probs > probability)
-    noise = np.log(np.maximum(runner_up_probs, 1e-30)) + rng.gumbel(size=runner_up_probs.shape)
-    noise = np.where(eligible, noise, -np.inf)
-    count = min(forks, noise.shape[1])
+    eligible = real & (runner_up_probs > settings.probability)
+    log_weights = np.log(np.maximum(runner_up_probs, 1e-30)) if settings.choice == "probability" else 0.0
+    noise = np.where(eligible, log_weights + rng.gumbel(size=runner_up_probs.shape), -np.inf)
+    count = min(settings.per_source, noise.shape[1])
     chosen = np.argsort(-noise, axis=1)[:, :count]
     row = np.repeat(np.arange(len(chosen)), count)
     time = chosen.reshape(-1)

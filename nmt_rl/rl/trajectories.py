@@ -1,4 +1,4 @@
-"""Part B of the objective: sampled translations, replay, target network and soft lambda-targets."""
+"""Part B of the objective: sampled translations, replay, and temporal differences on whole sequences."""
 
 from __future__ import annotations
 
@@ -6,188 +6,233 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from keras import ops
 from numpy.typing import NDArray
 
-from nmt_rl.backend import compile_fn, seeded
-from nmt_rl.config import Config, OptimizerConfig
+from nmt_rl.backend import compile_fn
+from nmt_rl.config import Config, TrajectoryConfig
 from nmt_rl.corpus.batches import pad_source
 from nmt_rl.corpus.store import EncodedCorpus
-from nmt_rl.corpus.tokenizer import Tokenizer
-from nmt_rl.decoding.search import Generator
-from nmt_rl.models.seq2seq import Seq2Seq
-from nmt_rl.rl.bleu import Reference
-from nmt_rl.rl.replay import EpisodeRecord, SequenceReplay, choose_uniform, collate
-from nmt_rl.rl.reward import BleuReward
+from nmt_rl.corpus.tokenizer import PAD
+from nmt_rl.models.seq2seq import Seq2Seq, Tensor
+from nmt_rl.rl.behaviour import Behaviour
+from nmt_rl.rl.priorities import PrioritySampler, importance_exponent, importance_weights, sequence_priorities
+from nmt_rl.rl.q_network import Array, Evaluated, QNetwork
+from nmt_rl.rl.replay import EpisodeBatch, EpisodeRecord, Origin, SequenceReplay, choose_uniform, collate
+from nmt_rl.rl.reward import Reward
 from nmt_rl.rl.rollouts import length_limits, padded_length, shift_right
-from nmt_rl.rl.targets import log_ratio, next_step, soft_lambda_targets, value_targets
-from nmt_rl.rl.value import ValueHead, value_objective
-from nmt_rl.training.learner import Learner
+from nmt_rl.rl.targets import n_step_targets, next_step, soft_lambda_targets
+from nmt_rl.rl.term import Arrays, Drawn, Numbers, Term
 from nmt_rl.training.losses import cross_entropy
 
 
-class Trajectories:
-    """Makes trajectory batches and owns what they need: replay, target network, value head.
+class TrajectoryTerm(Term):
+    """Plays, stores and draws translations, and computes the targets of a Q-network on them.
 
     Args:
         model: the policy; its current weights act.
         prior: the frozen pretrained model.
-        target: a model of the same shape, used as the target network.
-        tokenizer: of the target side.
+        network: the Q-parameterisation.
+        reward: what a translation is worth.
         corpus: sources of replayed sequences.
         config: the experiment.
     """
+
+    name = "trajectory"
 
     def __init__(
         self,
         model: Seq2Seq,
         prior: Seq2Seq,
-        target: Seq2Seq,
-        tokenizer: Tokenizer,
+        network: QNetwork,
+        reward: Reward,
         corpus: EncodedCorpus,
         config: Config,
     ) -> None:
         """See the class docstring."""
-        self.settings, self.config = config.finetune.trajectory, config
-        self.model, self.target, self.corpus = model, target, corpus
-        self.reward = BleuReward(tokenizer)
-        self.replay = SequenceReplay(self.settings.replay.capacity)
-        width = model.embeddings.width
-        features = self.reward.features if self.settings.privileged else 0
-        with seeded(config.seed):
-            self.head = ValueHead(width, features, self.settings.value_units)
-            self.target_head = ValueHead(width, features, self.settings.value_units)
-        rate = self.settings.value_learning_rate
-        self.value_learner = Learner(self.head, value_objective, OptimizerConfig(learning_rate=rate))
-        self._sampler = Generator(model, top_k=self.settings.behaviour.top_k)
-        self._evaluate_online = compile_fn(_evaluation(model, self.head), model, self.head)
-        self._evaluate_target = compile_fn(_evaluation(target, self.target_head), target, self.target_head)
+        self.config, self.settings = config, config.finetune.trajectory
+        self.weight = config.finetune.trajectory_weight if config.finetune.objective == "both" else 1.0
+        self.network, self.reward, self.corpus = network, reward, corpus
+        self._longest = model.max_length
+        self._behaviour = Behaviour(model, self.settings.behaviour)
         self._evaluate_prior = compile_fn(_log_probs(prior), prior)
-        self._copy(1.0)
+        self._forget()
+        network.move_target(1.0)
 
-    def batch(
-        self,
-        indices: NDArray[np.int64],
-        source: NDArray[np.int32],
-        references: Sequence[Reference],
-        step: int,
-        rng: np.random.Generator,
-    ) -> tuple[dict[str, np.ndarray], dict[str, float]]:
-        """Play, draw, store, and compute the targets of one batch; also trains the value head once.
+    def batch(self, drawn: Drawn) -> tuple[Arrays, Numbers]:
+        """See Term.batch: plays, draws, stores, computes targets; trains V once, if it stands beside the policy."""
+        fresh = self._play(drawn)
+        # Drawn before the new ones are stored: those may evict what is drawn.
+        ids, weights, old = self._draw(len(fresh), drawn)
+        new = self.replay.add(fresh)
+        self.sampler.insert(new)
+        weights = np.concatenate([np.ones(len(fresh)), weights])
+        arrays, numbers, priorities = self.regression([*fresh, *old], weights, drawn.step, drawn.tau)
+        self.sampler.update(np.concatenate([new, ids]), priorities)
+        return arrays, numbers | self._numbers(fresh, drawn)
+
+    def regression(
+        self, records: Sequence[EpisodeRecord], weights: NDArray[np.float64], step: int, tau: float
+    ) -> tuple[Arrays, Numbers, Array]:
+        """What `loss` needs to regress Q on the targets of some records, numbers, and the records' new priorities.
 
         Args:
-            indices: pairs of the corpus, int64 [batch].
-            source: their sources, int32 [batch, source].
-            references: their references.
-            step: the update this batch is for, from 1.
-            rng: of samples and replay.
-
-        Returns:
-            What `QObjective` reads as `trajectory`, and numbers to report.
+            records: translations.
+            weights: of each record.
+            step: the update this is for, from 1.
+            tau: BLEU per nat.
         """
-        fresh = self._play(indices, source, references, step, rng)
-        share = self.settings.replay.share
-        old = round(len(fresh) * share / (1.0 - share)) if len(self.replay) else 0
-        records = fresh + (self.replay.get(choose_uniform(self.replay.ids, old, rng)) if old else [])
-        self.replay.add(fresh)
-        batch, numbers = self._targets(records, step)
-        scores = [record.score for record in fresh]
-        return batch, {"sample_return": float(np.mean(scores)), "replay": float(len(self.replay)), **numbers}
+        batch = collate(records, padded_length(max(len(record.tokens) for record in records), self._longest))
+        source, target_in = self._sources(batch.source_id), shift_right(batch.tokens)
+        evaluated = self.network.evaluate(batch, source, target_in, tau)
+        y = td_targets(batch, evaluated, self.settings, step)
+        priorities = sequence_priorities(y - evaluated.q, batch.mask, self.settings.replay.priority_mix)
+        each = (weights[:, None] * batch.mask).astype(np.float32)
+        extra, numbers = self.network.fit(evaluated, batch, y, each)
+        arrays = {
+            "source": source,
+            "target_in": target_in,
+            "tokens": batch.tokens,
+            "target": y.astype(np.float32),
+            "weights": each,
+            "tau": np.array(tau, np.float32),
+            **extra,
+        }
+        return arrays, numbers | {"tokens": float(batch.mask.sum())}, priorities
 
-    def after_update(self, step: int) -> None:
-        """Move the target network: every `target_period` updates a copy, or a Polyak step."""
-        if self.settings.target_period:
-            if step % self.settings.target_period == 0:
-                self._copy(1.0)
-        else:
-            self._copy(self.settings.target_rate)
+    def _numbers(self, fresh: Sequence[EpisodeRecord], drawn: Drawn) -> Numbers:
+        pieces = np.mean([len(record.tokens) for record in fresh])
+        references = np.mean((drawn.rows.target_out != PAD).sum(axis=1))
+        return {
+            "sample_return": float(np.mean([record.score for record in fresh])),
+            "length_ratio": float(pieces / references),
+            "replay": float(len(self.replay)),
+        }
 
-    def state(self) -> dict[str, np.ndarray]:
-        """Everything for an exact resume, as arrays."""
-        arrays = {f"replay/{name}": value for name, value in self.replay.state_dict().items()}
-        arrays |= {f"value/{i}": np.asarray(v.value) for i, v in enumerate(self._variables())}
-        return arrays
+    def _play(self, drawn: Drawn) -> list[EpisodeRecord]:
+        rows = np.repeat(np.arange(len(drawn.rows.source)), self.settings.samples)
+        source = drawn.rows.source[rows]
+        limits = length_limits(source, self.config.decoding, self._longest)
+        played, temperatures = self._behaviour(source, limits, drawn.step, drawn.rng)
+        translations = [ids[:length] for ids, length in zip(played.ids, played.lengths, strict=True)]
+        return self._records(drawn, rows, translations, Origin.SAMPLE, temperatures)
 
-    def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Take over what `state` gave."""
-        prefix = "replay/"
-        self.replay.load_state_dict({k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)})
-        for i, variable in enumerate(self._variables()):
-            variable.assign(arrays[f"value/{i}"])
-
-    def _variables(self) -> list[Any]:
-        return [*self.value_learner.state, *self.target.trainable_variables, *self.target_head.trainable_variables]
-
-    def _copy(self, rate: float) -> None:
-        for online, target in ((self.model, self.target), (self.head, self.target_head)):
-            for new, old in zip(online.trainable_variables, target.trainable_variables, strict=True):
-                # A copy: on JAX an update of the online network frees its old arrays.
-                old.assign(ops.copy(new) if rate == 1.0 else old + rate * (new - old))
-
-    def _play(
+    def _records(
         self,
-        indices: NDArray[np.int64],
-        source: NDArray[np.int32],
-        references: Sequence[Reference],
-        step: int,
-        rng: np.random.Generator,
+        drawn: Drawn,
+        rows: NDArray[np.int64],
+        translations: Sequence[NDArray[np.int32]],
+        origin: Origin,
+        temperatures: NDArray[np.float32],
     ) -> list[EpisodeRecord]:
-        count = self.settings.samples
-        rows = np.repeat(np.arange(len(source)), count)
-        ladder = np.resize(np.asarray(self.settings.behaviour.temperatures, np.float32), len(rows))
-        temperatures = rng.permutation(ladder)
-        limits = length_limits(source, self.config.decoding, self.model.max_length)[rows]
-        played = self._sampler(source[rows], limits, temperature=temperatures, seed=int(rng.integers(2**31)))
-        width = padded_length(played.ids.shape[1], self.model.max_length)
-        ids = np.pad(played.ids, ((0, 0), (0, width - played.ids.shape[1])))
-        log_prior = np.asarray(self._evaluate_prior(source[rows], shift_right(ids), ids))
+        """Translations of some rows of the batch with rewards and the prior's log-probabilities."""
+        width = padded_length(max(map(len, translations)), self._longest)
+        ids = np.stack([np.pad(pieces, (0, width - len(pieces))) for pieces in translations])
+        log_prior = np.asarray(self._evaluate_prior(drawn.rows.source[rows], shift_right(ids), ids))
         records = []
-        for i, row in enumerate(rows):
-            length = int(played.lengths[i])
-            episode = self.reward.episode(played.ids[i, :length], references[int(row)])
+        episodes = self.reward.episodes(translations, [drawn.references[int(row)] for row in rows])
+        for i, (row, pieces, episode) in enumerate(zip(rows, translations, episodes, strict=True)):
             records.append(
                 EpisodeRecord(
-                    source_id=int(indices[row]),
-                    tokens=played.ids[i, :length],
+                    source_id=int(drawn.rows.indices[row]),
+                    tokens=pieces,
                     rewards=episode.rewards.astype(np.float32),
-                    prior_logp=log_prior[i, :length],
+                    prior_logp=log_prior[i, : len(pieces)],
                     features=episode.features,
-                    policy_version=step - 1,
+                    policy_version=drawn.step - 1,
+                    origin=origin,
                     temperature=float(temperatures[i]),
                 )
             )
         return records
 
-    def _targets(self, records: list[EpisodeRecord], step: int) -> tuple[dict[str, np.ndarray], dict[str, float]]:
-        """Equation (5), and one update of V towards y - tau kappa."""
-        tau, warm = self.config.finetune.tau, step <= self.settings.monte_carlo_updates
-        longest = self.model.max_length
-        batch = collate(records, padded_length(max(len(record.tokens) for record in records), longest))
-        pieces = [self.corpus.source(int(i)).tolist() for i in batch.source_id]
-        source = pad_source(pieces, padded_length(max(map(len, pieces)) + 1, longest))
-        target_in = shift_right(batch.tokens)
-        inputs = (source, target_in, batch.tokens, batch.features)
-        value, _, states = (np.asarray(x) for x in self._evaluate_online(*inputs))
-        target_value, target_log_pi, _ = (np.asarray(x) for x in self._evaluate_target(*inputs))
-        kappa = log_ratio(target_log_pi, batch.prior_logp) * batch.mask
-        trace = 1.0 if warm else self.settings.trace
-        y = soft_lambda_targets(
-            batch.rewards, batch.discount, next_step(target_value), next_step(tau * kappa), trace, batch.mask
-        )
-        weights = batch.mask.astype(np.float32)
-        goal = value_targets(y, kappa, tau).astype(np.float32)
-        fit = {"states": states, "features": batch.features, "target": goal, "weights": weights}
-        value_loss = self.value_learner.update(fit, self.settings.value_learning_rate)["loss"]
-        result = {
-            "source": source,
-            "target_in": target_in,
-            "tokens": batch.tokens,
-            "log_prior": batch.prior_logp,
-            "value": value.astype(np.float32),
-            "target": y.astype(np.float32),
-            "weights": weights,
-        }
-        return result, {"value_loss": value_loss}
+    def _draw(self, fresh: int, drawn: Drawn) -> tuple[NDArray[np.int64], NDArray[np.float64], list[EpisodeRecord]]:
+        """Stored samples and demonstrations, each its share of a batch in which `fresh` are new: ids, weights, records.
+
+        Only drawing by priority needs importance weights; whatever is new or demonstrated weighs 1.
+        """
+        settings = self.settings.replay
+        whole = fresh / (1.0 - settings.share - settings.demonstrations)
+        ids, weights = np.zeros(0, np.int64), np.zeros(0)
+        alive = self.replay.ids_since(drawn.step - 1 - settings.max_age) if settings.max_age else self.replay.ids
+        old = round(whole * settings.share)
+        if old and len(alive):
+            ids, probabilities = self.sampler.draw(old, drawn.rng, alive.start)
+            exponent = importance_exponent(settings.importance, drawn.step, self.config.finetune.updates)
+            weights = importance_weights(probabilities, len(self.sampler), exponent)
+        if settings.demonstrations:
+            self._demonstrate(drawn)
+            shown = choose_uniform(self.replay.demonstration_ids, round(whole * settings.demonstrations), drawn.rng)
+            ids, weights = np.concatenate([ids, shown]), np.concatenate([weights, np.ones(len(shown))])
+        return ids, weights, self.replay.get(ids)
+
+    def _demonstrate(self, drawn: Drawn) -> None:
+        """Store the references of the batch that are not stored yet."""
+        rows = np.array([row for row, index in enumerate(drawn.rows.indices) if int(index) not in self._demonstrated])
+        if not len(rows):
+            return
+        references = drawn.rows.target_out
+        translations = [references[row][references[row] != PAD] for row in rows]
+        temperatures = np.ones(len(rows), np.float32)
+        self.replay.add_demonstrations(self._records(drawn, rows, translations, Origin.REFERENCE, temperatures))
+        self._demonstrated.update(int(drawn.rows.indices[row]) for row in rows)
+
+    def _sources(self, source_id: NDArray[np.int64]) -> NDArray[np.int32]:
+        pieces = [self.corpus.source(int(i)).tolist() for i in source_id]
+        return pad_source(pieces, padded_length(max(map(len, pieces)) + 1, self._longest))
+
+    def loss(self, model: Seq2Seq, batch: dict[str, Tensor], training: bool) -> dict[str, Tensor]:
+        """See Term.loss."""
+        return self.network.loss(model, batch)
+
+    def after_update(self, step: int) -> None:
+        """Move the target network: every `target_period` updates a copy, or a Polyak step."""
+        if not self.settings.target_period:
+            self.network.move_target(self.settings.target_rate)
+        elif step % self.settings.target_period == 0:
+            self.network.move_target(1.0)
+
+    def prior_changed(self) -> None:
+        """The log-probabilities in the replay are the old prior's: forget it all."""
+        self._forget()
+
+    def _forget(self) -> None:
+        settings = self.settings.replay
+        self.replay = SequenceReplay(settings.capacity)
+        self.sampler = PrioritySampler(settings.capacity, settings.priority, settings.uniform_mix)
+        self._demonstrated: set[int] = set()
+
+    def state(self) -> Arrays:
+        """See Term.state."""
+        arrays = {f"replay/{name}": value for name, value in self.replay.state_dict().items()}
+        arrays |= {f"sampler/{name}": value for name, value in self.sampler.state_dict().items()}
+        return arrays | {f"network/{i}": np.asarray(v.value) for i, v in enumerate(self.network.variables)}
+
+    def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """See Term.restore."""
+        self.replay.load_state_dict(_below(arrays, "replay/"))
+        self.sampler.load_state_dict(_below(arrays, "sampler/"))
+        self._demonstrated = {r.source_id for r in self.replay.get(self.replay.demonstration_ids)}
+        for i, variable in enumerate(self.network.variables):
+            variable.assign(arrays[f"network/{i}"])
+
+
+def td_targets(batch: EpisodeBatch, evaluated: Evaluated, settings: TrajectoryConfig, step: int) -> Array:
+    """The configured targets of Q(s_t, a_t), float64 [batch, time].
+
+    For the n-step targets of a soft Q-network every later action is charged its penalty, as in path consistency: that
+    is the target of V(s_t) on rewards less penalties, plus the first action's own penalty again.
+    """
+    rewards, value = batch.rewards + evaluated.bonus, next_step(evaluated.value)
+    if settings.steps:
+        charged = rewards - evaluated.penalty
+        y = n_step_targets(charged, batch.discount, value, settings.steps) + evaluated.penalty
+        return y * batch.mask
+    trace = 1.0 if step <= settings.monte_carlo_updates else settings.trace
+    return soft_lambda_targets(rewards, batch.discount, value, next_step(evaluated.penalty), trace, batch.mask)
+
+
+def _below(arrays: Mapping[str, np.ndarray], head: str) -> dict[str, np.ndarray]:
+    return {name.removeprefix(head): arrays[name] for name in arrays if name.startswith(head)}
 
 
 def _log_probs(model: Seq2Seq) -> Any:
@@ -195,15 +240,5 @@ def _log_probs(model: Seq2Seq) -> Any:
 
     def evaluate(source: Any, target_in: Any, tokens: Any) -> Any:
         return -cross_entropy(model.decode(target_in, model.encode(source)).logits, tokens)
-
-    return evaluate
-
-
-def _evaluation(model: Seq2Seq, head: ValueHead) -> Any:
-    """V(s_t), log pi(a_t|s_t), both [batch, time], and the decoder's states [batch, time, width]."""
-
-    def evaluate(source: Any, target_in: Any, tokens: Any, features: Any) -> Any:
-        output = model.decode(target_in, model.encode(source))
-        return head(output.states, features), -cross_entropy(output.logits, tokens), ops.cast(output.states, "float32")
 
     return evaluate

@@ -162,8 +162,8 @@ class TrainingLoop:
         )
 
     def _log(self, rate: float, line: ProgressLine) -> None:
-        names = [n for n in self._recent[-1] if n != "tokens"]
-        means = {n: float(np.mean([r[n] for r in self._recent])) for n in names}
+        names = [n for n in dict.fromkeys(n for r in self._recent for n in r) if n != "tokens"]
+        means = {n: float(np.mean([r[n] for r in self._recent if n in r])) for n in names}
         self._recent.clear()
         means |= {"learning_rate": rate, "tokens_per_second": line.speed()}
         line.log(self.progress.step, means)

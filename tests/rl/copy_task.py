@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 
-from nmt_rl.config import BatchConfig, Config, OptimizerConfig, TransformerConfig
+from nmt_rl.config import BatchConfig, Config, OptimizerConfig, RewardConfig, TransformerConfig
 from nmt_rl.corpus.batches import BatchStream
 from nmt_rl.corpus.store import EncodedCorpus, PackedSide
 from nmt_rl.corpus.tokenizer import BOS, EOS, PAD, Tokenizers
 from nmt_rl.decoding.search import Generator
 from nmt_rl.models.build import build_model
+from nmt_rl.rl import reward
+from nmt_rl.rl.episodes import EpisodeBatches
+from nmt_rl.rl.family import build_family
+from nmt_rl.rl.prior import Prior
+from nmt_rl.rl.term import Objective
 from nmt_rl.training.learner import Learner
 from nmt_rl.training.losses import CrossEntropy, with_positions
 
@@ -31,6 +38,41 @@ class WordTokenizer:
 
 def tokenizers():
     return Tokenizers(WordTokenizer(), WordTokenizer())
+
+
+def make_reward(**settings):
+    return reward.make_reward(RewardConfig(**settings), WordTokenizer())
+
+
+class Student:
+    """A pretrained policy, its frozen prior, and the real machinery of fine-tuning."""
+
+    def __init__(self, weights, config, corpus):
+        self.config, self.weights = config, weights
+        self.prior = make_model(config.model)
+        self.prior.set_weights(weights)
+        self.prior.trainable = False
+        prepared = SimpleNamespace(train=corpus, tokenizers=tokenizers())
+        self.reward = make_reward(**config.finetune.reward.model_dump())
+        family = build_family(config, self.prior, prepared, self.reward)
+        self.policy, self.terms, settings = family.model, family.terms, config.finetune
+        prior = Prior(self.prior, settings)
+        self.batches = EpisodeBatches(self.policy, prior, self.terms, self.reward, corpus, WordTokenizer(), config)
+        self.learner = Learner(self.policy, Objective(self.terms), settings.optimizer)
+        self.decode = Generator(self.policy)
+        self._start = [(v, np.array(v.value)) for v in self.learner.state]
+        meta, arrays = self.batches.state()
+        self._batches = meta, {name: np.array(array) for name, array in arrays.items()}
+
+    def learn(self, updates, rate, seed):
+        """From the pretrained weights, with nothing left of an earlier seed."""
+        for variable, value in self._start:
+            variable.assign(value)
+        self.batches.restore(*self._batches)
+        self.batches.seed = seed
+        for step in range(1, updates + 1):
+            self.learner.update(self.batches.next(step)[0], rate)
+            self.batches.after_update(step)
 
 
 def make_config(model=TRANSFORMER, seed=1, decoding=None, **finetune):

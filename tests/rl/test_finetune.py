@@ -13,6 +13,9 @@ from nmt_rl.errors import UserError
 from nmt_rl.models.build import build_model
 from nmt_rl.rl import finetune as stage
 from nmt_rl.rl.episodes import EpisodeBatches
+from nmt_rl.rl.family import build_family, copy_of
+from nmt_rl.rl.prior import Prior
+from nmt_rl.rl.reward import make_reward
 from nmt_rl.training.checkpoints import load_arrays
 
 MODEL = {
@@ -72,7 +75,7 @@ def test_kl_and_entropy_by_hand(prepared):
     """Over the greedy translations' pieces, EOS included."""
     folder, corpus, prior = prepared
     config = make_config(folder)
-    policy = stage.copy_of(prior, config)
+    policy = copy_of(prior, config)
     policy.set_weights([w + np.random.default_rng(1).normal(0, 0.2, w.shape) for w in policy.get_weights()])
     validator = stage.PolicyValidator(policy, prior, corpus, config)
     numbers = validator()
@@ -108,8 +111,12 @@ def test_training_sentences_beyond_the_models_positions_are_left_out(prepared):
     folder, corpus, prior = prepared
     config = make_config(folder)
     short = config.model.model_copy(update={"max_positions": 12})
+    config = config.model_copy(update={"model": short})
     policy = build_model(short, *prior.embeddings.sizes, 1)
-    batches = EpisodeBatches(policy, policy, corpus.train, corpus.tokenizers, config)
+    reward = make_reward(config.finetune.reward, corpus.tokenizers.target)
+    family = build_family(config, policy, corpus, reward)
+    rest = (family.terms, reward, corpus.train, corpus.tokenizers.target, config)
+    batches = EpisodeBatches(family.model, Prior(policy, config.finetune), *rest)
     lengths = np.maximum(corpus.train.source_lengths, corpus.train.target_lengths) + 1
     assert (lengths > 12).any() and (lengths <= 12).any()
     for step in range(3):

@@ -1,16 +1,28 @@
 """The fine-tuning objective on a real tiny model: gradient identities, masks, and the policy it starts from."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
-from copy_task import SIZE, make_config, make_model, make_sources, make_translations
+from copy_task import (
+    SIZE,
+    make_config,
+    make_corpus,
+    make_model,
+    make_reward,
+    make_sources,
+    make_translations,
+    tokenizers,
+)
 from gradients import weight_gradients
 from keras import ops
 
 from nmt_rl.corpus.tokenizer import EOS, PAD
 from nmt_rl.decoding.search import Searcher
-from nmt_rl.rl.finetune import copy_of
-from nmt_rl.rl.objective import QObjective, logit_difference
+from nmt_rl.rl.family import build_family, copy_of
+from nmt_rl.rl.forks import logit_difference
 from nmt_rl.rl.targets import log_ratio, q_values, soft_value
+from nmt_rl.rl.term import Objective
 from nmt_rl.rl.value import ValueHead
 from nmt_rl.training.losses import cross_entropy
 
@@ -32,8 +44,11 @@ def prior():
 numpy = ops.convert_to_numpy
 
 
-def objective(tau=TAU, **settings):
-    return QObjective(make_config(tau=tau, huber=HUBER, **settings).finetune, label_smoothing=0.1)
+def objective(**settings):
+    """The terms of an experiment; which model is trained is for the caller."""
+    prepared = SimpleNamespace(train=make_corpus(1), tokenizers=tokenizers())
+    family = build_family(make_config(huber=HUBER, **settings), make_model(), prepared, make_reward())
+    return Objective(family.terms)
 
 
 def fork_batch(prior, seed=0):
@@ -49,8 +64,7 @@ def fork_batch(prior, seed=0):
     }
     batch["prior_difference"] = numpy(logit_difference(prior, *batch.values()))
     batch["value_difference"] = rng.uniform(-0.5, 0.5, 6).astype(np.float32)
-    batch["weights"] = np.ones(6, np.float32)
-    return batch
+    return batch | {"weights": np.ones(6, np.float32), "tau": np.float32(TAU)}
 
 
 def fork_inputs(batch):
@@ -70,6 +84,7 @@ def trajectory_batch(seed=0):
         "value": drawn[1],
         "target": drawn[2],
         "weights": (tokens != PAD).astype(np.float32),
+        "tau": np.float32(TAU),
     }
 
 
@@ -134,7 +149,7 @@ def test_a_constant_reward_has_no_gradient_at_initialisation(prior):
     flat = {**batch, "value_difference": np.zeros(6, np.float32)}
     loss, gradients = weight_gradients(objective(), prior, {"fork": flat})
     assert loss < 1e-12 and max(np.abs(g).max() for g in gradients) < 1e-5
-    _, gradients = weight_gradients(objective(tau=0.0), prior, {"fork": flat})
+    _, gradients = weight_gradients(objective(), prior, {"fork": {**flat, "tau": np.float32(0.0)}})
     assert all((g == 0.0).all() for g in gradients)
     _, gradients = weight_gradients(objective(), prior, {"fork": batch})
     assert max(np.abs(g).max() for g in gradients) > 1e-2
@@ -142,10 +157,10 @@ def test_a_constant_reward_has_no_gradient_at_initialisation(prior):
 
 def test_padding_forks_change_nothing(model, prior):
     batch = fork_batch(prior)
-    padded = {name: np.concatenate([batch[name], batch[name][:3]]) for name in list(batch)[2:]}
+    padded = {name: np.concatenate([batch[name], batch[name][:3]]) for name in list(batch)[2:-1]}
     padded["weights"][6:] = 0.0
     padded["value_difference"][6:] = [np.nan, 7.0, np.inf]
-    assert_same_update({"fork": batch}, {"fork": {**batch, **padded}}, model)
+    assert_same_update("fork", batch, {**batch, **padded}, model)
 
 
 def test_what_follows_the_end_changes_nothing(model, prior):
@@ -153,15 +168,16 @@ def test_what_follows_the_end_changes_nothing(model, prior):
     behind = np.arange(max(LENGTHS)) >= np.array(LENGTHS)[:, None]
     assert behind.any()
     other_in = {"target_in": np.where(behind, 7, forks["target_in"])}
-    assert_same_update({"fork": forks}, {"fork": {**forks, **other_in}}, model)
+    assert_same_update("fork", forks, {**forks, **other_in}, model)
     other = {name: np.where(behind, 5.0, trajectory[name]) for name in ("log_prior", "value", "target")}
     other = {name: array.astype(np.float32) for name, array in other.items()}
     other |= other_in | {"tokens": np.where(behind, 8, trajectory["tokens"])}
-    assert_same_update({"trajectory": trajectory}, {"trajectory": {**trajectory, **other}}, model)
+    assert_same_update("trajectory", trajectory, {**trajectory, **other}, model)
 
 
-def assert_same_update(first, second, model):
-    (loss, gradients), (other_loss, other) = (weight_gradients(objective(), model, b) for b in (first, second))
+def assert_same_update(name, first, second, model):
+    summed = objective(objective=name)
+    (loss, gradients), (other_loss, other) = (weight_gradients(summed, model, {name: b}) for b in (first, second))
     assert loss == pytest.approx(other_loss, rel=1e-5) and loss > 0
     for a, b in zip(gradients, other, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-6)
@@ -174,9 +190,11 @@ def test_terms_add_up_with_their_weights(model, prior):
     reference = {"source": make_sources(3, 4), "target_in": target_in, "labels": labels}
     reference["positions"] = np.arange(len(labels), dtype=np.int32)
     both = objective(objective="both", trajectory_weight=0.25, cross_entropy=0.5)
-    plain = objective(objective="trajectory", cross_entropy=1.0)
+    plain = {"fork": objective(), "trajectory": objective(objective="trajectory")}
+    plain["reference"] = objective(objective="cross-entropy")
     whole = both(model, {**fork, **trajectory, "reference": reference}, True)
-    parts = [float(plain(model, batch, True)["loss"]) for batch in (fork, trajectory, {"reference": reference})]
+    alone = (fork, trajectory, {"reference": reference})
+    parts = [float(plain[name](model, batch, True)["loss"]) for batch in alone for name in batch]
     assert float(whole["loss"]) == pytest.approx(parts[0] + 0.25 * parts[1] + 0.5 * parts[2], rel=1e-5)
     assert set(whole) == {"loss", "td_error", "trajectory_td_error", "cross_entropy"}
 
@@ -220,7 +238,8 @@ def test_the_soft_value_of_q_is_v_whatever_the_weights(model, prior, tau):
 
 def test_an_immediate_end_can_be_trained(model):
     """A translation that is nothing but EOS."""
-    batch = {name: array[:1, :1] for name, array in trajectory_batch().items() if name != "source"}
-    batch |= {"source": make_sources(1, 4), "tokens": np.array([[EOS]], np.int32)}
-    loss, gradients = weight_gradients(objective(), model, {"trajectory": batch})
+    whole = trajectory_batch()
+    batch = {name: array[:1, :1] for name, array in whole.items() if name not in ("source", "tau")}
+    batch |= {"source": make_sources(1, 4), "tokens": np.array([[EOS]], np.int32), "tau": whole["tau"]}
+    loss, gradients = weight_gradients(objective(objective="trajectory"), model, {"trajectory": batch})
     assert np.isfinite(loss) and max(np.abs(g).max() for g in gradients) > 1e-4

@@ -13,7 +13,7 @@ from nmt_rl.corpus.tokenizer import BOS, EOS, PAD, UNK, train_tokenizer
 from nmt_rl.errors import UserError
 from nmt_rl.rl.bleu import SentenceBleu
 from nmt_rl.rl.metrics import chrf, ter
-from nmt_rl.rl.reward import BleuReward, Reward, make_reward, prepare_references, sentence_scores, words_13a
+from nmt_rl.rl.reward import Reward, make_reward, words_13a
 
 LINES = [
     "The small dog doesn't run 3.14 miles, it walks (slowly)!",
@@ -304,30 +304,9 @@ def test_terminal_rewards_ask_once_for_the_whole_text(tokenizer, tmp_path, monke
     assert sys.modules.pop("asked_metric").seen == [LINES[:2]]
 
 
-@pytest.mark.parametrize(
-    ("config", "said"),
-    [
-        ({"metrics": {"blue": 1.0}}, "finetune.reward.metrics has no metric 'blue'; did you mean bleu?"),
-        ({"metrics": {"bleu": float("nan")}}, "finetune.reward.metrics has weight nan for bleu"),
-        (
-            {"smoothing": "exp", "smoothing_value": 1.0},
-            "finetune.reward.smoothing_value is 1, but smoothing exp has no",
-        ),
-    ],
-)
-def test_configurations_that_make_no_reward(config, said):
-    with pytest.raises(UserError) as error:
-        make_reward(RewardConfig(**config), WordTokenizer())
-    assert said in str(error.value)
-
-
-def test_the_older_functions_agree(tokenizer, reward, reference):
-    old = prepare_references([REFERENCE])
-    assert sentence_scores([LINES[1][:30]], old)[0] == score(reward, LINES[1][:30])
-    pieces = known_pieces(tokenizer)[0]
-    ours, theirs = reward.episode(pieces, reference), BleuReward(tokenizer).episode(pieces, old[0])
-    np.testing.assert_array_equal(ours.potentials, theirs.potentials)
-    np.testing.assert_array_equal(ours.features, theirs.features)
+def test_an_unknown_metric():
+    with pytest.raises(UserError, match=r"finetune\.reward\.metrics has no metric 'blue'; did you mean bleu"):
+        make_reward(RewardConfig(metrics={"blue": 1.0}), WordTokenizer())
 
 
 def test_speed(tokenizer, reward):

@@ -1,13 +1,13 @@
 import numpy as np
 import pytest
-from copy_task import WordTokenizer, make_model, make_sources
+from copy_task import WordTokenizer, make_model, make_reward, make_sources
 
 from nmt_rl.backend import compile_fn
-from nmt_rl.config import DecodingConfig
+from nmt_rl.config import DecodingConfig, ForkConfig
 from nmt_rl.corpus.tokenizer import BOS, EOS, PAD, UNK
-from nmt_rl.rl.reward import prepare_references, sentence_scores
 from nmt_rl.rl.rollouts import ForkRollout, choose_forks, length_limits, padded_length, shift_right
 
+REWARD = make_reward()
 DECODING = DecodingConfig(max_length_ratio=1.0, max_length_extra=2)
 CHI_SQUARE = {2: 13.82, 3: 16.27, 5: 20.52}
 """Quantile .999 by degrees of freedom."""
@@ -39,8 +39,8 @@ def by_hand(model, width):
 def played():
     """Every possible fork of some random sentences under a random policy."""
     model, source = make_model(noise=0.5, seed=2), make_sources(8)
-    references = prepare_references(WordTokenizer().decode(source))
-    rollout = ForkRollout(model, WordTokenizer(), DECODING, forks=99, probability=0.0)
+    references = REWARD.references(WordTokenizer().decode(source))
+    rollout = ForkRollout(model, WordTokenizer(), REWARD, DECODING, ForkConfig(per_source=99, probability=0.0))
     return model, source, references, rollout.play(source, references, np.random.default_rng(0))
 
 
@@ -53,12 +53,12 @@ def test_forks_are_the_exact_returns_of_the_greedy_policy(played):
     for row in range(len(source)):
         ids, best = go_on(source[row], [], limits[row])
         assert greedy.ids[row, : greedy.lengths[row]].tolist() == ids
-        assert scores[row] == sentence_scores(WordTokenizer().decode([ids]), [references[row]])[0]
+        assert scores[row] == REWARD.scores(WordTokenizer().decode([ids]), [references[row]])[0]
         states += [(row, t, *pair) for t, pair in enumerate(best)]
     assert sorted(zip(forks.row, forks.time, *forks.actions.T, strict=True)) == states
     for row, time, (_, second), values in zip(forks.row, forks.time, forks.actions, forks.values, strict=True):
         ids, _ = go_on(source[row], [*greedy.ids[row, :time], second], limits[row])
-        forked = sentence_scores(WordTokenizer().decode([ids]), [references[row]])[0]
+        forked = REWARD.scores(WordTokenizer().decode([ids]), [references[row]])[0]
         assert tuple(values) == (scores[row], forked)
 
 
@@ -83,7 +83,7 @@ def test_the_forced_end_is_never_forked(played):
 
 def test_without_forks(played):
     model, source, references, (greedy, scores, _) = played
-    rollout = ForkRollout(model, WordTokenizer(), DECODING, forks=3, probability=0.99)
+    rollout = ForkRollout(model, WordTokenizer(), REWARD, DECODING, ForkConfig(per_source=3, probability=0.99))
     again, same, forks = rollout.play(source, references, np.random.default_rng(0))
     np.testing.assert_array_equal(again.ids, greedy.ids)
     np.testing.assert_array_equal(same, scores)
@@ -94,8 +94,8 @@ def test_without_forks(played):
 def test_translations_stay_within_the_models_positions():
     model, source = make_model(noise=0.5, positions=6), make_sources(4, longest=5)
     decoding = DecodingConfig(max_length_ratio=3.0, max_length_extra=20)
-    rollout = ForkRollout(model, WordTokenizer(), decoding, forks=2, probability=0.0)
-    greedy, _, forks = rollout.play(source, prepare_references(["a"] * 4), np.random.default_rng(0))
+    rollout = ForkRollout(model, WordTokenizer(), REWARD, decoding, ForkConfig(per_source=2, probability=0.0))
+    greedy, _, forks = rollout.play(source, REWARD.references(["a"] * 4), np.random.default_rng(0))
     assert greedy.ids.shape[1] <= 6 and np.isfinite(greedy.log_probs).all() and len(forks.row)
 
 
@@ -104,7 +104,7 @@ def test_choose_forks_keeps_its_promises():
     for forks in (1, 3, 20):
         probs = rng.uniform(0.0, 0.5, (50, 12)).astype(np.float32)
         lengths = rng.integers(1, 13, 50).astype(np.int32)
-        row, time = choose_forks(probs, lengths, forks, 0.2, rng)
+        row, time = choose_forks(probs, lengths, ForkConfig(per_source=forks, probability=0.2), rng)
         chosen = set(zip(row.tolist(), time.tolist(), strict=True))
         assert len(chosen) == len(row)
         assert row.dtype == time.dtype == np.int32
@@ -115,24 +115,34 @@ def test_choose_forks_keeps_its_promises():
 
 def test_choose_forks_without_any():
     probs, lengths = np.full((3, 4), 0.1, np.float32), np.array([1, 4, 2], np.int32)
-    row, time = choose_forks(probs, lengths, 5, 0.1, np.random.default_rng(0))
+    row, time = choose_forks(probs, lengths, ForkConfig(probability=0.1), np.random.default_rng(0))
     assert row.shape == time.shape == (0,)
 
 
 def test_one_fork_is_drawn_in_proportion_to_the_runner_up():
     draws, weights = 20_000, np.array([0.1, 0.2, 0.3, 0.4])
     probs = np.tile(np.array([*weights, 0.05, 0.9], np.float32), (draws, 1))
-    _, time = choose_forks(probs, np.full(draws, 5), 1, 0.07, np.random.default_rng(2))
+    _, time = choose_forks(
+        probs, np.full(draws, 5), ForkConfig(per_source=1, probability=0.07), np.random.default_rng(2)
+    )
     counts, expected = np.bincount(time, minlength=6), draws * weights / weights.sum()
     assert counts[4:].sum() == 0
     assert ((counts[:4] - expected) ** 2 / expected).sum() < CHI_SQUARE[3]
 
 
+def test_uniform_forks_are_drawn_all_alike():
+    draws, probs = 20_000, np.array([0.06, 0.2, 0.4, 0.04], np.float32)
+    settings = ForkConfig(per_source=1, choice="uniform")
+    _, time = choose_forks(np.tile(probs, (draws, 1)), np.full(draws, 4), settings, np.random.default_rng(4))
+    counts = np.bincount(time, minlength=4)
+    assert counts[3] == 0
+    assert ((counts[:3] - draws / 3) ** 2 / (draws / 3)).sum() < CHI_SQUARE[2]
+
+
 def test_two_forks_are_drawn_one_after_the_other_without_replacement():
     draws, w = 20_000, np.array([0.1, 0.3, 0.6])
-    _, time = choose_forks(
-        np.tile(w.astype(np.float32), (draws, 1)), np.full(draws, 3), 2, 0.0, np.random.default_rng(3)
-    )
+    probs, settings = np.tile(w.astype(np.float32), (draws, 1)), ForkConfig(per_source=2, probability=0.0)
+    _, time = choose_forks(probs, np.full(draws, 3), settings, np.random.default_rng(3))
     first, second = time.reshape(-1, 2).T
     counts = np.bincount(3 * first + second, minlength=9).reshape(3, 3)
     expected = draws * w[:, None] * w[None, :] / (1 - w[:, None])

@@ -4,25 +4,22 @@ import numpy as np
 import pytest
 from copy_task import (
     FIRST,
+    Student,
     WordTokenizer,
     make_config,
     make_corpus,
     make_model,
     make_translations,
-    tokenizers,
 )
 from keras import ops
 
 from nmt_rl.backend import compile_fn
 from nmt_rl.config import TrajectoryConfig
-from nmt_rl.corpus.batches import pad_source
+from nmt_rl.corpus.batches import Batch, pad_source
 from nmt_rl.corpus.tokenizer import EOS, PAD
-from nmt_rl.rl.episodes import EpisodeBatches
-from nmt_rl.rl.objective import QObjective
-from nmt_rl.rl.replay import EpisodeRecord, SequenceReplay
-from nmt_rl.rl.reward import BleuReward, prepare_references, sentence_scores
+from nmt_rl.rl.replay import EpisodeRecord
 from nmt_rl.rl.rollouts import shift_right
-from nmt_rl.rl.trajectories import Trajectories
+from nmt_rl.rl.term import Drawn
 from nmt_rl.rl.value import ValueHead, value_objective
 from nmt_rl.training.learner import Learner
 from nmt_rl.training.losses import cross_entropy
@@ -31,23 +28,19 @@ CORPUS = make_corpus(40)
 TAU = 0.05
 
 
-class Setting:
-    """A policy, its prior, and everything that fine-tuning makes of them."""
+class Setting(Student):
+    """A policy, its prior, and everything that fine-tuning with both terms makes of them."""
 
     def __init__(self):
-        self.config = make_config(
-            objective="both", tau=TAU, sentences=4, fork={"per_source": 2}, trajectory={"value_units": 16}
-        )
-        self.prior = make_model(noise=0.5, seed=8)
-        self.prior.trainable = False
-        self.model, self.target = make_model(noise=0.5, seed=9), make_model()
-        part_b = (self.model, self.prior, self.target, WordTokenizer(), CORPUS, self.config)
-        self.trajectories = Trajectories(*part_b)
-        words = tokenizers()
-        self.batches = EpisodeBatches(self.model, self.prior, CORPUS, words, self.config, self.trajectories)
-        settings = self.config.finetune
-        self.learner = Learner(self.model, QObjective(settings, 0.0), settings.optimizer)
-        variables = (*self.learner.state, *self.trajectories._variables())
+        part = {"value_units": 16}
+        config = make_config(objective="both", tau=TAU, sentences=4, fork={"per_source": 2}, trajectory=part)
+        super().__init__(make_model(noise=0.5, seed=8).get_weights(), config, CORPUS)
+        self.policy.set_weights(make_model(noise=0.5, seed=9).get_weights())
+        self.part_b = self.terms[1]
+        self.part_b.network.move_target(1.0)
+        self.head, self.target_head = self.part_b.network.pairs[1]
+        self.target = self.part_b.network.pairs[0][1]
+        variables = (*self.learner.state, *self.part_b.network.variables)
         self._start = [(v, np.array(v.value)) for v in variables]
 
     def reset(self, **trajectory):
@@ -55,16 +48,19 @@ class Setting:
         for variable, value in self._start:
             variable.assign(value)
         defaults = {"value_units": 16, "monte_carlo_updates": 0, **trajectory}
-        self.trajectories.settings = TrajectoryConfig(**defaults)
-        self.trajectories.replay = SequenceReplay(30)
-        self.batches.restore({"epoch": 0, "batch": 0}, self.trajectories.state())
+        settings = TrajectoryConfig(**defaults)
+        self.part_b.settings = settings
+        self.part_b.network.settings = self.config.finetune.model_copy(update={"trajectory": settings})
+        self.part_b.prior_changed()
+        self.batches.restore({"epoch": 0, "batch": 0}, self.batches.state()[1])
         return self
 
     def batch(self, step=1, indices=(0, 1, 2, 3), seed=0):
-        rows = np.array(indices)
-        source = pad_source([CORPUS.source(i).tolist() for i in rows])
-        references = prepare_references(WordTokenizer().decode([CORPUS.target(i) for i in rows]))
-        return self.trajectories.batch(rows, source, references, step, np.random.default_rng(seed))
+        sides = [[side(i).tolist() for i in indices] for side in (CORPUS.source, CORPUS.target)]
+        source, target = (pad_source(side) for side in sides)
+        rows = Batch(source, shift_right(target), target, np.array(indices))
+        references = self.reward.references(WordTokenizer().decode(sides[1]))
+        return self.part_b.batch(Drawn(step, rows, references, TAU, np.random.default_rng(seed)))
 
     def update(self, step):
         batch, _ = self.batches.next(step)
@@ -93,58 +89,57 @@ def fill(model, number):
 
 def test_the_target_network_starts_as_the_policy(make):
     setting = make()
-    assert digest(setting.target) == digest(setting.model)
-    assert digest(setting.trajectories.target_head) == digest(setting.trajectories.head)
+    assert digest(setting.target) == digest(setting.policy)
+    assert digest(setting.target_head) == digest(setting.head)
 
 
 def test_the_target_network_is_copied_at_multiples_of_the_period_and_untouched_between(make):
     setting = make(target_period=3)
-    part_b = setting.trajectories
+    part_b = setting.part_b
     for step in range(1, 10):
-        before = digest(setting.target, part_b.target_head)
-        fill(setting.model, step), fill(part_b.head, -step)
+        before = digest(setting.target, setting.target_head)
+        fill(setting.policy, step), fill(setting.head, -step)
         part_b.after_update(step)
-        after = digest(setting.target, part_b.target_head)
-        assert after == (digest(setting.model, part_b.head) if step % 3 == 0 else before)
+        after = digest(setting.target, setting.target_head)
+        assert after == (digest(setting.policy, setting.head) if step % 3 == 0 else before)
 
 
 def test_polyak_average_of_constant_weights(make):
     setting = make(target_rate=0.1)
-    part_b = setting.trajectories
-    fill(setting.target, 0.0), fill(part_b.target_head, 0.0)
-    fill(setting.model, 1.0), fill(part_b.head, 1.0)
+    part_b = setting.part_b
+    fill(setting.target, 0.0), fill(setting.target_head, 0.0)
+    fill(setting.policy, 1.0), fill(setting.head, 1.0)
     for step in range(1, 8):
         part_b.after_update(step)
-        for weight in (*setting.target.get_weights(), *part_b.target_head.get_weights()):
+        for weight in (*setting.target.get_weights(), *setting.target_head.get_weights()):
             np.testing.assert_allclose(weight, 1 - 0.9**step, rtol=1e-5)
 
 
 @pytest.mark.jax
 def test_updates_move_policy_and_value_but_never_the_prior_and_the_target_only_when_due(make):
     setting = make(target_period=3)
-    part_b = setting.trajectories
-    start = digest(setting.prior), digest(setting.target, part_b.target_head)
-    policy, value = digest(setting.model), digest(part_b.head)
+    start = digest(setting.prior), digest(setting.target, setting.target_head)
+    policy, value = digest(setting.policy), digest(setting.head)
     for step in (1, 2):
         setting.update(step)
-        assert (digest(setting.prior), digest(setting.target, part_b.target_head)) == start
-    assert digest(setting.model) != policy and digest(part_b.head) != value
+        assert (digest(setting.prior), digest(setting.target, setting.target_head)) == start
+    assert digest(setting.policy) != policy and digest(setting.head) != value
     setting.update(3)
     assert digest(setting.prior) == start[0]
-    assert digest(setting.target, part_b.target_head) == digest(setting.model, part_b.head)
+    assert digest(setting.target, setting.target_head) == digest(setting.policy, setting.head)
 
 
 @pytest.mark.jax
 def test_log_probabilities_of_a_batch_are_those_of_stepwise_decoding(make, monkeypatch):
     """For sentences padded to different lengths, on the policy and on the prior."""
     setting = make(replay={"share": 0.0})
-    sampler, played = setting.trajectories._sampler, []
+    sampler, played = setting.part_b._behaviour._generator, []
 
     def recorded(*args, **kwargs):
         played.append(sampler(*args, **kwargs))
         return played[-1]
 
-    monkeypatch.setattr(setting.trajectories, "_sampler", recorded)
+    monkeypatch.setattr(setting.part_b._behaviour, "_generator", recorded)
     batch, _ = setting.batch()
     w = batch["weights"]
     width = played[0].ids.shape[1]
@@ -158,7 +153,7 @@ def test_log_probabilities_of_a_batch_are_those_of_stepwise_decoding(make, monke
         arrays = [batch[name] for name in ("source", "target_in", "tokens")]
         return np.asarray(compile_fn(evaluate, model)(*arrays)) * w
 
-    np.testing.assert_allclose(forced(setting.model)[:, :width], played[0].log_probs, atol=1e-5)
+    np.testing.assert_allclose(forced(setting.policy)[:, :width], played[0].log_probs, atol=1e-5)
     np.testing.assert_allclose(forced(setting.prior), batch["log_prior"], atol=1e-5)
 
 
@@ -166,16 +161,16 @@ def test_targets_are_equation_5_step_by_step(make):
     setting = make(trace=0.7, replay={"share": 0.0})
     rng = np.random.default_rng(1)
     setting.target.set_weights([w + rng.normal(0, 0.3, w.shape) for w in setting.target.get_weights()])
-    part_b = setting.trajectories
-    online = digest(part_b.head)
+    part_b = setting.part_b
+    online = digest(setting.head)
     batch, _ = setting.batch()
-    assert digest(part_b.head) != online  # V was trained once
+    assert digest(setting.head) != online  # V was trained once
     features = [part_b.replay.get([i])[0].features for i in part_b.replay.ids]
     padded = np.zeros((*batch["tokens"].shape, part_b.reward.features), np.float32)
     for row, feature in zip(padded, features, strict=True):
         row[: len(feature)] = feature
     inputs = (batch["source"], batch["target_in"], batch["tokens"], padded)
-    v_bar, log_pi_bar, _ = (np.asarray(x, np.float64) for x in part_b._evaluate_target(*inputs))
+    v_bar, log_pi_bar, _ = (np.asarray(x, np.float64) for x in part_b.network._target(*inputs))
     kappa = log_pi_bar - batch["log_prior"]
     for row, record in enumerate(part_b.replay.get(part_b.replay.ids)):
         y = 0.0
@@ -188,7 +183,7 @@ def test_targets_are_equation_5_step_by_step(make):
 
 def test_monte_carlo_targets_do_not_look_at_v_while_it_is_untrained(make):
     setting = make(monte_carlo_updates=5, replay={"share": 0.0})
-    fill(setting.trajectories.target_head, 100.0)
+    fill(setting.target_head, 100.0)
     early, _ = setting.batch(step=5)
     late, _ = setting.batch(step=6)
     np.testing.assert_array_equal(early["tokens"], late["tokens"])
@@ -198,13 +193,14 @@ def test_monte_carlo_targets_do_not_look_at_v_while_it_is_untrained(make):
 def test_rewards_of_a_record_are_those_of_its_sentence(make):
     setting = make()
     setting.batch(step=4)
-    reward = BleuReward(WordTokenizer())
-    for record in setting.trajectories.replay.get(setting.trajectories.replay.ids):
-        reference = prepare_references(WordTokenizer().decode([CORPUS.target(record.source_id)]))
+    for record in setting.part_b.replay.get(setting.part_b.replay.ids):
+        reference = setting.reward.references(WordTokenizer().decode([CORPUS.target(record.source_id)]))
         assert record.score == pytest.approx(
-            sentence_scores(WordTokenizer().decode([record.tokens]), reference)[0], abs=1e-6
+            setting.reward.scores(WordTokenizer().decode([record.tokens]), reference)[0], abs=1e-6
         )
-        np.testing.assert_allclose(record.rewards, reward.episode(record.tokens, reference[0]).rewards, atol=1e-6)
+        np.testing.assert_allclose(
+            record.rewards, setting.reward.episode(record.tokens, reference[0]).rewards, atol=1e-6
+        )
         assert record.tokens[-1] == EOS and EOS not in record.tokens[:-1] and PAD not in record.tokens
         assert record.policy_version == 3 and np.float32(record.temperature) in np.float32([0.7, 1.0, 1.2])
 
@@ -231,13 +227,13 @@ def test_the_same_seed_plays_the_same(make):
 
 def test_accumulated_batches_of_one_update_draw_differently(make, monkeypatch):
     setting, draws = make(), []
-    monkeypatch.setattr(setting.batches, "config", make_config(objective="trajectory"))
+    monkeypatch.setattr(setting.batches, "terms", [setting.part_b])
 
-    def draw(*args):
-        draws.append(args[-1].random())
-        return {"weights": np.ones(1)}, {}
+    def draw(drawn):
+        draws.append(drawn.rng.random())
+        return {}, {}
 
-    monkeypatch.setattr(setting.trajectories, "batch", draw)
+    monkeypatch.setattr(setting.part_b, "batch", draw)
     setting.batches.next(1), setting.batches.next(1)
     assert draws[0] != draws[1]
 
@@ -283,7 +279,7 @@ def test_state_and_restore_are_exact(make):
         for step in (3, 4):
             setting.update(step)
         meta, arrays = setting.batches.state()
-        return digest(setting.model, setting.target), meta, {name: array.tobytes() for name, array in arrays.items()}
+        return digest(setting.policy, setting.target), meta, {name: array.tobytes() for name, array in arrays.items()}
 
     straight = go_on()
     make(target_rate=0.3)
@@ -291,7 +287,7 @@ def test_state_and_restore_are_exact(make):
         variable.assign(value)
     setting.batches.restore(meta, arrays)
     assert go_on() == straight
-    assert {name.split("/")[0] for name in arrays} == {"replay", "value"}
+    assert {name.split("/")[0] for name in arrays} == {"prior", "trajectory"}
 
 
 def test_nothing_behind_the_end_reaches_a_target(make):
@@ -303,10 +299,12 @@ def test_nothing_behind_the_end_reaches_a_target(make):
         drawn = rng.uniform(0, 0.2, (2, length)).astype(np.float32)
         features = rng.uniform(size=(length, 8)).astype(np.float32)
         records.append(EpisodeRecord(number, ids[:length], drawn[0], -1.0 - drawn[1], features, 0))
-    start = setting.trajectories.value_learner.get_weights()
-    alone, _ = setting.trajectories._targets(records[:1], 1)
-    setting.trajectories.value_learner.set_weights(start)
-    both, _ = setting.trajectories._targets(records, 1)
+    value_learner = setting.part_b.network.value_learner
+    start = value_learner.get_weights()
+    alone, _, priority = setting.part_b.regression(records[:1], np.ones(1), 1, TAU)
+    value_learner.set_weights(start)
+    both, _, priorities = setting.part_b.regression(records, np.ones(2), 1, TAU)
+    assert priorities[0] == pytest.approx(priority[0], abs=1e-5)
     for name in ("target", "value", "log_prior", "weights"):
         np.testing.assert_allclose(both[name][0, :3], alone[name][0, :3], atol=1e-5, err_msg=name)
         assert name == "value" or not both[name][0, 3:].any()

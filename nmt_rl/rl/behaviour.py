@@ -1,0 +1,52 @@
+"""The behaviour policy: who samples the translations that the Q-network learns from."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nmt_rl.config import BehaviourConfig
+from nmt_rl.decoding.search import Generation, Generator
+from nmt_rl.models.seq2seq import Seq2Seq
+
+
+class Played(NamedTuple):
+    """Sampled translations."""
+
+    generation: Generation
+    temperatures: NDArray[np.float32]
+    """Of each row; 1 for epsilon-greedy, [rows]."""
+
+
+def linear_schedule(start: float, end: float, step: int, steps: int) -> float:
+    """From `start` at step 0 to `end` at `steps` and for ever after."""
+    return start + (end - start) * min(step / steps, 1.0)
+
+
+class Behaviour:
+    """Samples translations with a ladder of temperatures, or epsilon-greedily.
+
+    Args:
+        model: its current weights are the policy.
+        config: which policy.
+    """
+
+    def __init__(self, model: Seq2Seq, config: BehaviourConfig) -> None:
+        """See the class docstring."""
+        self.config = config
+        self._generator = Generator(model, top_k=config.top_k)
+
+    def __call__(
+        self, source: NDArray[np.int32], limits: NDArray[np.int32], step: int, rng: np.random.Generator
+    ) -> Played:
+        """One translation for each row of source ids [rows, source], of at most `limits` pieces [rows]."""
+        config, seed = self.config, int(rng.integers(2**31))
+        if config.policy == "epsilon-greedy":
+            epsilon = linear_schedule(config.epsilon, config.epsilon_end, step, config.epsilon_updates)
+            played = self._generator(source, limits, epsilon=epsilon, seed=seed)
+            return Played(played, np.ones(len(source), np.float32))
+        # A ladder as it comes would give the same sources the same temperatures whenever the counts divide.
+        temperatures = rng.permutation(np.resize(np.asarray(config.temperatures, np.float32), len(source)))
+        return Played(self._generator(source, limits, temperature=temperatures, seed=seed), temperatures)
