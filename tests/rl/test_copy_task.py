@@ -58,11 +58,11 @@ def test_trajectories_teach_copying(pretrained):
     assert share_after(student(pretrained[0], objective="trajectory"), 100, 5e-4, 1) > pretrained[1] + 0.03
 
 
-@pytest.mark.parametrize("objective", ["reinforce", "scst", "rloo", "mrt"])
+@pytest.mark.parametrize("objective", ["reinforce", "rloo", "mrt"])
 def test_the_baselines_teach_copying(pretrained, objective):
     settings = {"samples": 4, "mrt_alpha": 0.5}
     learner = student(pretrained[0], objective=objective, sentences=16, policy_gradient=settings)
-    assert share_after(learner, 60, 1e-3, 1) > pretrained[1] + 0.03
+    assert share_after(learner, 60, 3e-4, 1) > pretrained[1] + 0.03
 
 
 def test_q_learning_on_the_logits_destroys_the_model(pretrained):
