@@ -76,14 +76,38 @@ class LSTM(Seq2Seq):
     def start(self, encoded: Encoded, max_length: Tensor, beam: int = 1) -> Cache:
         """See Seq2Seq.start; an LSTM's cache does not depend on `max_length`."""
         rows = [ops.repeat(state, beam, axis=0) for state in self._initial(encoded)]
-        return {"shared": self._memory(encoded), "rows": rows, "time": ops.zeros((), "int32")}
+        return self._cache(self._memory(encoded), rows, ops.zeros(ops.shape(rows[0])[:1], "int32"))
+
+    def resume(
+        self, target_in: Tensor, encoded: Encoded, rows: Tensor, times: Tensor, max_length: Tensor, beam: int = 1
+    ) -> tuple[Tensor, Cache]:
+        """See Seq2Seq.resume; an LSTM's cache does not depend on `max_length`."""
+        memory, initial = self._memory(encoded), self._initial(encoded)
+
+        def step(states: list[Tensor], embedded: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+            new = self.cell.step(embedded, states, memory)[1]
+            return new, new
+
+        _, later = ops.scan(step, initial, self.embeddings.target(ops.transpose(target_in)))
+        batch = ops.shape(target_in)[0]
+        # One list of the states of all rows before the first token, then after it, and so on.
+        places = ops.repeat(times * batch + rows, beam)
+        states = [
+            ops.take(ops.concatenate([first, ops.reshape(after, (-1, *ops.shape(after)[2:]))]), places, axis=0)
+            for first, after in zip(initial, later, strict=True)
+        ]
+        shared = [ops.take(x, rows, axis=0) for x in memory]
+        attentional = ops.cast(ops.transpose(later[2 * self.settings.decoder_layers], (1, 0, 2)), "float32")
+        return attentional, self._cache(shared, states, ops.repeat(times, beam))
+
+    def _cache(self, shared: list[Tensor], rows: list[Tensor], time: Tensor) -> Cache:
+        return {"shared": shared, "rows": rows, "past": [], "time": time}
 
     def step_states(self, tokens: Tensor, cache: Cache) -> tuple[Tensor, Tensor, Cache]:
         """See Seq2Seq.step_states."""
         output, rows = self.cell.step(self.embeddings.target(tokens), cache["rows"], cache["shared"])
         width = self.settings.embedding
-        cache = {"shared": cache["shared"], "rows": rows, "time": cache["time"] + 1}
-        return output[:, :width], output[:, width:], cache
+        return output[:, :width], output[:, width:], self._cache(cache["shared"], rows, cache["time"] + 1)
 
     def _memory(self, encoded: Encoded) -> list[Tensor]:
         states = encoded["states"]

@@ -6,6 +6,7 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import keras
+from keras import ops
 
 if TYPE_CHECKING:
     from nmt_rl.models.embedding import Embeddings
@@ -17,9 +18,11 @@ Encoded = dict[str, Tensor]
 """What the decoder needs of a source batch; `mask` (bool [batch, source]) is always there."""
 
 Cache = dict[str, Any]
-"""Decoder memory of fixed shape: `shared` has a row per source sentence, `rows` one per hypothesis, `time` is int32 [].
+"""Decoder memory of hypotheses. `shared` has a row per source sentence; all others have one per hypothesis.
 
-A search reorders `rows` only; the encoder's side is never copied beam-wide.
+`time` int32 [rows]: tokens fed so far. `past`: what was computed for each of them, arrays [rows, heads, length, size]
+with `time` below `length`; see `resize_past`. `rows`: other state. A search reorders `rows` and `past`; the encoder's
+side is never copied beam-wide.
 """
 
 PAD = 0
@@ -54,6 +57,17 @@ class StepOutput(NamedTuple):
     """[rows, width]"""
     attention: Tensor
     """[rows, source]"""
+
+
+def resize_past(past: Any, length: Tensor) -> Any:
+    """Cut or pad with zeros a cache's `past` to int32 [] `length`, for less or more room."""
+
+    def resized(x: Tensor) -> Tensor:
+        kept = x[:, :, :length]
+        rows, heads, held = ops.shape(kept)[:3]
+        return ops.concatenate([kept, ops.zeros((rows, heads, length - held, x.shape[3]), x.dtype)], axis=2)
+
+    return keras.tree.map_structure(resized, past)
 
 
 class Seq2Seq(keras.Model):
@@ -91,6 +105,24 @@ class Seq2Seq(keras.Model):
     @abstractmethod
     def start(self, encoded: Encoded, max_length: Tensor, beam: int = 1) -> Cache:
         """Cache for `beam` hypotheses per source and at most `max_length` steps."""
+
+    @abstractmethod
+    def resume(
+        self, target_in: Tensor, encoded: Encoded, rows: Tensor, times: Tensor, max_length: Tensor, beam: int = 1
+    ) -> tuple[Tensor, Cache]:
+        """Cache of hypotheses whose first tokens have been fed already, from one teacher-forced pass.
+
+        Args:
+            target_in: int32 [batch, time], BOS first.
+            encoded: of `encode`, of the same batch.
+            rows: int32 [n]: on which row of the batch each hypothesis is; a row may have any number of them.
+            times: int32 [n]: how many tokens of that row it has been fed; at most `time` and below `max_length`.
+            max_length: steps there is room for, those of `times` included.
+            beam: equal hypotheses of each row and time.
+
+        Returns:
+            The decoder states [batch, time, width] of the pass, as of `decode_states`, and the cache.
+        """
 
     @abstractmethod
     def step_states(self, tokens: Tensor, cache: Cache) -> tuple[Tensor, Tensor, Cache]:

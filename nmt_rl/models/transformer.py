@@ -13,7 +13,7 @@ from nmt_rl.config import TransformerConfig
 from nmt_rl.models.attention import causal_bias, dot_attention, mask_bias, merge_heads, split_heads
 from nmt_rl.models.embedding import Embeddings
 from nmt_rl.models.linear import Linear
-from nmt_rl.models.seq2seq import PAD, Cache, DecoderStates, Encoded, Seq2Seq, Tensor
+from nmt_rl.models.seq2seq import PAD, Cache, DecoderStates, Encoded, Seq2Seq, Tensor, resize_past
 
 
 class Transformer(Seq2Seq):
@@ -54,45 +54,65 @@ class Transformer(Seq2Seq):
         """See Seq2Seq.encode."""
         mask = ops.not_equal(source, PAD)
         bias = mask_bias(mask)[:, None, None, :]
-        x = self.source_positions.add(self.embeddings.source(source), ops.arange(ops.shape(source)[1]), training)
+        x = self.source_positions.add(self.embeddings.source(source), ops.arange(ops.shape(source)[1])[None], training)
         for layer in self.encoder:
             x = layer.encode(x, bias, training)
         return {"states": x if self.encoder_norm is None else self.encoder_norm(x), "mask": mask}
 
     def decode_states(self, target_in: Tensor, encoded: Encoded, training: bool = False) -> DecoderStates:
         """See Seq2Seq.decode_states."""
-        time = ops.shape(target_in)[1]
-        causal, bias = causal_bias(time), mask_bias(encoded["mask"])[:, None, None, :]
-        x = self.target_positions.add(self.embeddings.target(target_in), ops.arange(time), training)
-        for layer in self.decoder:
-            x, weights = layer.decode(x, causal, layer.cross_memory(encoded["states"]), bias, training)
-        x = x if self.decoder_norm is None else self.decoder_norm(x)
-        return DecoderStates(x, ops.mean(weights, axis=1))
+        return self._decode(target_in, self._shared(encoded), training)[0]
 
     def start(self, encoded: Encoded, max_length: Tensor, beam: int = 1) -> Cache:
         """See Seq2Seq.start."""
         states = encoded["states"]
-        heads = self.settings.heads
-        shape = (ops.shape(states)[0] * beam, heads, max_length, self.settings.width // heads)
-        return {
-            "shared": {
-                "bias": mask_bias(encoded["mask"]),
-                "memory": [layer.cross_memory(states) for layer in self.decoder],
-            },
-            "rows": [(ops.zeros(shape, states.dtype), ops.zeros(shape, states.dtype)) for _ in self.decoder],
-            "time": ops.zeros((), "int32"),
+        rows, heads = ops.shape(states)[0] * beam, self.settings.heads
+        empty = ops.zeros((rows, heads, max_length, self.settings.width // heads), states.dtype)
+        past, time = [(empty, empty) for _ in self.decoder], ops.zeros((rows,), "int32")
+        return {"shared": self._shared(encoded), "rows": [], "past": past, "time": time}
+
+    def resume(
+        self, target_in: Tensor, encoded: Encoded, rows: Tensor, times: Tensor, max_length: Tensor, beam: int = 1
+    ) -> tuple[Tensor, Cache]:
+        """See Seq2Seq.resume."""
+        shared, hypotheses = self._shared(encoded), ops.repeat(rows, beam)
+        # What was fed after a hypothesis' own tokens is masked, and overwritten step by step.
+        output, past = self._decode(target_in, shared, False)
+        past = resize_past(past, max_length)
+        return output.states, {
+            "shared": keras.tree.map_structure(lambda x: ops.take(x, rows, axis=0), shared),
+            "rows": [],
+            "past": keras.tree.map_structure(lambda x: ops.take(x, hypotheses, axis=0), past),
+            "time": ops.repeat(times, beam),
         }
 
     def step_states(self, tokens: Tensor, cache: Cache) -> tuple[Tensor, Tensor, Cache]:
         """See Seq2Seq.step_states."""
         time, shared = cache["time"], cache["shared"]
-        x = self.target_positions.add(self.embeddings.target(tokens[:, None]), ops.reshape(time, (1,)), False)
-        rows, bias = [], shared["bias"][:, None, None, :]
-        for layer, memory, past in zip(self.decoder, shared["memory"], cache["rows"], strict=True):
-            x, weights, past = layer.step(x, past, time, memory, bias)
-            rows.append(past)
+        x = self.target_positions.add(self.embeddings.target(tokens[:, None]), time[:, None], False)
+        pasts, now = [], _Now(time, self.settings.heads, ops.shape(cache["past"][0][0])[2])
+        for layer, memory, past in zip(self.decoder, shared["memory"], cache["past"], strict=True):
+            x, weights, past = layer.step(x, past, now, memory, shared["bias"][:, None, None, :])
+            pasts.append(past)
         x = x if self.decoder_norm is None else self.decoder_norm(x)
-        return x[:, 0], weights, {"shared": shared, "rows": rows, "time": time + 1}
+        return x[:, 0], weights, {**cache, "past": pasts, "time": time + 1}
+
+    def _shared(self, encoded: Encoded) -> dict[str, Any]:
+        """What all hypotheses of a source share: its additive bias, and every layer's keys and values of it."""
+        memory = [layer.cross_memory(encoded["states"]) for layer in self.decoder]
+        return {"bias": mask_bias(encoded["mask"]), "memory": memory}
+
+    def _decode(self, target_in: Tensor, shared: dict[str, Any], training: bool) -> tuple[DecoderStates, list[Any]]:
+        """Teacher-forced: states, and every layer's keys and values [batch, heads, time, size] of the tokens."""
+        time = ops.shape(target_in)[1]
+        causal, bias = causal_bias(time), shared["bias"][:, None, None, :]
+        x = self.target_positions.add(self.embeddings.target(target_in), ops.arange(time)[None], training)
+        pasts = []
+        for layer, memory in zip(self.decoder, shared["memory"], strict=True):
+            x, weights, past = layer.decode(x, causal, memory, bias, training)
+            pasts.append(past)
+        x = x if self.decoder_norm is None else self.decoder_norm(x)
+        return DecoderStates(x, ops.mean(weights, axis=1)), pasts
 
 
 def _final_norm(config: TransformerConfig, name: str) -> keras.layers.Layer | None:
@@ -135,7 +155,27 @@ class _Positions(keras.layers.Layer):
     def add(self, embedded: Tensor, positions: Tensor, training: bool) -> Tensor:
         table = self.table if self.config.positions == "learned" else ops.convert_to_tensor(self.constant)
         added = ops.cast(ops.take(table, positions, axis=0), embedded.dtype)
-        return self.dropout(embedded * self.config.width**0.5 + added[None], training=training)
+        return self.dropout(embedded * self.config.width**0.5 + added, training=training)
+
+
+class _Now:
+    """Where a step's keys and values go: every row has a time of its own.
+
+    Attributes:
+        index: int32 [rows * heads, 3], the places in a past of shape [rows, heads, length, size].
+        bias: additive [rows, 1, 1, length], which blocks what is behind a row's time.
+    """
+
+    def __init__(self, time: Tensor, heads: int, length: Tensor) -> None:
+        rows = ops.shape(time)[0]
+        row = ops.repeat(ops.arange(rows, dtype="int32"), heads)
+        head = ops.tile(ops.arange(heads, dtype="int32"), (rows,))
+        self.index = ops.stack([row, head, ops.repeat(time, heads)], axis=1)
+        self.bias = mask_bias(ops.arange(length, dtype="int32")[None, :] <= time[:, None])[:, None, None, :]
+
+    def write(self, past: Tensor, new: Tensor) -> Tensor:
+        """`past` with `new` [rows, heads, 1, size] in its place; inside a loop no copy is made."""
+        return ops.scatter_update(past, self.index, ops.reshape(new, (-1, new.shape[3])))
 
 
 class _Layer(keras.layers.Layer):
@@ -173,24 +213,24 @@ class _Layer(keras.layers.Layer):
 
     def encode(self, x: Tensor, bias: Tensor, training: bool) -> Tensor:
         """Encoder layer over [batch, source, width]."""
-        x, _ = self._residual("self", x, lambda y: (self._self_attention(y, bias, training), None), training)
+        x, _ = self._residual("self", x, lambda y: self._self_attention(y, bias, training), training)
         return self._residual("feed_forward", x, lambda y: (self._feed_forward(y, training), None), training)[0]
 
     def decode(
         self, x: Tensor, causal: Tensor, memory: tuple[Tensor, Tensor], bias: Tensor, training: bool
-    ) -> tuple[Tensor, Tensor]:
-        """Decoder layer over [batch, time, width]; also the weights [batch, heads, time, source]."""
-        x, _ = self._residual("self", x, lambda y: (self._self_attention(y, causal, training), None), training)
+    ) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor]]:
+        """Decoder layer over [batch, time, width]; also the weights [batch, heads, time, source], keys and values."""
+        x, past = self._residual("self", x, lambda y: self._self_attention(y, causal, training), training)
         x, weights = self._residual("cross", x, lambda y: self._cross_attention(y, memory, bias, training), training)
         x, _ = self._residual("feed_forward", x, lambda y: (self._feed_forward(y, training), None), training)
-        return x, weights
+        return x, weights, past
 
     def step(
-        self, x: Tensor, past: tuple[Tensor, Tensor], time: Tensor, memory: tuple[Tensor, Tensor], bias: Tensor
+        self, x: Tensor, past: tuple[Tensor, Tensor], now: _Now, memory: tuple[Tensor, Tensor], bias: Tensor
     ) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor]]:
         """Decoder layer for one position [rows, 1, width]: output, weights [rows, source], the longer past."""
         rows, batch = ops.shape(x)[0], ops.shape(bias)[0]
-        x, past = self._residual("self", x, lambda y: self._cached_self_attention(y, past, time), False)
+        x, past = self._residual("self", x, lambda y: self._cached_self_attention(y, past, now), False)
         # The hypotheses of a source take the place of time, so its keys are never copied beam-wide.
         x = ops.reshape(x, (batch, rows // batch, self.config.width))
         x, weights = self._residual("cross", x, lambda y: self._cross_attention(y, memory, bias, False), False)
@@ -215,20 +255,23 @@ class _Layer(keras.layers.Layer):
         # The keys, once, and not the query: TensorFlow 2.21 miscompiles product * scale + bias inside a loop.
         return keys * (self.config.width // self.heads) ** -0.5
 
-    def _self_attention(self, x: Tensor, bias: Tensor, training: bool) -> Tensor:
-        query, keys, values = (split_heads(y, self.heads) for y in ops.split(self.self_qkv(x), 3, axis=-1))
-        context, _ = dot_attention(query, self._scaled(keys), values, bias, self.attention_dropout, training)
-        return self.self_out(merge_heads(context))
+    def _self_attention(self, x: Tensor, bias: Tensor, training: bool) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        query, keys, values = self._query_key_value(x)
+        context, _ = dot_attention(query, keys, values, bias, self.attention_dropout, training)
+        return self.self_out(merge_heads(context)), (keys, values)
 
     def _cached_self_attention(
-        self, x: Tensor, past: tuple[Tensor, Tensor], time: Tensor
+        self, x: Tensor, past: tuple[Tensor, Tensor], now: _Now
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        query, key, value = (split_heads(y, self.heads) for y in ops.split(self.self_qkv(x), 3, axis=-1))
-        now = ops.equal(ops.arange(ops.shape(past[0])[2]), time)[None, None, :, None]
-        keys, values = ops.where(now, self._scaled(key), past[0]), ops.where(now, value, past[1])
-        bias = mask_bias(ops.arange(ops.shape(keys)[2]) <= time)[None, None, None, :]
-        context, _ = dot_attention(query, keys, values, bias, self.attention_dropout, False)
+        query, key, value = self._query_key_value(x)
+        keys, values = now.write(past[0], key), now.write(past[1], value)
+        context, _ = dot_attention(query, keys, values, now.bias, self.attention_dropout, False)
         return self.self_out(merge_heads(context)), (keys, values)
+
+    def _query_key_value(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        query, keys, values = ops.split(self.self_qkv(x), 3, axis=-1)
+        heads = self.heads
+        return split_heads(query, heads), split_heads(self._scaled(keys), heads), split_heads(values, heads)
 
     def _cross_attention(
         self, x: Tensor, memory: tuple[Tensor, Tensor], bias: Tensor, training: bool

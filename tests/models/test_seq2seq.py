@@ -8,6 +8,7 @@ from keras import ops
 from nmt_rl.backend import compile_fn
 from nmt_rl.config import LSTMConfig, TransformerConfig
 from nmt_rl.models.build import build_model
+from nmt_rl.models.seq2seq import resize_past
 
 SMALL = {"encoder_layers": 2, "decoder_layers": 2, "width": 16, "heads": 2, "feed_forward": 24, "max_positions": 32}
 VARIANTS = {
@@ -47,7 +48,7 @@ def decode(model, source, target_in):
 @pytest.mark.jax
 @pytest.mark.parametrize("name", VARIANTS)
 def test_stepwise_equals_teacher_forced_for_every_hypothesis_of_a_beam(name):
-    model, beam, time = make(name), 2, 5
+    model, beam, time = make(name), 2, 3
     source, target_in = ids(3, 6), prefix(3, time)
     source[1, 4:] = 0
 
@@ -65,6 +66,43 @@ def test_stepwise_equals_teacher_forced_for_every_hypothesis_of_a_beam(name):
     for hypothesis in range(beam):
         np.testing.assert_allclose(logits[hypothesis::beam], forced.logits, atol=1e-5)
         np.testing.assert_allclose(attention[hypothesis::beam], forced.attention, atol=1e-5)
+
+
+@pytest.mark.jax
+@pytest.mark.parametrize("name", VARIANTS)
+def test_resumed_equals_teacher_forced_from_any_time_of_any_row(name):
+    model, beam, time = make(name), 2, 6
+    source, target_in = ids(3, 6), prefix(3, time)
+    source[1, 4:] = 0
+    rows, times = np.array([2, 0, 0, 2, 1], "int32"), np.array([4, 0, 3, 1, 2], "int32")
+
+    def resumed(source, target_in, rows, times):
+        states, cache = model.resume(target_in, model.encode(source), rows, times, 9, beam)
+        logits, attention = [], []
+        for t in range(2):
+            tokens = ops.take(ops.reshape(target_in, (-1,)), rows * time + times + t)
+            output, cache = model.step(ops.repeat(tokens, beam), cache)
+            logits.append(output.logits)
+            attention.append(output.attention)
+        return states, ops.stack(logits, axis=1), ops.stack(attention, axis=1), cache["time"]
+
+    states, logits, attention, now = map(np.asarray, compile_fn(resumed, model)(source, target_in, rows, times))
+    forced = decode(model, source, target_in)
+    np.testing.assert_allclose(states, forced.states, atol=1e-5)
+    assert now.tolist() == np.repeat(times + 2, beam).tolist()
+    where = (rows[:, None], times[:, None] + np.arange(2))
+    for hypothesis in range(beam):
+        np.testing.assert_allclose(logits[hypothesis::beam], np.asarray(forced.logits)[where], atol=1e-5)
+        np.testing.assert_allclose(attention[hypothesis::beam], np.asarray(forced.attention)[where], atol=1e-5)
+
+
+@pytest.mark.jax
+def test_a_past_is_cut_and_padded():
+    past = np.arange(12, dtype="float32").reshape(1, 2, 3, 2)
+    cut, padded = (np.asarray(resize_past([(past, past)], length)[0][1]) for length in (2, 5))
+    np.testing.assert_array_equal(cut, past[:, :, :2])
+    np.testing.assert_array_equal(padded[:, :, :3], past)
+    assert padded.shape == (1, 2, 5, 2) and not padded[:, :, 3:].any()
 
 
 @pytest.mark.parametrize("name", VARIANTS)

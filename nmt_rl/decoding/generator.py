@@ -1,0 +1,239 @@
+"""Greedy decoding and sampling, one compiled loop on either backend."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from keras import ops
+
+from nmt_rl.backend import compile_fn
+from nmt_rl.corpus.tokenizer import EOS, PAD
+from nmt_rl.decoding.loop import goes_on, hold_time, play, take_rows
+from nmt_rl.decoding.policies import (
+    best_piece,
+    draw_boltzmann,
+    draw_epsilon_greedy,
+    free_pieces,
+    pick,
+    second_piece,
+)
+from nmt_rl.decoding.task import Beginning, Task, make_task
+
+if TYPE_CHECKING:
+    from nmt_rl.models.seq2seq import Seq2Seq
+
+
+class Generation(NamedTuple):
+    """What `Generator` returns; NumPy arrays."""
+
+    ids: np.ndarray
+    """int32 [rows, time]: the forced prefix, the chosen pieces, EOS, then PAD."""
+    lengths: np.ndarray
+    """int32 [rows]: pieces including EOS."""
+    log_probs: np.ndarray
+    """float32 [rows, time]: the model's log-probability of each piece (temperature 1, none excluded); 0 on PAD, and on
+    the prefixes of `continue_from`."""
+    runner_up: np.ndarray | None
+    """int32 [rows, time]: the second most probable permitted piece; PAD where only one was permitted."""
+    runner_up_probs: np.ndarray | None
+    """float32 [rows, time]: its probability under the model; 0 where only one piece was permitted."""
+
+
+class Generator:
+    """Greedy decoding or sampling of one sequence per row, optionally after a forced prefix.
+
+    The last piece that a row's limit leaves room for is EOS, so every result is a complete hypothesis; PAD, BOS and
+    (unless allowed) UNK are never chosen.
+
+    Args:
+        model: the built model; its current weights are used at each call.
+        top_k: sample among this many most probable pieces; 0: all (not epsilon-greedily).
+        top_p: sample among the fewest pieces that have this probability together; 1: all (not epsilon-greedily).
+        runner_up: also return the second most probable piece of each step.
+        allow_unknown: let UNK be chosen.
+    """
+
+    def __init__(
+        self,
+        model: Seq2Seq,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        runner_up: bool = False,
+        allow_unknown: bool = False,
+    ) -> None:
+        """See the class docstring."""
+        self.top_k = top_k
+        self.top_p = top_p
+        self.runner_up = runner_up
+        self.allow_unknown = allow_unknown
+        self.model = model
+        self._begin = Beginning(model)
+        self._loops = {policy: compile_fn(self._loop, model) for policy in ("greedy", "temperature", "epsilon")}
+        self._keep = compile_fn(partial(take_rows, beam=1))
+
+    def __call__(
+        self,
+        source: np.ndarray,
+        max_lengths: np.ndarray | int,
+        prefix: np.ndarray | None = None,
+        prefix_lengths: np.ndarray | None = None,
+        temperature: np.ndarray | float | None = None,
+        epsilon: np.ndarray | float | None = None,
+        seed: int = 0,
+    ) -> Generation:
+        """Generate one sequence per source.
+
+        Args:
+            source: int [batch, source time], PAD-padded.
+            max_lengths: int [batch] or one number, at least 1: most pieces including EOS. A prefix that leaves no
+                room for EOS raises its row's limit.
+            prefix: int [batch, prefix time], without BOS: the first pieces of each row.
+            prefix_lengths: int [batch]; needed with `prefix`.
+            temperature: float [batch] or one number, above 0: sample from softmax(logits / temperature).
+            epsilon: float [batch] or one number, in [0, 1]: with this probability a piece uniform among the top_k,
+                else the best. Neither: greedy.
+            seed: of the sampling; the same seed and arguments give the same sequences. The random numbers are
+                NumPy's, so both backends draw the same ones.
+        """
+        task = make_task(source, max_lengths, prefix, prefix_lengths)
+        begun, log_probs = self._begin.scored(task)
+        return self._generate(task, begun, log_probs, temperature, epsilon, seed)
+
+    def continue_from(
+        self,
+        source: np.ndarray,
+        ids: np.ndarray,
+        rows: np.ndarray,
+        times: np.ndarray,
+        pieces: np.ndarray,
+        max_lengths: np.ndarray | int,
+        temperature: np.ndarray | float | None = None,
+        epsilon: np.ndarray | float | None = None,
+        seed: int = 0,
+    ) -> Generation:
+        """Continue forks of given translations, each from a state on one of them and with another piece there.
+
+        Like a call with the prefixes ids[rows, :times] + pieces, but each source is encoded once and each translation
+        is fed to the decoder once, however many forks it has. The log-probabilities of the prefixes are 0.
+
+        Args:
+            source: int [sources, source time], PAD-padded.
+            ids: int [sources, time], without BOS: one translation per source.
+            rows: int [n]: on which translation each fork is; in any order, and any number of them.
+            times: int [n]: how many of its pieces the fork keeps.
+            pieces: int [n]: the piece that follows them.
+            max_lengths: int [n] or one number: most pieces of a result, kept ones and EOS included.
+            temperature, epsilon, seed: see `__call__`; a number for each fork.
+        """
+        rows, times = np.asarray(rows, "int32"), np.asarray(times, "int32")
+        prefix = np.where(np.arange(ids.shape[1] + 1) < times[:, None], np.pad(ids, ((0, 0), (0, 1)))[rows], PAD)
+        prefix[np.arange(len(rows)), times] = pieces
+        task = make_task(source, max_lengths, prefix, times + 1, ids, rows)
+        return self._generate(task, self._begin(task), None, temperature, epsilon, seed)
+
+    def _generate(
+        self,
+        task: Task,
+        begun: dict[str, Any],
+        prefix_log_probs: np.ndarray | None,
+        temperature: np.ndarray | float | None,
+        epsilon: np.ndarray | float | None,
+        seed: int,
+    ) -> Generation:
+        policy, options = self._policy(task, temperature, epsilon, seed)
+        out = {"ids": task.blank, "log_probs": np.zeros_like(task.blank, "float32")}
+        if self.runner_up:
+            out |= {"runner_up": out["ids"], "runner_up_probs": out["log_probs"]}
+        state = {
+            "task": {"steps": task.steps, **options},
+            "tokens": task.tokens,
+            "active": task.steps > 0,
+            "out": out,
+            **begun,
+        }
+        found = play(self._loops[policy], self._keep, state)
+        before = {"ids": task.prefix, "log_probs": prefix_log_probs}
+        results = {name: task.behind_prefix(value, before.get(name)) for name, value in found.items()}
+        lengths = (results["ids"] != PAD).sum(axis=1).astype("int32")
+        results = {name: value[:, : max(int(lengths.max(initial=0)), 1)] for name, value in results.items()}
+        return Generation(
+            results["ids"], lengths, results["log_probs"], results.get("runner_up"), results.get("runner_up_probs")
+        )
+
+    def _policy(
+        self, task: Task, temperature: np.ndarray | float | None, epsilon: np.ndarray | float | None, seed: int
+    ) -> tuple[str, dict[str, np.ndarray]]:
+        """The name of the policy and the arrays [rows, ...] it needs."""
+        if temperature is None and epsilon is None:
+            return "greedy", {}
+        if temperature is not None and epsilon is not None:
+            raise ValueError("temperature and epsilon must not both be given")
+        if epsilon is not None and not self.top_k:
+            raise ValueError("top_k must be above 0 for epsilon-greedy sampling")
+        name, given = ("temperature", temperature) if epsilon is None else ("epsilon", epsilon)
+        count, padded = len(task.prefix), len(task.rows)
+        values = np.broadcast_to(np.asarray(given, "float32"), (count,))
+        if temperature is not None and not (values > 0).all():
+            raise ValueError(f"temperature must be above 0, found {values.min()}")
+        if epsilon is not None and not ((values >= 0) & (values <= 1)).all():
+            raise ValueError(f"epsilon must be in [0, 1], found {values}")
+        values = np.pad(values, (0, padded - count), constant_values=1.0)
+        return name, {name: values, "uniforms": _uniforms(task, seed)}
+
+    def _loop(self, state: dict[str, Any]) -> dict[str, Any]:
+        """Until no row is active, half of many are not, or the cache is full."""
+        task, until = state["task"], state["until"]
+        columns = ops.arange(ops.shape(state["out"]["ids"])[1], dtype="int32")[None, :]
+
+        def body(tokens: Any, active: Any, step: Any, cache: Any, out: Any) -> tuple[Any, ...]:
+            output, after = self.model.step(tokens, cache)
+            new = self._choose(step, output.logits, task)
+            here = (columns == step) & active[:, None]
+            out = {name: ops.where(here, new[name][:, None], out[name]) for name in out}
+            tokens = ops.where(active, new["ids"], PAD)
+            active = active & (tokens != EOS)
+            return tokens, active, step + 1, hold_time(after, cache, active), out
+
+        names = ("tokens", "active", "step", "cache", "out")
+        start = tuple(state[name] for name in names)
+        end = ops.while_loop(lambda _, active, step, *__: goes_on(active, step, until), body, start)
+        return {"task": task, "until": until, **dict(zip(names, end, strict=True))}
+
+    def _choose(self, step: Any, logits: Any, task: dict[str, Any]) -> dict[str, Any]:
+        """The next piece of each row and what is told about it, all [rows]."""
+        last = step >= task["steps"] - 1
+        total = ops.logsumexp(logits, axis=-1)
+        permitted = logits + free_pieces(logits.shape[-1], self.allow_unknown)
+        best = best_piece(permitted)[1]
+        tokens = ops.where(last, EOS, self._draw(step, permitted, best, task))
+        new = {"ids": tokens, "log_probs": pick(logits, tokens) - total}
+        if self.runner_up:
+            score, second = second_piece(permitted, best)
+            new["runner_up"] = ops.where(last, PAD, second)
+            new["runner_up_probs"] = ops.where(last, 0.0, ops.exp(score - total))
+        return new
+
+    def _draw(self, step: Any, permitted: Any, best: Any, task: dict[str, Any]) -> Any:
+        if "uniforms" not in task:
+            return best
+        uniforms = ops.take(task["uniforms"], step, axis=1)
+        if "epsilon" in task:
+            return draw_epsilon_greedy(permitted, uniforms, task["epsilon"], self.top_k)
+        return draw_boltzmann(permitted / task["temperature"][:, None], uniforms, self.top_k, self.top_p)
+
+
+def _uniforms(task: Task, seed: int) -> np.ndarray:
+    """Random numbers below 1 for each step, float32 [rows (padded), width]; 0 in the padding.
+
+    Each place of a sequence has its own, so that a sample's own prefix is continued as it was.
+    """
+    count, steps = len(task.prefix), int(task.steps.max(initial=1))
+    longest = int((task.prefix_lengths + task.steps[:count]).max(initial=1))
+    # Below 1 by more than rounding, so that a draw never falls behind the last permitted piece.
+    drawn = np.random.default_rng(seed).random((count, longest)) * (1 - 2**-20)
+    places = np.minimum(task.prefix_lengths[:, None] + np.arange(steps), longest - 1)
+    uniforms = np.zeros(task.blank.shape, "float32")
+    uniforms[:count, :steps] = np.take_along_axis(drawn, places, axis=1)
+    return uniforms

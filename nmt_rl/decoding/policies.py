@@ -1,0 +1,91 @@
+"""Which pieces may be chosen, and how one is drawn: Boltzmann with top-k and top-p, and epsilon-greedy.
+
+The draws are functions of uniform random numbers, so that both backends draw the same pieces from the same ones.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+from nmt_rl.corpus.tokenizer import BOS, PAD, UNK
+
+NEVER = -1e9
+"""Score of a forbidden piece or a dead hypothesis: finite, so that sums stay free of NaN."""
+
+
+def free_pieces(vocabulary: int, allow_unknown: bool) -> np.ndarray:
+    """0 for pieces a search may choose, NEVER for PAD, BOS and (unless allowed) UNK: float32 [1, vocabulary]."""
+    free = np.zeros((1, vocabulary), "float32")
+    free[:, [PAD, BOS] if allow_unknown else [PAD, BOS, UNK]] = NEVER
+    return free
+
+
+def best_piece(scores: Any) -> tuple[Any, Any]:
+    """The largest of scores [rows, pieces] and where it is: float32 and int32 [rows]."""
+    # Not argmax: Keras' takes several passes over the vocabulary to tell -0 from 0.
+    largest, piece = ops.top_k(scores, 1)
+    return largest[:, 0], ops.cast(piece[:, 0], "int32")
+
+
+def second_piece(scores: Any, best: Any) -> tuple[Any, Any]:
+    """The largest of scores [rows, pieces] without that of `best` int32 [rows], and where it is: [rows] each."""
+    is_best = ops.arange(scores.shape[-1], dtype="int32")[None, :] == best[:, None]
+    return best_piece(ops.where(is_best, 2 * NEVER, scores))
+
+
+def draw_boltzmann(scores: Any, uniforms: Any, top_k: int = 0, top_p: float = 1.0) -> Any:
+    """A piece per row from softmax(scores), cut to the top_k pieces and to the nucleus: int32 [rows].
+
+    The nucleus is the smallest set of pieces, from the most probable on, whose probability is at least `top_p`
+    (Holtzman et al., 2020, equation 2); top_k (Fan et al., 2018) cuts it further. What is left is renormalised.
+
+    Args:
+        scores: logits, divided by the temperature; float32 [rows, pieces].
+        uniforms: float32 [rows] in [0, 1), which the distribution is inverted at.
+        top_k: 0: no such cut.
+        top_p: 1: no such cut.
+    """
+    pieces, kept = scores.shape[-1], None
+    if 0 < top_k < pieces or top_p < 1:
+        total = ops.logsumexp(scores, axis=-1, keepdims=True)
+        scores, kept = ops.top_k(scores, min(top_k or pieces, pieces))
+        if top_p < 1:
+            probabilities = ops.exp(scores - total)
+            before = ops.cumsum(probabilities, axis=-1) - probabilities
+            scores = ops.where(before < top_p, scores, NEVER)
+    heights = ops.cumsum(ops.softmax(scores, axis=-1), axis=-1)
+    drawn = ops.sum(ops.cast(heights <= uniforms[:, None] * heights[:, -1:], "int32"), axis=-1)
+    return drawn if kept is None else pick(ops.cast(kept, "int32"), drawn)
+
+
+def draw_epsilon_greedy(scores: Any, uniforms: Any, epsilon: Any, top_k: int) -> Any:
+    """With probability epsilon a piece uniform among the top_k permitted ones, else the best: int32 [rows].
+
+    (Sutton and Barto, 2018, section 2.2, over a few pieces: of a whole vocabulary nearly all are noise.)
+
+    Args:
+        scores: float32 [rows, pieces]; those of NEVER are not permitted.
+        uniforms: float32 [rows] in [0, 1): below epsilon, uniform / epsilon decides which piece.
+        epsilon: float32 [rows].
+        top_k: at least 1.
+    """
+    best, kept = ops.top_k(scores, min(top_k, scores.shape[-1]))
+    count = ops.sum(ops.cast(best > NEVER / 2, "float32"), axis=-1)
+    share = uniforms / ops.maximum(epsilon, 1e-30)
+    drawn = ops.where(uniforms < epsilon, ops.minimum(ops.floor(share * count), count - 1), 0.0)
+    return pick(ops.cast(kept, "int32"), ops.cast(drawn, "int32"))
+
+
+def gather(values: Any, index: Any) -> Any:
+    """values[b, index[b, i]]: [batch, index, ...] of values [batch, places, ...] and int32 [batch, index]."""
+    shape = ops.shape(values)
+    flat = ops.reshape(values, (shape[0] * shape[1], *shape[2:]))
+    return ops.take(flat, index + ops.arange(shape[0], dtype="int32")[:, None] * shape[1], axis=0)
+
+
+def pick(values: Any, index: Any) -> Any:
+    """values[b, index[b]]: [batch]."""
+    return gather(values, index[:, None])[:, 0]

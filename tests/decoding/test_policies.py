@@ -1,0 +1,86 @@
+"""Draws worked out by hand."""
+
+import numpy as np
+import pytest
+from keras import ops
+
+from nmt_rl.corpus.tokenizer import BOS, PAD, UNK
+from nmt_rl.decoding.policies import (
+    NEVER,
+    best_piece,
+    draw_boltzmann,
+    draw_epsilon_greedy,
+    free_pieces,
+    second_piece,
+)
+
+# Pieces by falling probability: 2, 0, 3, 1.
+PROBABILITIES = np.array([0.3, 0.05, 0.5, 0.15], "float32")
+
+
+def shares(draw, count=4000, pieces=4):
+    """How often each piece is drawn by evenly spread uniforms."""
+    uniforms = (np.arange(count, dtype="float32") + 0.5) / count
+    drawn = ops.convert_to_numpy(draw(uniforms))
+    return np.bincount(drawn, minlength=pieces) / count
+
+
+def boltzmann(uniforms, **options):
+    scores = np.log(np.tile(PROBABILITIES, (len(uniforms), 1))) + 1.7
+    return draw_boltzmann(scores, np.asarray(uniforms, "float32"), **options)
+
+
+@pytest.mark.jax
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, [0.3, 0.05, 0.5, 0.15]),
+        ({"top_k": 2}, [0.375, 0, 0.625, 0]),
+        ({"top_k": 9}, [0.3, 0.05, 0.5, 0.15]),
+        ({"top_p": 0.6}, [0.375, 0, 0.625, 0]),
+        ({"top_p": 0.82}, [0.3 / 0.95, 0, 0.5 / 0.95, 0.15 / 0.95]),
+        ({"top_p": 0.45}, [0, 0, 1, 0]),
+        # The nucleus is one of all pieces: of the top 2, renormalised, the first alone would have 0.625.
+        ({"top_k": 2, "top_p": 0.6}, [0.375, 0, 0.625, 0]),
+        ({"top_k": 1, "top_p": 0.82}, [0, 0, 1, 0]),
+    ],
+)
+def test_boltzmann_shares(options, expected):
+    np.testing.assert_allclose(shares(lambda u: boltzmann(u, **options)), expected, atol=1e-3)
+
+
+def test_boltzmann_inverts_the_distribution():
+    assert ops.convert_to_numpy(boltzmann([0.29, 0.31, 0.34, 0.36, 0.84, 0.86])).tolist() == [0, 1, 1, 2, 2, 3]
+    assert ops.convert_to_numpy(boltzmann([0.0, 0.62, 0.63, 0.999], top_p=0.6)).tolist() == [2, 2, 0, 0]
+
+
+@pytest.mark.jax
+def test_epsilon_greedy_shares():
+    def draw(uniforms, epsilon=0.4, top_k=3, scores=PROBABILITIES):
+        epsilons = np.full(len(uniforms), epsilon, "float32")
+        return draw_epsilon_greedy(np.tile(scores, (len(uniforms), 1)), uniforms, epsilons, top_k)
+
+    third = 0.4 / 3
+    np.testing.assert_allclose(shares(draw), [third, 0, 0.6 + third, third], atol=1e-3)
+    np.testing.assert_allclose(shares(lambda u: draw(u, epsilon=1.0, top_k=9)), [0.25] * 4, atol=1e-3)
+    assert shares(lambda u: draw(u, epsilon=0.0)).tolist() == [0, 0, 1, 0]
+    # Of three, two are permitted.
+    two = np.array([NEVER, 0.1, NEVER + 1, 0.2], "float32")
+    np.testing.assert_allclose(shares(lambda u: draw(u, epsilon=1.0, scores=two)), [0, 0.5, 0, 0.5], atol=1e-3)
+
+
+@pytest.mark.jax
+def test_best_and_second_piece():
+    scores = np.array([[0.3, 0.05, 0.5, 0.15], [2.0, 1.0, 2.0, 1.0], [NEVER, NEVER, 3.0, NEVER]], "float32")
+    largest, best = best_piece(scores)
+    assert ops.convert_to_numpy(best).tolist() == [2, 0, 2]
+    np.testing.assert_allclose(largest, [0.5, 2.0, 3.0])
+    score, second = second_piece(scores, best)
+    assert ops.convert_to_numpy(second).tolist() == [0, 2, 0]
+    np.testing.assert_allclose(score, [0.3, 2.0, NEVER])
+
+
+def test_specials_are_not_free():
+    assert np.flatnonzero(free_pieces(9, False)[0] == NEVER).tolist() == [PAD, UNK, BOS]
+    assert np.flatnonzero(free_pieces(9, True)[0] == NEVER).tolist() == [PAD, BOS]
+    assert not free_pieces(9, True)[0, UNK:BOS].any()
