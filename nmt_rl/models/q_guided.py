@@ -123,6 +123,12 @@ class QGuided(Seq2Seq):
         """See Seq2Seq.start."""
         return self.base.start(encoded, max_length, beam)
 
+    def resume(
+        self, target_in: Tensor, encoded: Encoded, rows: Tensor, times: Tensor, max_length: Tensor, beam: int = 1
+    ) -> tuple[Tensor, Cache]:
+        """See Seq2Seq.resume."""
+        return self.base.resume(target_in, encoded, rows, times, max_length, beam)
+
     def step_states(self, tokens: Tensor, cache: Cache) -> tuple[Tensor, Tensor, Cache]:
         """See Seq2Seq.step_states."""
         return self.base.step_states(tokens, cache)

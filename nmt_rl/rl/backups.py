@@ -14,7 +14,7 @@ from typing import Any
 
 from keras import ops
 
-from nmt_rl.decoding.search import NEVER
+from nmt_rl.decoding.policies import NEVER
 
 Tensor = Any
 """A tensor of the backend or anything `keras.ops` accepts as one."""

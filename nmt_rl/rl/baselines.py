@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from nmt_rl.backend import compile_fn, seeded
 from nmt_rl.config import Config, OptimizerConfig
 from nmt_rl.corpus.tokenizer import PAD, Tokenizer
-from nmt_rl.decoding.search import Generator
+from nmt_rl.decoding.generator import Generator
 from nmt_rl.models.seq2seq import Seq2Seq, Tensor
 from nmt_rl.rl import policy_gradient as pg
 from nmt_rl.rl.reward import Reward

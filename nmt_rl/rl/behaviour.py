@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmt_rl.config import BehaviourConfig
-from nmt_rl.decoding.search import Generation, Generator
+from nmt_rl.decoding.generator import Generation, Generator
 from nmt_rl.models.seq2seq import Seq2Seq
 
 
@@ -36,7 +36,7 @@ class Behaviour:
     def __init__(self, model: Seq2Seq, config: BehaviourConfig) -> None:
         """See the class docstring."""
         self.config = config
-        self._generator = Generator(model, top_k=config.top_k)
+        self._generator = Generator(model, top_k=config.top_k, top_p=config.top_p)
 
     def __call__(
         self, source: NDArray[np.int32], limits: NDArray[np.int32], step: int, rng: np.random.Generator

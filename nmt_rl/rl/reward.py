@@ -20,10 +20,9 @@ from numpy.typing import NDArray
 
 from nmt_rl.config import RewardConfig
 from nmt_rl.corpus.tokenizer import EOS, PAD
-from nmt_rl.errors import UserError
 from nmt_rl.rl.bleu import Reference, SentenceBleu
 from nmt_rl.rl.memory import Memory
-from nmt_rl.rl.metrics import KEY, Metric, load_metric
+from nmt_rl.rl.metrics import Metric, load_metric
 
 UNKNOWN_WORD = "⁇"
 """How SentencePiece writes the unknown piece."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from nmt_rl.config import BatchConfig, DecodingConfig, ForkConfig
 from nmt_rl.corpus.batches import bucket_lengths, pad_mode
 from nmt_rl.corpus.tokenizer import BOS, PAD, Tokenizer
-from nmt_rl.decoding.search import Generation, Generator
+from nmt_rl.decoding.generator import Generation, Generator
 from nmt_rl.models.seq2seq import Seq2Seq
 from nmt_rl.rl.reward import Reward
 
@@ -72,9 +72,7 @@ class ForkRollout:
         actions = np.stack([greedy.ids[row, time], greedy.runner_up[row, time]], axis=1)
         if not len(row):
             return greedy, waiting.result(), Forks(row, time, actions, np.zeros((0, 2)))
-        prefix = np.where(np.arange(greedy.ids.shape[1]) < time[:, None], greedy.ids[row], PAD)
-        prefix[np.arange(len(row)), time] = actions[:, 1]
-        forked = self._continue(source[row], limits[row], prefix, time + 1)
+        forked = self._continue.continue_from(source, greedy.ids, row, time, actions[:, 1], limits[row])
         values = self._scores(forked, [references[i] for i in row])
         scores = waiting.result()
         return greedy, scores, Forks(row, time, actions, np.stack([scores[row], values], axis=1))

@@ -6,7 +6,8 @@ from keras import ops
 
 from nmt_rl.backend import compile_fn, seeded
 from nmt_rl.config import LSTMConfig, OptimizerConfig, TransformerConfig
-from nmt_rl.decoding.search import Generator, Searcher
+from nmt_rl.decoding.generator import Generator
+from nmt_rl.decoding.search import Searcher
 from nmt_rl.models.build import build_model
 from nmt_rl.models.q_guided import QGuided, QHeads
 from nmt_rl.rl.backups import action_value

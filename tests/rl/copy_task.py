@@ -10,7 +10,7 @@ from nmt_rl.config import BatchConfig, Config, OptimizerConfig, RewardConfig, Tr
 from nmt_rl.corpus.batches import BatchStream
 from nmt_rl.corpus.store import EncodedCorpus, PackedSide
 from nmt_rl.corpus.tokenizer import BOS, EOS, PAD, Tokenizers
-from nmt_rl.decoding.search import Generator
+from nmt_rl.decoding.generator import Generator
 from nmt_rl.models.build import build_model
 from nmt_rl.rl import reward
 from nmt_rl.rl.episodes import EpisodeBatches

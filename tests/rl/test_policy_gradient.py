@@ -8,7 +8,7 @@ from toy_mdp import STATES
 
 from nmt_rl.backend import compile_fn
 from nmt_rl.corpus.tokenizer import PAD
-from nmt_rl.decoding.search import Generator
+from nmt_rl.decoding.generator import Generator
 from nmt_rl.rl import losses, targets
 from nmt_rl.rl import policy_gradient as pg
 

@@ -1,0 +1,40 @@
+"""Who samples the translations."""
+
+import numpy as np
+import pytest
+from copy_task import make_model, make_sources
+
+from nmt_rl.config import BehaviourConfig
+from nmt_rl.decoding.generator import Generator
+from nmt_rl.rl.behaviour import Behaviour, linear_schedule
+
+SOURCE = make_sources(12)
+LIMITS = np.full(12, 8, np.int32)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return make_model(noise=0.5, seed=2)
+
+
+def test_a_linear_schedule_stays_at_its_end():
+    values = [linear_schedule(0.5, 0.1, step, 4) for step in (0, 1, 2, 4, 9)]
+    np.testing.assert_allclose(values, [0.5, 0.4, 0.3, 0.1, 0.1])
+
+
+def test_every_temperature_of_the_ladder_gets_its_share(model):
+    config = BehaviourConfig(temperatures=(0.5, 1.0, 2.0))
+    behaviour, rng = Behaviour(model, config), np.random.default_rng(0)
+    ladders = [behaviour(SOURCE, LIMITS, 1, rng).temperatures for _ in range(2)]
+    for ladder in ladders:
+        assert sorted(ladder) == [0.5] * 4 + [1.0] * 4 + [2.0] * 4
+    assert (ladders[0] != ladders[1]).any()
+
+
+def test_epsilon_falls_and_0_is_greedy(model):
+    config = BehaviourConfig(policy="epsilon-greedy", top_k=4, epsilon=1.0, epsilon_end=0.0, epsilon_updates=10)
+    behaviour, greedy = Behaviour(model, config), Generator(model)(SOURCE, LIMITS).ids
+    at = {step: behaviour(SOURCE, LIMITS, step, np.random.default_rng(0)).generation.ids for step in (0, 10, 50)}
+    np.testing.assert_array_equal(at[10], greedy)
+    np.testing.assert_array_equal(at[50], greedy)
+    assert at[0].shape != greedy.shape or (at[0] != greedy).any()
