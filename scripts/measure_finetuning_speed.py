@@ -80,7 +80,8 @@ def main() -> None:
     clock, pieces = Clock(), defaultdict(float)
     rollout = family.terms[0]._rollout  # type: ignore[attr-defined]
     rollout._greedy = clock.measured("  greedy translations", rollout._greedy)
-    rollout._continue = clock.measured("  forks", rollout._continue)
+    forks = rollout._continue
+    forks.continue_from = clock.measured("  forks", forks.continue_from)
     rollout._scores = clock.measured("  reward (in part beside the forks)", rollout._scores)
     term = family.terms[0]
     term._prior_difference = clock.measured("  prior", term._prior_difference)  # type: ignore[attr-defined]

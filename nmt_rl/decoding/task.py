@@ -89,7 +89,7 @@ def make_task(
         prefix, prefix_lengths = np.zeros((count, 0), "int32"), np.zeros(count, "int32")
     prefix, lengths = _up_to_end(np.asarray(prefix, "int32"), np.asarray(prefix_lengths, "int32"))
     with_bos = np.pad(prefix, ((0, 0), (1, 0)), constant_values=BOS)
-    longest = int(lengths.max(initial=0))
+    longest = int(lengths.max(initial=0 if given is None else 1))
     shared = with_bos if given is None else np.pad(np.asarray(given, "int32"), ((0, 0), (1, 0)), constant_values=BOS)
     steps = np.where((prefix == EOS).any(axis=1), 0, np.maximum(limits - lengths, 1)).astype("int32")
     task = Task(
@@ -181,7 +181,7 @@ class Beginning:
 
     def _resumed(self, source: Any, target_in: Any, rows: Any, fed: Any, blank: Any) -> tuple[Any, Cache]:
         # On JAX a shape cannot depend on values.
-        length = ops.shape(target_in)[1] + ops.shape(blank)[1] if is_jax() else ops.max(fed) + ROOM
+        length = ops.shape(target_in)[1] + ops.shape(blank)[1] if is_jax() else ops.max(fed, initial=0) + ROOM
         return self.model.resume(target_in, self.model.encode(source), rows, fed, length, self.beam)
 
     def _resumed_and_scored(

@@ -189,6 +189,8 @@ def test_forks_are_continued_like_prefixes(model):
     given = np.arange(forked.ids.shape[1]) <= times[:, None]
     np.testing.assert_allclose(forked.log_probs, np.where(given, 0, expected.log_probs), atol=1e-4)
     assert np.abs(forked.log_probs).max() > 0.1
+    none = np.zeros(0, "int32")
+    assert generator.continue_from(SOURCES, ids, none, none, none, 9).ids.shape == (0, 1)
 
 
 @pytest.mark.jax
