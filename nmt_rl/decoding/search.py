@@ -1,4 +1,4 @@
-"""Beam search, one compiled loop on either backend, and greedy decoding and sampling beside it."""
+"""Beam search, one compiled loop on either backend."""
 
 from __future__ import annotations
 
@@ -11,15 +11,13 @@ from keras import ops
 
 from nmt_rl.backend import compile_fn
 from nmt_rl.corpus.tokenizer import EOS, PAD
-from nmt_rl.decoding.generator import Generation, Generator
+from nmt_rl.decoding.generator import Generator
 from nmt_rl.decoding.loop import goes_on, hold_time, play, take_rows
 from nmt_rl.decoding.policies import NEVER, free_pieces, gather
 from nmt_rl.decoding.task import Beginning, Task, make_task
 
 if TYPE_CHECKING:
     from nmt_rl.models.seq2seq import Seq2Seq
-
-__all__ = ["NEVER", "Generation", "Generator", "Hypotheses", "Searcher", "length_penalty"]
 
 
 class Hypotheses(NamedTuple):

@@ -65,6 +65,8 @@ class Progress:
     """Stalled validations since the plateau schedule last lowered the rate."""
     snapshots: dict[int, float] = field(default_factory=dict)
     """Validated weights that are kept: step -> score."""
+    valid_bleu: float | None = None
+    """Of the last validation."""
 
 
 class TrainingLoop:
@@ -148,7 +150,7 @@ class TrainingLoop:
             self.progress.tokens += numbers["tokens"]
         self.batches.after_update(step)
         self.progress.step = step
-        line.update(step, self.progress.tokens, numbers["loss"])
+        line.update(step, self.progress.tokens)
         if step % self.config.log_every == 0:
             self._log(rate, line)
 
@@ -165,7 +167,9 @@ class TrainingLoop:
         names = [n for n in dict.fromkeys(n for r in self._recent for n in r) if n != "tokens"]
         means = {n: float(np.mean([r[n] for r in self._recent if n in r])) for n in names}
         self._recent.clear()
-        means |= {"learning_rate": rate, "tokens_per_second": line.speed()}
+        if self.progress.valid_bleu is not None:
+            means["valid_bleu"] = self.progress.valid_bleu
+        means |= {"learning_rate": rate, "tokens_per_second": line.speed(), "updates_per_second": line.pace()}
         line.log(self.progress.step, means)
         self.events.write(self.stage, "train", self.progress.step, **means)
 
@@ -176,6 +180,7 @@ class TrainingLoop:
             score = -numbers["loss"] if self.config.validation.metric == "loss" else numbers["bleu"]
             self._keep_snapshot(step, score)
         better = score > progress.best
+        progress.valid_bleu = numbers.get("bleu")
         progress.stalled = 0 if better else progress.stalled + 1
         progress.since_drop = 0 if better else progress.since_drop + 1
         if better:

@@ -10,6 +10,21 @@ from typing import Any
 
 logger = logging.getLogger("nmt_rl")
 
+DASHBOARD = {
+    "loss": "loss",
+    "return": "return",
+    "sample_return": "sample return",
+    "td_error": "TD error",
+    "trajectory_td_error": "TD error",
+    "kl": "KL",
+    "entropy": "entropy",
+    "length_ratio": "length",
+    "valid_bleu": "BLEU",
+    "tokens_per_second": "tokens/s",
+    "updates_per_second": "updates/s",
+}
+"""What a terminal shows of an interval, and how it is called there."""
+
 
 class ProgressLine:
     """Shows how a stage goes.
@@ -22,8 +37,8 @@ class ProgressLine:
     def __init__(self, stage: str, updates: int) -> None:
         """See the class docstring."""
         self.stage = stage
-        self._start: tuple[float, float] | None = None
-        self._latest = (time.monotonic(), 0.0)
+        self._start: tuple[float, float, int] | None = None
+        self._latest = (time.monotonic(), 0.0, 0)
         self._bar: Any = None
         if sys.stderr.isatty():
             from rich.console import Console
@@ -40,23 +55,35 @@ class ProgressLine:
             self._task = self._bar.add_task(stage, total=updates, info="")
             self._bar.start()
 
-    def update(self, step: int, tokens: float, loss: float) -> None:
+    def update(self, step: int, tokens: float) -> None:
         """One update is done; `tokens` counts all target tokens so far."""
-        self._latest = (time.monotonic(), tokens)
+        self._latest = (time.monotonic(), tokens, step)
         if self._start is None:
             self._start = self._latest
         if self._bar is not None:
-            self._bar.update(self._task, completed=step, info=f"loss {loss:.3f}  {self.speed():,.0f} tokens/s")
+            self._bar.update(self._task, completed=step)
 
     def speed(self) -> float:
         """Target tokens per second since the first update of this process."""
+        return self._rate(1)
+
+    def pace(self) -> float:
+        """Updates per second since the first update of this process."""
+        return self._rate(2)
+
+    def _rate(self, index: int) -> float:
         if self._start is None or self._latest[0] <= self._start[0]:
             return 0.0
-        return (self._latest[1] - self._start[1]) / (self._latest[0] - self._start[0])
+        return (self._latest[index] - self._start[index]) / (self._latest[0] - self._start[0])
 
     def log(self, step: int, numbers: Mapping[str, float], better: bool | None = None) -> None:
-        """Print the numbers of an interval, or of a validation if `better` says whether it is the best one yet."""
+        """Print the numbers of an interval, or of a validation if `better` says whether it is the best one yet.
+
+        On a terminal an interval's numbers stand beside the bar, those of DASHBOARD that there are.
+        """
         if better is None and self._bar is not None:
+            shown = (f"{label} {numbers[name]:.3g}" for name, label in DASHBOARD.items() if name in numbers)
+            self._bar.update(self._task, info="  ".join(shown))
             return
         what = "" if better is None else " valid" + (" (best)" if better else "")
         logger.info("%s %d%s  %s", self.stage, step, what, "  ".join(f"{k} {v:.4g}" for k, v in numbers.items()))

@@ -8,7 +8,8 @@ from lively import FREE, SOURCES, forced_log_probs, lively, next_log_probs, piec
 
 from nmt_rl.corpus.tokenizer import BOS, EOS, PAD, UNK
 from nmt_rl.decoding import loop, task
-from nmt_rl.decoding.search import Generator, Searcher, length_penalty
+from nmt_rl.decoding.generator import Generator
+from nmt_rl.decoding.search import Searcher, length_penalty
 
 
 @pytest.fixture(scope="module")
