@@ -40,11 +40,9 @@ class ForkConfig(Section):
     per_source: int = Field(5, ge=1)
     """Most forks per source."""
     probability: float = Field(0.05, ge=0.0, lt=1.0)
-    """Fork only where the alternative's probability exceeds this."""
+    """Fork only where the runner-up's probability exceeds this."""
     choice: Literal["probability", "uniform"] = "probability"
-    """Draw the states in proportion to the alternative's probability, or all alike."""
-    alternatives: int = Field(1, ge=1)
-    """The piece tried instead is drawn from so many that follow the best one; 1: always the runner-up."""
+    """Draw the states in proportion to the runner-up's probability, or all alike."""
 
 
 class BehaviourConfig(Section):
