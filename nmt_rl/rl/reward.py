@@ -22,7 +22,7 @@ from nmt_rl.config import RewardConfig
 from nmt_rl.corpus.tokenizer import EOS, PAD
 from nmt_rl.rl.bleu import Reference, SentenceBleu
 from nmt_rl.rl.memory import Memory
-from nmt_rl.rl.metrics import Metric, load_metric
+from nmt_rl.rl.sentence_metrics import Metric, load_metric
 
 UNKNOWN_WORD = "⁇"
 """How SentencePiece writes the unknown piece."""

@@ -12,8 +12,8 @@ from nmt_rl.config import RewardConfig, TokenizerConfig
 from nmt_rl.corpus.tokenizer import BOS, EOS, PAD, UNK, train_tokenizer
 from nmt_rl.errors import UserError
 from nmt_rl.rl.bleu import SentenceBleu
-from nmt_rl.rl.metrics import chrf, ter
 from nmt_rl.rl.reward import Reward, make_reward, words_13a
+from nmt_rl.rl.sentence_metrics import chrf, ter
 
 LINES = [
     "The small dog doesn't run 3.14 miles, it walks (slowly)!",

@@ -8,7 +8,7 @@ from sacrebleu.metrics import CHRF, TER
 
 from nmt_rl.config import RewardConfig
 from nmt_rl.errors import UserError
-from nmt_rl.rl.metrics import chrf, load_metric, ter
+from nmt_rl.rl.sentence_metrics import chrf, load_metric, ter
 
 text = st.text(st.sampled_from("abcd e.,A\u00e9\U0001f600 \u00a0"), max_size=30)
 pairs = st.lists(st.tuples(text, text), max_size=6)
