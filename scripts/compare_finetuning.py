@@ -11,7 +11,7 @@ Each variant and seed is a run of its own in OUT (linked to RUN's corpus and pre
 finetune`; the same command again resumes. Prints a Markdown table: validation, and with --test the test set, which is
 for the end, not for choosing: BLEU of every beam with its difference from the pretrained model (or from variant NAME of
 the same seed) and the p-value of a paired bootstrap, chrF, length ratio, KL, entropy, minutes. Also writes it to
-OUT/valid.md (test.md) and as JSON.
+OUT/valid.md (or test.md), as JSON beside it, and validation curves to OUT/curves.png.
 """
 
 from __future__ import annotations
@@ -117,6 +117,30 @@ def table(rows: list[dict[str, Any]], beams: list[int], signature: str) -> str:
     return "\n".join([*lines, "", f"{signature}; paired bootstrap, 1,000 resamples; {machine}"]) + "\n"
 
 
+def draw_curves(runs: list[tuple[str, int, Path]], path: Path) -> None:
+    """Greedy validation BLEU over minutes of fine-tuning, one colour per method, one line per seed."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    from nmt_rl.evaluation.plots import read_events
+
+    figure = Figure(figsize=(8, 4.5), dpi=150, layout="constrained")
+    FigureCanvasAgg(figure)
+    axis = figure.add_subplot()
+    methods = list(dict.fromkeys(name for name, _, _ in runs))
+    for name, seed, run in runs:
+        events = [e for e in read_events(run / "metrics.jsonl") if (e["stage"], e["event"]) == ("finetune", "valid")]
+        minutes, bleu = [e["seconds"] / 60 for e in events], [e["bleu"] for e in events]
+        label = name if (name, seed) == next((n, s) for n, s, _ in runs if n == name) else None
+        axis.plot(minutes, bleu, color=f"C{methods.index(name)}", marker="o", markersize=3, label=label)
+    axis.set_xlabel("minutes of fine-tuning, validation included")
+    axis.set_ylabel("BLEU, greedy, validation (%)")
+    axis.grid(color="#e4e4e4")
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.legend(frameon=False, fontsize=9)
+    figure.savefig(path)
+
+
 def main() -> None:
     """Run and compare."""
     parser = argparse.ArgumentParser(description="Compare methods of fine-tuning; see the head of this file.")
@@ -136,6 +160,7 @@ def main() -> None:
             run = args.out / f"{name}-{seed}"
             finetune(args.run, run, [*args.set, *filter(None, settings.split(",")), f"seed={seed}"])
             runs.append((name, seed, run))
+    draw_curves(runs, args.out / "curves.png")
     split = Split(args.run, "test" if args.test else "valid", args.beams)
     start = runs[0][2]
     rows = []
