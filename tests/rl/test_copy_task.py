@@ -58,7 +58,7 @@ def test_trajectories_teach_copying(pretrained):
     assert share_after(student(pretrained[0], objective="trajectory"), 100, 5e-4, 1) > pretrained[1] + 0.03
 
 
-@pytest.mark.parametrize("objective", ["reinforce", "rloo", "mrt"])
+@pytest.mark.parametrize("objective", ["rloo", "mrt"])
 def test_the_baselines_teach_copying(pretrained, objective):
     settings = {"samples": 4, "mrt_alpha": 0.5}
     learner = student(pretrained[0], objective=objective, sentences=16, policy_gradient=settings)
@@ -68,5 +68,5 @@ def test_the_baselines_teach_copying(pretrained, objective):
 def test_q_learning_on_the_logits_destroys_the_model(pretrained):
     """The negative control: logits are no returns (research says so, and this keeps it said)."""
     part = {"q": "logits", "backup": "double", "trace": 0.0, "monte_carlo_updates": 0}
-    learner = student(pretrained[0], objective="trajectory", trajectory=part)
-    assert share_after(learner, 60, 1e-3, 1) < pretrained[1] - 0.1
+    learner = student(pretrained[0], objective="trajectory", sentences=16, trajectory=part)
+    assert share_after(learner, 10, 1e-3, 1) < pretrained[1] - 0.1
