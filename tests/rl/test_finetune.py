@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from nmt_rl.bundle import load_bundle
+from nmt_rl.bundle import load_bundle, save_bundle
 from nmt_rl.config import parse_config
 from nmt_rl.corpus.prepare import prepare
 from nmt_rl.corpus.tokenizer import EOS
@@ -122,6 +122,25 @@ def test_training_sentences_beyond_the_models_positions_are_left_out(prepared):
     for step in range(3):
         batch, _ = batches.next(step)
         assert batch["fork"]["source"].shape[1] <= 12 and batch["fork"]["target_in"].shape[1] <= 12
+
+
+@pytest.mark.parametrize("q", ["dueling", "ilql"])
+def test_q_heads_are_part_of_the_saved_model(prepared, tmp_path, q):
+    folder, corpus, prior = prepared
+    config = make_config(folder)
+    part = config.finetune.trajectory.model_copy(update={"q": q, "value_units": 4, "beta": 5.0})
+    finetune = config.finetune.model_copy(update={"objective": "trajectory", "trajectory": part})
+    config = config.model_copy(update={"finetune": finetune})
+    family = build_family(config, prior, corpus, make_reward(finetune.reward, corpus.tokenizers.target))
+    rng = np.random.default_rng(0)
+    for variable in family.model.trainable_variables:
+        variable.assign(rng.normal(size=variable.shape))
+    save_bundle(tmp_path / "model", family.config, corpus.tokenizers, family.model, {})
+    loaded = load_bundle(tmp_path / "model").model
+    inputs = {"source": np.array([[5, 6, EOS]]), "target_in": np.array([[2, 7, 8]])}
+    logits = np.asarray(family.model(inputs))
+    np.testing.assert_array_equal(np.asarray(loaded(inputs)), logits)
+    assert np.abs(logits - np.asarray(prior(inputs))).max() > 0.1
 
 
 def test_without_a_pretrained_model(prepared, tmp_path):
