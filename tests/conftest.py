@@ -48,13 +48,6 @@ evaluation: {{bootstrap: 100}}
 """
 
 
-def pytest_collection_modifyitems(items):
-    """A process gets whole files, so that what a file shares is made once; the tiny run is made in one process."""
-    sharing = {item.path for item in items if "tiny_run" in item.fixturenames}
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group("tiny_run" if item.path in sharing else str(item.path)))
-
-
 def sentence_pair(draw):
     words = draw.choices(sorted(WORDS), k=draw.randint(2, 6))
     return " ".join(words), " ".join(WORDS[word] for word in words)
