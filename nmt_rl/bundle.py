@@ -68,15 +68,23 @@ def read_bundle_config(folder: Path) -> tuple[Config, dict[str, Any]]:
     return config, card
 
 
-def load_bundle(folder: Path) -> Bundle:
-    """Load a model folder (or a run that holds one); raises UserError naming what is missing or does not fit."""
+def load_bundle(folder: Path, precision: str = "float32") -> Bundle:
+    """Load a model folder (or a run that holds one).
+
+    Args:
+        folder: the folder.
+        precision: compute type of the model, see `build_model`; the weights are the same.
+
+    Raises:
+        UserError: naming what is missing or does not fit.
+    """
     from nmt_rl.corpus.tokenizer import Tokenizers
     from nmt_rl.models.build import build_model
 
     config, card = read_bundle_config(folder)
     folder = bundle_folder(folder)
     tokenizers = Tokenizers.load(folder)
-    model = build_model(config.model, tokenizers.source.size, tokenizers.target.size, config.seed)
+    model = build_model(config.model, tokenizers.source.size, tokenizers.target.size, config.seed, precision)
     try:
         model.load_weights(folder / WEIGHTS)
     except (OSError, ValueError, KeyError) as error:

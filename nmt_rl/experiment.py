@@ -55,10 +55,20 @@ def finetune_stage(config: Config, run: Path, fresh: bool = False) -> dict[str, 
 
 def run_stages(config: Config, run: Path, fresh: bool = False) -> Report:
     """All stages that are not finished yet, then the report."""
+    _load_metrics(config)
     prepare_stage(config, run, fresh)
     pretrain_stage(config, run)
     finetune_stage(config, run)
     return report_stage(config, run)
+
+
+def _load_metrics(config: Config) -> None:
+    """A user's function that cannot be loaded is said before days of pretraining, not after."""
+    from nmt_rl.rl.sentence_metrics import load_metric
+
+    for name in config.finetune.reward.metrics:
+        if ":" in name:
+            load_metric(name)
 
 
 def open_run(config: Config, run: Path, fresh_from: str | None = None) -> None:

@@ -7,11 +7,14 @@ RUN holds a pretrained model; it stays as it is. A VARIANT is a name and its set
 
     fork scst:objective=scst,optimizer.learning_rate=3e-5 "mrt:objective=mrt,policy_gradient.mrt_alpha=0.05"
 
+or @methods, @ablations-fork, @ablations-trajectory: the sets in finetuning_variants.py.
 Each variant and seed is a run of its own in OUT (linked to RUN's corpus and pretrained model), made by `nmt-rl
-finetune`; the same command again resumes. Prints a Markdown table: validation, and with --test the test set, which is
-for the end, not for choosing: BLEU of every beam with its difference from the pretrained model (or from variant NAME of
-the same seed) and the p-value of a paired bootstrap, chrF, length ratio, KL, entropy, minutes. Also writes it to
-OUT/valid.md (or test.md), as JSON beside it, and validation curves to OUT/curves.png.
+finetune`; the same command again resumes. Prints a Markdown table: greedy BLEU on the validation set as the stage found
+it, then of the validation set, or with --test of the test set, which is for the end, not for choosing: BLEU of every
+beam with its difference from the pretrained model (or from variant NAME of the same seed) and the p-value of a paired
+bootstrap, chrF, length ratio; KL to the pretrained model and entropy in nats per piece of the greedy validation
+translations; updates and minutes of training, validation not counted. Also writes it to OUT/valid.md (or test.md), as
+JSON beside it, and validation curves to OUT/curves.png.
 """
 
 from __future__ import annotations
@@ -25,6 +28,8 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+
+from finetuning_variants import variants
 
 LINKED = ("corpus", "pretrain", "tokenizer.model", "tokenizer.source.model", "tokenizer.target.model")
 
@@ -42,6 +47,10 @@ def make_run(source: Path, out: Path) -> None:
 def finetune(source: Path, out: Path, settings: list[str]) -> None:
     """Run the stage to its end, unless it is finished."""
     make_run(source, out)
+    kept, now = out / "settings.json", json.dumps([str(source.resolve()), *settings])
+    if (out / "finetune").exists() and (not kept.exists() or kept.read_text(encoding="utf-8") != now):
+        sys.exit(f"{out} was made from another run or with other settings; give OUT another name")
+    kept.write_text(now, encoding="utf-8")
     if (out / "finetune" / "result.json").exists():
         return
     command = [sys.executable, "-m", "nmt_rl", "finetune", str(source / "config.yaml"), "--out", str(out)]
@@ -101,17 +110,18 @@ class Split:
 def table(rows: list[dict[str, Any]], beams: list[int], signature: str) -> str:
     """The results as Markdown, with what is needed to repeat them."""
     heads = [f"beam {b}" if b > 1 else "greedy" for b in beams]
-    names = ["method", "seed", *heads, "chrF", "length ratio", "KL", "entropy", "minutes"]
+    names = ["method", "seed", "validation", *heads, "chrF", "length ratio", "KL", "entropy", "updates", "minutes"]
     lines = ["| " + " | ".join(names) + " |", "|" + "---|" * len(names)]
     for row in rows:
-        cells = [row["method"], str(row["seed"])]
+        cells = [row["method"], str(row["seed"]), f"{row['valid']['bleu']:.2f}"]
         for beam in beams:
             score = row["scores"][beam]
             gain = f" ({score['gain']:+.2f}, p = {score['p']:.3f})" if "gain" in score else ""
             cells.append(f"{score['bleu']:.2f}{gain}")
         last = row["scores"][beams[0]]
         cells += [f"{last['chrf']:.2f}", f"{last['length_ratio']:.3f}"]
-        cells += [f"{row['kl']:.3f}", f"{row['entropy']:.3f}", f"{row['minutes']:.1f}"]
+        cells += [f"{row['valid']['kl']:.3f}", f"{row['valid']['entropy']:.3f}"]
+        cells += [str(row["updates"]), f"{row['minutes']:.1f}"]
         lines.append("| " + " | ".join(cells) + " |")
     machine = f"{platform.machine()}, {os.cpu_count()} CPU cores, {datetime.date.today()}"
     return "\n".join([*lines, "", f"{signature}; paired bootstrap, 1,000 resamples; {machine}"]) + "\n"
@@ -130,10 +140,10 @@ def draw_curves(runs: list[tuple[str, int, Path]], path: Path) -> None:
     methods = list(dict.fromkeys(name for name, _, _ in runs))
     for name, seed, run in runs:
         events = [e for e in read_events(run / "metrics.jsonl") if (e["stage"], e["event"]) == ("finetune", "valid")]
-        minutes, bleu = [e["seconds"] / 60 for e in events], [e["bleu"] for e in events]
+        minutes, bleu = [e["training_seconds"] / 60 for e in events], [e["bleu"] for e in events]
         label = name if (name, seed) == next((n, s) for n, s, _ in runs if n == name) else None
         axis.plot(minutes, bleu, color=f"C{methods.index(name)}", marker="o", markersize=3, label=label)
-    axis.set_xlabel("minutes of fine-tuning, validation included")
+    axis.set_xlabel("minutes of fine-tuning, validation not counted")
     axis.set_ylabel("BLEU, greedy, validation (%)")
     axis.grid(color="#e4e4e4")
     axis.spines[["top", "right"]].set_visible(False)
@@ -154,11 +164,16 @@ def main() -> None:
     parser.add_argument("--test", action="store_true", help="score the test set, not the validation set")
     args = parser.parse_args()
     runs = []
-    for variant in args.variants:
-        name, _, settings = variant.partition(":")
+    try:
+        chosen = variants(args.variants)
+    except ValueError as error:
+        parser.error(str(error))
+    if args.against and args.against not in chosen:
+        parser.error(f"--against {args.against} is no variant; variants: {', '.join(chosen)}")
+    for name, settings in chosen.items():
         for seed in args.seeds:
             run = args.out / f"{name}-{seed}"
-            finetune(args.run, run, [*args.set, *filter(None, settings.split(",")), f"seed={seed}"])
+            finetune(args.run, run, [*args.set, *settings, f"seed={seed}"])
             runs.append((name, seed, run))
     draw_curves(runs, args.out / "curves.png")
     split = Split(args.run, "test" if args.test else "valid", args.beams)
@@ -168,12 +183,12 @@ def main() -> None:
         result = json.loads((run / "finetune" / "result.json").read_text(encoding="utf-8"))
         if not rows:
             before = split.scores((start, "pretrain"), None)
-            row = {"method": "pretrained", "seed": "-", "scores": before, "minutes": 0.0}
-            rows.append(row | {n: result["before"][n] for n in ("kl", "entropy")})
+            row = {"method": "pretrained", "seed": "-", "scores": before, "updates": 0, "minutes": 0.0}
+            rows.append(row | {"valid": result["before"]})
         baseline = (args.out / f"{args.against}-{seed}", "finetune") if args.against else (start, "pretrain")
         scores = split.scores((run, "finetune"), baseline)
-        row = {"method": name, "seed": seed, "scores": scores, "minutes": result["seconds"] / 60}
-        rows.append(row | {n: result["valid"][n] for n in ("kl", "entropy")})
+        row = {"method": name, "seed": seed, "scores": scores, "minutes": result["training_seconds"] / 60}
+        rows.append(row | {n: result[n] for n in ("valid", "updates")})
         text = table(rows, args.beams, rows[0]["scores"][args.beams[0]]["bleu_signature"])
         (args.out / f"{split.name}.md").write_text(text, encoding="utf-8")
         (args.out / f"{split.name}.json").write_text(json.dumps(rows, indent=2), encoding="utf-8")

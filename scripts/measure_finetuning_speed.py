@@ -41,6 +41,84 @@ class Clock:
         return call
 
 
+class Bench:
+    """Both kinds of update on the model of a run, with clocks in the parts of the Q-network's.
+
+    Args:
+        run: holds a pretrained model.
+        overrides: settings of the experiment.
+    """
+
+    def __init__(self, run: Path, overrides: list[str]) -> None:
+        """See the class docstring."""
+        from nmt_rl.bundle import load_bundle
+        from nmt_rl.config import load_config
+        from nmt_rl.corpus.prepare import open_prepared
+        from nmt_rl.rl.divergence import Divergence
+        from nmt_rl.rl.episodes import EpisodeBatches
+        from nmt_rl.rl.family import build_family
+        from nmt_rl.rl.prior import Prior
+        from nmt_rl.rl.reward import make_reward
+        from nmt_rl.rl.term import Objective
+        from nmt_rl.training.learner import Learner
+
+        self.config = load_config(str(run / "config.yaml"), ["finetune.log_every=1000000", *overrides])
+        prepared = open_prepared(self.config, run)
+        frozen = load_bundle(run / "pretrain" / "model", self.config.finetune.precision).model
+        frozen.trainable = False
+        reward = make_reward(self.config.finetune.reward, prepared.tokenizers.target)
+        family = build_family(self.config, frozen, prepared, reward)
+        divergence, prior = Divergence(family.model, frozen), Prior(frozen, self.config.finetune)
+        rest = (reward, prepared.train, prepared.tokenizers.target, self.config)
+        self.batches = EpisodeBatches(divergence, prior, family.terms, *rest)
+        self.learner = Learner(family.model, Objective(family.terms), self.config.finetune.optimizer)
+        self.trainer = self._trainer(frozen)
+        self.clock, self.pieces, self.rows = Clock(), defaultdict(float), []  # type: ignore[var-annotated]
+        self._put_clocks(family.terms[0])
+
+    def _trainer(self, frozen: Any) -> Any:
+        """Cross-entropy on a copy of the model, as in pretraining."""
+        from nmt_rl.models.build import build_model
+        from nmt_rl.training.learner import Learner
+        from nmt_rl.training.losses import CrossEntropy
+
+        settings = self.config.pretrain
+        plain = build_model(self.config.model, *frozen.embeddings.sizes, self.config.seed, settings.precision)
+        plain.set_weights(frozen.get_weights())
+        return Learner(plain, CrossEntropy(settings.label_smoothing), settings.optimizer)
+
+    def _put_clocks(self, term: Any) -> None:
+        rollout, measured = term._rollout, self.clock.measured
+        rollout._path = measured("  greedy translations", rollout._path)
+        rollout._continue.continue_from = measured("  forks", rollout._continue.continue_from)
+        rollout._scores = measured("  reward (in part beside the forks)", rollout._scores)
+        term._prior_difference = measured("  prior", term._prior_difference)
+        draw = self.batches._draw
+        self.batches._draw = lambda: self.rows.append(draw()) or self.rows[-1]  # type: ignore[method-assign,func-returns-value]
+
+    def q_update(self, step: int) -> None:
+        """On the policy's own translations of the next sources."""
+        batch, numbers = self.clock.measured("  episodes, all", self.batches.next)(step)
+        self.clock.measured("  loss and gradient", self.learner.update)(batch, 1e-6)
+        self.pieces["Q-network"] += numbers["tokens"]
+
+    def cross_entropy_update(self) -> None:
+        """On the references of the same sources."""
+        from nmt_rl.training.losses import with_positions
+
+        rows = self.rows[-1]
+        self.trainer.update(with_positions(rows, self.batches.batch), 1e-6)
+        self.pieces["cross-entropy"] += float((rows.target_out != 0).sum())
+
+    def measure(self, rounds: int) -> None:
+        """By turns; the first five rounds do not count."""
+        for step in range(1, rounds + 6):
+            if step == 6:
+                self.clock.sums.clear(), self.pieces.clear()
+            self.clock.measured("Q-network", self.q_update)(step)
+            self.clock.measured("cross-entropy", self.cross_entropy_update)()
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description="Cost of a Q-network update beside a cross-entropy update.")
@@ -48,68 +126,16 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--set", action="append", default=[])
     args = parser.parse_args()
-
-    from nmt_rl.bundle import load_bundle
-    from nmt_rl.config import load_config
-    from nmt_rl.corpus.prepare import open_prepared
-    from nmt_rl.models.build import build_model
-    from nmt_rl.rl.episodes import EpisodeBatches
-    from nmt_rl.rl.family import build_family
-    from nmt_rl.rl.prior import Prior
-    from nmt_rl.rl.reward import make_reward
-    from nmt_rl.rl.term import Objective
-    from nmt_rl.training.learner import Learner
-    from nmt_rl.training.losses import CrossEntropy, with_positions
-
-    config = load_config(str(args.run / "config.yaml"), ["finetune.log_every=1000000", *args.set])
-    prepared = open_prepared(config, args.run)
-    bundle = load_bundle(args.run / "pretrain" / "model")
-    prior, tokenizer = bundle.model, prepared.tokenizers.target
-    prior.trainable = False
-    reward = make_reward(config.finetune.reward, tokenizer)
-    family = build_family(config, prior, prepared, reward)
-    batches = EpisodeBatches(
-        family.model, Prior(prior, config.finetune), family.terms, reward, prepared.train, tokenizer, config
-    )
-    learner = Learner(family.model, Objective(family.terms), config.finetune.optimizer)
-    sizes = prior.embeddings.sizes
-    plain = build_model(config.model, *sizes, config.seed, config.pretrain.precision)
-    plain.set_weights(prior.get_weights())
-    trainer = Learner(plain, CrossEntropy(config.pretrain.label_smoothing), config.pretrain.optimizer)
-
-    clock, pieces = Clock(), defaultdict(float)
-    rollout = family.terms[0]._rollout  # type: ignore[attr-defined]
-    rollout._greedy = clock.measured("  greedy translations", rollout._greedy)
-    forks = rollout._continue
-    forks.continue_from = clock.measured("  forks", forks.continue_from)
-    rollout._scores = clock.measured("  reward (in part beside the forks)", rollout._scores)
-    term = family.terms[0]
-    term._prior_difference = clock.measured("  prior", term._prior_difference)  # type: ignore[attr-defined]
-    draw = batches._draw
-    rows: list[Any] = []
-    batches._draw = lambda: rows.append(draw()) or rows[-1]  # type: ignore[method-assign,func-returns-value]
-
-    def q_update(step: int) -> None:
-        batch, numbers = clock.measured("  episodes, all", batches.next)(step)
-        clock.measured("  loss and gradient", learner.update)(batch, 1e-6)
-        pieces["Q-network"] += numbers["tokens"]
-
-    def cross_entropy_update() -> None:
-        trainer.update(with_positions(rows[-1], batches.batch), 1e-6)
-        pieces["cross-entropy"] += float((rows[-1].target_out != 0).sum())
-
-    for step in range(1, args.rounds + 6):
-        if step == 6:
-            clock.sums.clear(), pieces.clear()
-        clock.measured("Q-network", q_update)(step)
-        clock.measured("cross-entropy", cross_entropy_update)()
-    for name, (cpu, wall) in sorted(clock.sums.items(), key=lambda item: item[0].strip() != item[0]):
+    bench = Bench(args.run, args.set)
+    bench.measure(args.rounds)
+    sums, pieces = bench.clock.sums, bench.pieces
+    for name, (cpu, wall) in sorted(sums.items(), key=lambda item: item[0].strip() != item[0]):
         each = f"{1000 * cpu / pieces[name]:8.3f} CPU s per 1,000 pieces" if name in pieces else ""
         print(f"{name:36s}{cpu / args.rounds:8.3f} CPU s{wall / args.rounds:8.3f} s per update{each}")
-    cost = {name: clock.sums[name] / pieces[name] for name in pieces}
+    cost = {name: sums[name] / pieces[name] for name in pieces}
     ratio = cost["Q-network"] / cost["cross-entropy"]
     print(f"per target piece the Q-network costs {ratio[0]:.2f} times the processor time, {ratio[1]:.2f} the wall time")
-    sentences = config.finetune.sentences
+    sentences = bench.config.finetune.sentences
     print(f"{sentences} sentences, {platform.machine()}, {os.cpu_count()} cores, {datetime.date.today()}")
 
 

@@ -17,6 +17,7 @@ import platform
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -48,9 +49,9 @@ def main() -> None:
     for metric in ("bleu", "chrf", "ter"):
         config = RewardConfig(metrics={metric: 1.0})
         for name, number, work in (
-            ("scores", len(texts), _scores(config, tokenizer, texts, references)),
-            ("episode", count, _episodes(config, tokenizer, pieces, references, 1)),
-            ("episodes", count, _episodes(config, tokenizer, pieces, references, 64)),
+            ("scores", len(texts), _work(config, tokenizer, "scores", texts, references, UPDATE)),
+            ("episode", count, _work(config, tokenizer, "episodes", pieces, references, 1)),
+            ("episodes", count, _work(config, tokenizer, "episodes", pieces, references, 64)),
         ):
             first, *again = (_seconds(work) for _ in range(4 if metric == "bleu" else 1))
             further = f", again {number / min(again):9,.0f}" if again else ""
@@ -58,26 +59,16 @@ def main() -> None:
             print(f"{metric:5} {name:9} first {number / first:9,.0f}{further} {unit}/s")
 
 
-def _scores(config: RewardConfig, tokenizer: Tokenizer, texts: list[str], lines: list[str]) -> Callable[[], None]:
-    reward = make_reward(config, tokenizer)
-    references = reward.references(lines)
-
-    def work() -> None:
-        for i in range(0, len(texts), UPDATE):
-            reward.scores(texts[i : i + UPDATE], references[i : i + UPDATE])
-
-    return work
-
-
-def _episodes(
-    config: RewardConfig, tokenizer: Tokenizer, pieces: list[list[int]], lines: list[str], together: int
+def _work(
+    config: RewardConfig, tokenizer: Tokenizer, method: str, hypotheses: list[Any], lines: list[str], together: int
 ) -> Callable[[], None]:
+    """Calls a method of a fresh reward with so many hypotheses and references at a time."""
     reward = make_reward(config, tokenizer)
     references = reward.references(lines)
 
     def work() -> None:
-        for i in range(0, len(pieces), together):
-            reward.episodes(pieces[i : i + together], references[i : i + together])
+        for i in range(0, len(hypotheses), together):
+            getattr(reward, method)(hypotheses[i : i + together], references[i : i + together])
 
     return work
 

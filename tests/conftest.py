@@ -1,12 +1,14 @@
 """One tiny corpus, its recipe, and one whole tiny run that every test may read."""
 
 import logging
+import os
 import random
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 WORDS = {
     "hund": "dog", "katze": "cat", "vogel": "bird", "haus": "house", "baum": "tree", "sieht": "sees", "und": "and",
@@ -53,23 +55,51 @@ def sentence_pair(draw):
     return " ".join(words), " ".join(WORDS[word] for word in words)
 
 
+def pytest_collection_modifyitems(items):
+    """A file with the tiny run comes first and the others later: one process trains it while the other goes on."""
+    with_run = list(dict.fromkeys(item.path for item in items if "tiny_run" in getattr(item, "fixturenames", ())))
+    others = [path for path in dict.fromkeys(item.path for item in items) if path not in with_run]
+    half = len(others) // 2
+    order = [*with_run[:1], *others[:half], *with_run[1:], *others[half:]]
+    items.sort(key=lambda item: order.index(item.path))
+
+
 @pytest.fixture(scope="session")
-def tiny_corpus(tmp_path_factory):
-    """Folder with 60 pairs of word-for-word translations in train, 8 in valid and 8 in test."""
-    folder, draw = tmp_path_factory.mktemp("corpus"), random.Random(7)
+def shared(tmp_path_factory):
+    """Makes a folder once for all processes of the tests: shared(name, make) calls make(folder) if it is not there."""
+    base = tmp_path_factory.getbasetemp()
+    base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+    def once(name, make):
+        with FileLock(base / f"{name}.lock"):
+            if not (base / f"{name}.made").exists():
+                (base / name).mkdir()
+                make(base / name)
+                (base / f"{name}.made").touch()
+        return base / name
+
+    return once
+
+
+@pytest.fixture(scope="session")
+def tiny_corpus(shared):
+    """Folder with 60 pairs of word-for-word translations in train, 8 in valid and 8 in test; and the recipe."""
+    return shared("corpus", make_corpus)
+
+
+def make_corpus(folder):
+    draw = random.Random(7)
     for split, size in {"train": 60, "valid": 8, "test": 8}.items():
         pairs = [sentence_pair(draw) for _ in range(size)]
         for language, lines in zip(("de", "en"), zip(*pairs, strict=True), strict=True):
             (folder / f"{split}.{language}").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    return folder
+    (folder / "tiny.yaml").write_text(RECIPE.format(folder=folder), encoding="utf-8")
 
 
 @pytest.fixture(scope="session")
 def tiny_recipe(tiny_corpus):
     """Path of the tiny experiment's YAML file."""
-    path = tiny_corpus / "tiny.yaml"
-    path.write_text(RECIPE.format(folder=tiny_corpus), encoding="utf-8")
-    return path
+    return tiny_corpus / "tiny.yaml"
 
 
 @dataclass(frozen=True)
@@ -81,13 +111,12 @@ class Run:
 
 
 @pytest.fixture(scope="session")
-def tiny_run(tiny_recipe, tmp_path_factory):
+def tiny_run(tiny_recipe, shared):
     """The tiny experiment, prepared, pretrained, fine-tuned and reported; tests only read it."""
     from nmt_rl.config import load_config
     from nmt_rl.experiment import run_stages
 
-    folder = tmp_path_factory.mktemp("runs") / "whole"
-    run_stages(load_config(str(tiny_recipe)), folder)
+    folder = shared("whole", lambda folder: run_stages(load_config(str(tiny_recipe)), folder))
     return Run(folder, tiny_recipe)
 
 

@@ -1,1 +1,1 @@
-"""One verb per file: parse, call one function, print."""
+"""The verbs: each parses, calls one function, prints."""

@@ -12,4 +12,9 @@ Out = Annotated[Path, typer.Option("--out", help="Folder of the run; the same co
 Overrides = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the recipe; repeatable.")
 ]
-Fresh = Annotated[bool, typer.Option("--fresh", help="Start this stage over instead of resuming.")]
+Fresh = Annotated[
+    bool,
+    typer.Option(
+        "--fresh", help="Delete this stage and all later ones first (prepare, run, quickstart: the whole run)."
+    ),
+]

@@ -19,6 +19,15 @@ from nmt_rl.config.section import Section
 from nmt_rl.config.training import PretrainConfig
 from nmt_rl.errors import UserError
 
+SHAPES = {
+    "tuple_type": "should be a list such as [0.7, 1.0]",
+    "dict_type": "should be a mapping such as {bleu: 1.0}",
+    "model_type": "should be a mapping of keys",
+    "model_attributes_type": "should be a mapping of keys",
+    "too_short": "should not be empty",
+}
+"""What pydantic's words for a wrong shape mean in YAML."""
+
 
 class Config(Section):
     """A whole experiment."""
@@ -32,6 +41,11 @@ class Config(Section):
     finetune: FinetuneConfig = FinetuneConfig()
     decoding: DecodingConfig = DecodingConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
+
+    @property
+    def finetune_seed(self) -> int:
+        """Of fine-tuning: its own, or the experiment's."""
+        return self.seed if self.finetune.seed is None else self.finetune.seed
 
     @model_validator(mode="after")
     def _three_way_needs_one_vocabulary(self) -> Config:
@@ -108,8 +122,10 @@ def _explain(error: Any) -> str:
         return f"unknown key {key}{hint}"
     if error["type"] == "missing":
         return f"key {key} is missing"
-    message = error["msg"].removeprefix("Value error, ")
-    found = "" if isinstance(error["input"], dict | Section) else f", found {error['input']!r}"
+    message = SHAPES.get(error["type"]) or error["msg"].removeprefix("Value error, ")
+    # A rule of a whole section says what it found itself.
+    whole = error["type"] == "value_error" and isinstance(error["input"], dict | Section)
+    found = "" if whole else f", found {error['input']!r}"
     return f"{key or 'the experiment'}: {message[0].lower() + message[1:]}{found}"
 
 

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import difflib
+from typing import Annotated, Literal
 
-from pydantic import Field, FiniteFloat, model_validator
+from pydantic import Field, model_validator
 
 from nmt_rl.config.section import Section
 from nmt_rl.config.training import OptimizerConfig, ValidationConfig
 
 Objective = Literal["fork", "trajectory", "both", "reinforce", "scst", "rloo", "mrt", "mixer", "cross-entropy"]
+METRICS = ("bleu", "chrf", "ter", "constant")
 POLICY_GRADIENTS = ("reinforce", "scst", "rloo", "mrt", "mixer")
 
 
 class RewardConfig(Section):
     """What a translation is worth, and when the reward is paid."""
 
-    metrics: dict[str, FiniteFloat] = Field(default_factory=lambda: {"bleu": 1.0}, min_length=1)
+    metrics: dict[str, float] = Field(default_factory=lambda: {"bleu": 1.0}, min_length=1)
     """Weights of sentence metrics, which are added: bleu, chrf, ter (as 1 - TER), constant (a control: always 0.5), or
-    `module:function` of (hypotheses, references), two lists of text, that returns a number for each, about [0, 1]."""
+    `module:function` of (hypotheses, references), two lists of text, that returns a number for each, about [0, 1].
+    The mapping is given whole."""
     smoothing: Literal["add-k", "floor", "exp", "none"] = "add-k"
     """Of the sentence BLEU (Chen and Cherry, 2014): k added from bigrams on; a floor for counts of 0 (their method 1);
     halving for each order without a match (method 3, sacreBLEU's default); or none."""
@@ -30,7 +33,18 @@ class RewardConfig(Section):
     @model_validator(mode="after")
     def _value_is_used(self) -> RewardConfig:
         if self.smoothing_value is not None and self.smoothing in ("exp", "none"):
-            raise ValueError(f"smoothing_value is for add-k and floor, not for {self.smoothing}")
+            raise ValueError(f"smoothing_value is for add-k and floor, found smoothing {self.smoothing}")
+        return self
+
+    @model_validator(mode="after")
+    def _metrics_are_known(self) -> RewardConfig:
+        for name in self.metrics:
+            if name not in METRICS and ":" not in name:
+                near = difflib.get_close_matches(name.lower(), METRICS, n=1)
+                hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(METRICS)} and module:function"
+                raise ValueError(f"metrics has no {name!r}; {hint}")
+        if not any(self.metrics.values()):
+            raise ValueError(f"metrics needs a weight that is not 0, found {self.metrics}")
         return self
 
 
@@ -40,16 +54,23 @@ class ForkConfig(Section):
     per_source: int = Field(5, ge=1)
     """Most forks per source."""
     probability: float = Field(0.05, ge=0.0, lt=1.0)
-    """Fork only where the runner-up's probability exceeds this."""
+    """Fork only where the alternative's probability exceeds this."""
     choice: Literal["probability", "uniform"] = "probability"
-    """Draw the states in proportion to the runner-up's probability, or all alike."""
+    """Draw the states in proportion to the alternative's probability, or all alike."""
+    alternatives: int = Field(1, ge=1)
+    """1: the alternative is the runner-up; more: one drawn uniformly among so many next best (then with
+    `probability: 0`, or few states qualify)."""
+    path: Literal["greedy", "sampled"] = "greedy"
+    """Fork from greedy translations; or from sampled ones, where both the best piece and the alternative are tried."""
+    temperature: float = Field(1.0, gt=0.0)
+    """Of the sampled translations."""
 
 
 class BehaviourConfig(Section):
     """The policy that samples translations."""
 
     policy: Literal["boltzmann", "epsilon-greedy"] = "boltzmann"
-    temperatures: tuple[float, ...] = Field((0.7, 1.0, 1.2), min_length=1)
+    temperatures: tuple[Annotated[float, Field(gt=0.0)], ...] = Field((0.7, 1.0, 1.2), min_length=1)
     """Ladder of temperatures (boltzmann); each source gets some of them."""
     top_k: int = Field(20, ge=0)
     """Draw among this many pieces only; 0: all."""
@@ -64,7 +85,7 @@ class BehaviourConfig(Section):
     @model_validator(mode="after")
     def _uniform_among_some(self) -> BehaviourConfig:
         if self.policy == "epsilon-greedy" and self.top_k == 0:
-            raise ValueError("epsilon-greedy needs top_k above 0: a uniform draw among all pieces is noise")
+            raise ValueError("epsilon-greedy needs top_k above 0, found 0: a uniform draw among all pieces is noise")
         return self
 
 
@@ -91,7 +112,8 @@ class ReplayConfig(Section):
     @model_validator(mode="after")
     def _leaves_room(self) -> ReplayConfig:
         if self.share + self.demonstrations >= 1.0:
-            raise ValueError("share and demonstrations together must leave room for fresh translations (below 1)")
+            total = f"{self.share} + {self.demonstrations}"
+            raise ValueError(f"share and demonstrations together must leave room (below 1), found {total}")
         return self
 
 
@@ -107,11 +129,11 @@ class TrajectoryConfig(Section):
     candidates: int = Field(0, ge=0)
     """Back up over so many pieces of the prior only; 0: all."""
     steps: int = Field(0, ge=0)
-    """n-step targets; 0: lambda-targets."""
+    """n-step targets, which `trace` is not for; 0: lambda-targets."""
     trace: float = Field(0.95, ge=0.0, le=1.0)
     """lambda of the targets: 0 one-step TD, 1 Monte Carlo."""
     monte_carlo_updates: int = Field(200, ge=0)
-    """Use lambda = 1 for the first updates, while V is untrained."""
+    """Use lambda = 1 for the first updates, while V is untrained; n-step targets wait, too."""
     samples: int = Field(2, ge=1)
     """Sampled translations per source and update."""
     behaviour: BehaviourConfig = BehaviourConfig()
@@ -145,13 +167,15 @@ class TrajectoryConfig(Section):
     def _fits(self) -> TrajectoryConfig:
         known = {"dueling": ("soft", "max", "double"), "logits": ("max", "double", "psi", "munchausen")}
         if self.backup not in known.get(self.q, ("soft",)):
-            raise ValueError(f"q {self.q} needs a backup of {', '.join(known.get(self.q, ('soft',)))}")
+            allowed = ", ".join(known.get(self.q, ("soft",)))
+            raise ValueError(f"q {self.q} needs a backup of {allowed}, found {self.backup}")
         if self.candidates and self.q in ("kl", "ilql"):
-            raise ValueError("candidates are for q dueling and logits")
-        if self.q == "kl" and (self.cql or self.margin):
-            raise ValueError("cql and margin are for q dueling, ilql and logits; for kl use finetune.cross_entropy")
+            raise ValueError(f"candidates are for q dueling and logits, found q {self.q}")
+        for name, weight in (("cql", self.cql), ("margin", self.margin)):
+            if self.q == "kl" and weight:
+                raise ValueError(f"{name} is for q dueling, ilql and logits, found q kl; use finetune.cross_entropy")
         if self.margin and not self.replay.demonstrations:
-            raise ValueError("margin needs replay.demonstrations above 0")
+            raise ValueError("margin needs replay.demonstrations above 0, found 0")
         return self
 
 
@@ -161,13 +185,14 @@ class PolicyGradientConfig(Section):
     samples: int = Field(5, ge=1)
     """Sampled translations per source."""
     temperature: float = Field(1.0, gt=0.0)
+    """Of the samples. Only 1, with top_k 0, samples the policy whose gradient is taken; nothing corrects for others."""
     top_k: int = Field(0, ge=0)
     """Draw among this many pieces only; 0: all."""
     baseline_units: int = Field(256, ge=1)
     """Hidden units of the learned baseline (reinforce, mixer)."""
     baseline_learning_rate: float = Field(1e-3, gt=0.0)
     mrt_alpha: float = Field(0.005, gt=0.0)
-    """Sharpness of the risk's distribution over the samples (Shen et al., 2016)."""
+    """Sharpness of the risk's distribution over the samples (Shen et al., 2016, for 100 samples)."""
     mrt_reference: bool = True
     """Put the reference among the samples."""
     mixer_pieces: int = Field(3, ge=1)
@@ -177,15 +202,15 @@ class PolicyGradientConfig(Section):
 
 
 class ControllerConfig(Section):
-    """Keeps the policy near the prior by moving tau."""
+    """Keeps the policy near the prior by moving tau (objectives fork, trajectory and both)."""
 
     every: int = Field(0, ge=0)
     """Updates between two moves; 0: tau is constant."""
     kl: float = Field(0.05, gt=0.0)
-    """Largest KL to the prior, in nats per piece of the greedy translations."""
+    """Largest KL to the prior, in nats per piece of the translations trained on."""
     length: float = Field(0.03, gt=0.0)
     """Largest deviation of the length ratio from 1."""
-    rate: float = Field(0.1, gt=0.0)
+    rate: float = Field(0.1, gt=0.0, le=1.0)
     """tau is multiplied by e^rate above a limit, by e^-rate below both."""
 
 
@@ -212,9 +237,11 @@ class FinetuneConfig(Section):
     training, or cross-entropy continued."""
     updates: int = Field(1500, ge=1)
     minutes: float | None = Field(None, gt=0.0)
-    """Stop after this much fine-tuning time, in minutes, kept across restarts."""
+    """Stop after this much fine-tuning time, in minutes, validation not counted, kept across restarts."""
     seed: int | None = Field(None, ge=0)
     """Of this stage alone; the experiment's if absent."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Type of the matrix products of policy and prior while they play and learn; all else stays float32."""
     sentences: int = Field(32, ge=1)
     """Source sentences per update."""
     max_length: int = Field(128, ge=4)
@@ -244,7 +271,27 @@ class FinetuneConfig(Section):
     @model_validator(mode="after")
     def _fits(self) -> FinetuneConfig:
         if self.objective in ("rloo", "mrt") and self.policy_gradient.samples < 2:
-            raise ValueError(f"objective {self.objective} needs policy_gradient.samples of at least 2")
+            raise ValueError(f"objective {self.objective} needs policy_gradient.samples of at least 2, found 1")
         if self.objective == "both" and self.trajectory.q != "kl":
-            raise ValueError("objective both shares one policy, so it needs trajectory.q kl")
+            raise ValueError(f"objective both shares one policy and needs trajectory.q kl, found {self.trajectory.q}")
+        return self
+
+    @model_validator(mode="after")
+    def _prior_and_tau_serve(self) -> FinetuneConfig:
+        part = self.trajectory
+        if self.objective == "trajectory" and part.q in ("dueling", "ilql") and self.prior_refresh:
+            raise ValueError(f"prior_refresh is for a policy that is trained, found trajectory.q {part.q}")
+        if self.prior_refresh and self.objective not in ("fork", "trajectory", "both"):
+            raise ValueError(f"prior_refresh replaces the prior, which objective {self.objective} does not use")
+        divided = part.cql or part.backup in ("psi", "munchausen") or (part.q, part.backup) == ("dueling", "soft")
+        if self.objective == "trajectory" and divided and not self.tau:
+            raise ValueError("tau must be above 0 for soft backups over all pieces and for cql, found 0")
+        if self.controller.every and self.objective not in ("fork", "trajectory", "both"):
+            raise ValueError(f"controller moves tau, which objective {self.objective} does not use")
+        if self.controller.every and self.objective == "trajectory" and part.q != "kl" and not divided:
+            raise ValueError(
+                f"controller moves tau, which trajectory.q {part.q} with backup {part.backup} does not use"
+            )
+        if self.controller.every and not self.tau:
+            raise ValueError("controller multiplies tau, which must then be above 0, found 0")
         return self

@@ -17,7 +17,7 @@ class QHeadsConfig(Section):
 
 
 class TransformerConfig(Section):
-    """Transformer (Vaswani et al., 2017). The defaults are its base model."""
+    """Transformer (Vaswani et al., 2017). The defaults are its base model, pre-norm."""
 
     type: Literal["transformer"] = "transformer"
     encoder_layers: int = Field(6, ge=1)

@@ -43,6 +43,8 @@ class ValidationConfig(Section):
 
     every: int = Field(1000, ge=1)
     """Updates between validations."""
+    minutes: float | None = Field(None, gt=0.0)
+    """Validate after every so many minutes of training instead, whatever an update takes."""
     metric: Literal["bleu", "loss"] = "bleu"
     """Greedy BLEU on detokenised text, or cross-entropy per piece."""
     patience: int = Field(10, ge=1)
@@ -56,7 +58,7 @@ class PretrainConfig(Section):
 
     updates: int = Field(100_000, ge=1)
     minutes: float | None = Field(None, gt=0.0)
-    """Stop after this much training time, in minutes, kept across restarts."""
+    """Stop after this much training time, in minutes, validation not counted, kept across restarts."""
     batch: BatchConfig = BatchConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     label_smoothing: float = Field(0.1, ge=0.0, lt=1.0)

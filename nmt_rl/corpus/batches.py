@@ -260,7 +260,10 @@ def _collate_by(config: BatchConfig, source: Ragged, target: Ragged, indices: In
     longest = max(int(source[1].max()), int(target[1].max())) + 1
     width, planned_width = bucket_lengths(np.array([longest, planned]), config.buckets)
     rows = config.size if config.type == "sentences" else config.size // int(planned_width)
-    return collate(source, target, indices, rows, max(int(width), int(planned_width)))
+    # A bucket may be wider than what the model has room for, which `max_length` is at most.
+    return collate(
+        source, target, indices, rows, min(max(int(width), int(planned_width)), max(longest, config.max_length))
+    )
 
 
 def _ragged(rows: Sequence[Sequence[int]]) -> Ragged:

@@ -35,9 +35,11 @@ class Generation(NamedTuple):
     log_probs: np.ndarray
     """float32 [rows, time]: the model's log-probability of each piece (temperature 1, none excluded); 0 on PAD, and on
     the prefixes of `continue_from`."""
-    runner_up: np.ndarray | None
-    """int32 [rows, time]: the second most probable permitted piece; PAD where only one was permitted."""
-    runner_up_probs: np.ndarray | None
+    best: np.ndarray | None = None
+    """int32 [rows, time]: the most probable permitted piece, if alternatives to it were asked for."""
+    alternative: np.ndarray | None = None
+    """int32 [rows, time]: a permitted piece after the best one; PAD where only one was permitted."""
+    alternative_probs: np.ndarray | None = None
     """float32 [rows, time]: its probability under the model; 0 where only one piece was permitted."""
 
 
@@ -51,7 +53,8 @@ class Generator:
         model: the built model; its current weights are used at each call.
         top_k: sample among this many most probable pieces; 0: all (not epsilon-greedily).
         top_p: sample among the fewest pieces that have this probability together; 1: all (not epsilon-greedily).
-        runner_up: also return the second most probable piece of each step.
+        alternatives: also return an alternative to the best piece of each step: 1: the runner-up; more: one drawn
+            uniformly among so many next best; 0: none.
         allow_unknown: let UNK be chosen.
     """
 
@@ -60,13 +63,13 @@ class Generator:
         model: Seq2Seq,
         top_k: int = 0,
         top_p: float = 1.0,
-        runner_up: bool = False,
+        alternatives: int = 0,
         allow_unknown: bool = False,
     ) -> None:
         """See the class docstring."""
         self.top_k = top_k
         self.top_p = top_p
-        self.runner_up = runner_up
+        self.alternatives = min(alternatives, model.embeddings.sizes[1] - 1)
         self.allow_unknown = allow_unknown
         self.model = model
         self._begin = Beginning(model)
@@ -144,8 +147,10 @@ class Generator:
     ) -> Generation:
         policy, options = self._policy(task, temperature, epsilon, seed)
         out = {"ids": task.blank, "log_probs": np.zeros_like(task.blank, "float32")}
-        if self.runner_up:
-            out |= {"runner_up": out["ids"], "runner_up_probs": out["log_probs"]}
+        if self.alternatives:
+            out |= {"best": out["ids"], "alternative": out["ids"], "alternative_probs": out["log_probs"]}
+        if self.alternatives > 1:
+            options = {**options, "ranks": _ranks(task, self.alternatives, seed)}
         state = {
             "task": {"steps": task.steps, **options},
             "tokens": task.tokens,
@@ -158,9 +163,7 @@ class Generator:
         results = {name: task.behind_prefix(value, before.get(name)) for name, value in found.items()}
         lengths = (results["ids"] != PAD).sum(axis=1).astype("int32")
         results = {name: value[:, : max(int(lengths.max(initial=0)), 1)] for name, value in results.items()}
-        return Generation(
-            results["ids"], lengths, results["log_probs"], results.get("runner_up"), results.get("runner_up_probs")
-        )
+        return Generation(lengths=lengths, **results)
 
     def _policy(
         self, task: Task, temperature: np.ndarray | float | None, epsilon: np.ndarray | float | None, seed: int
@@ -209,11 +212,20 @@ class Generator:
         best = best_piece(permitted)[1]
         tokens = ops.where(last, EOS, self._draw(step, permitted, best, task))
         new = {"ids": tokens, "log_probs": pick(logits, tokens) - total}
-        if self.runner_up:
-            score, second = second_piece(permitted, best)
-            new["runner_up"] = ops.where(last, PAD, second)
-            new["runner_up_probs"] = ops.where(last, 0.0, ops.exp(score - total))
+        if self.alternatives:
+            score, piece = self._alternative(step, permitted, best, task)
+            new["best"] = ops.where(last, EOS, best)
+            new["alternative"] = ops.where(last, PAD, piece)
+            new["alternative_probs"] = ops.where(last, 0.0, ops.exp(score - total))
         return new
+
+    def _alternative(self, step: Any, permitted: Any, best: Any, task: dict[str, Any]) -> tuple[Any, Any]:
+        """The score of an alternative to the best piece, and the alternative: [rows] each."""
+        if self.alternatives == 1:
+            return second_piece(permitted, best)
+        scores, pieces = ops.top_k(permitted, self.alternatives + 1)
+        rank = ops.take(task["ranks"], step, axis=1)
+        return pick(scores, rank), pick(ops.cast(pieces, "int32"), rank)
 
     def _draw(self, step: Any, permitted: Any, best: Any, task: dict[str, Any]) -> Any:
         if "uniforms" not in task:
@@ -222,6 +234,11 @@ class Generator:
         if "epsilon" in task:
             return draw_epsilon_greedy(permitted, uniforms, task["epsilon"], self.top_k)
         return draw_boltzmann(permitted / task["temperature"][:, None], uniforms, self.top_k, self.top_p)
+
+
+def _ranks(task: Task, alternatives: int, seed: int) -> np.ndarray:
+    """Which of the pieces behind the best one is taken at each step, int32 [rows (padded), width], from 1."""
+    return np.random.default_rng([seed, 1]).integers(1, alternatives + 1, task.blank.shape).astype("int32")
 
 
 def _uniforms(task: Task, seed: int) -> np.ndarray:

@@ -38,6 +38,7 @@ FINETUNE_PANELS = (
     Panel("valid", "kl", "Distance from the prior", "KL (nats per piece)"),
     Panel("valid", "entropy", "Policy entropy", "entropy (nats per piece)"),
     Panel("valid", "length_ratio", "Length ratio", "hypothesis / reference"),
+    Panel("train", "updates_per_second", "Speed", "updates per second"),
 )
 
 

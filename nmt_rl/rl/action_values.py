@@ -62,11 +62,11 @@ class ActionValues(QNetwork):
             value = backup(target_q, q, log_prior, tau, part)
         bonus = ops.zeros_like(value)
         if part.backup == "psi":
-            bonus = tau * _taken(log_prior, tokens)
+            bonus = tau * backups.action_value(log_prior, tokens)
         elif part.backup == "munchausen":
-            log_pi = _taken(ops.log_softmax(target_q / tau, axis=-1), tokens)
+            log_pi = backups.action_value(ops.log_softmax(target_q / tau, axis=-1), tokens)
             bonus = backups.munchausen_bonus(log_pi, tau, part.munchausen, part.munchausen_floor)
-        return _taken(q, tokens), _taken(target_q, tokens), value, bonus
+        return backups.action_value(q, tokens), backups.action_value(target_q, tokens), value, bonus
 
     def _each(self, model: Seq2Seq, states: Tensor, tau: Tensor) -> list[Tensor]:
         """Q [batch, time, vocab] of every head."""
@@ -89,8 +89,8 @@ class ActionValues(QNetwork):
         states = _states(model, batch["source"], batch["target_in"])
         loss = delta = ops.zeros(())
         for q in self._each(model, states, tau):
-            delta = batch["target"] - _taken(q, tokens)
-            loss = loss + td_loss(_taken(q, tokens), batch["target"], self.settings.huber, weights)
+            delta = batch["target"] - backups.action_value(q, tokens)
+            loss = loss + td_loss(backups.action_value(q, tokens), batch["target"], self.settings.huber, weights)
             if part.cql:
                 loss = loss + part.cql * cql_loss(q, tokens, weights, tau)
             if part.margin:
@@ -120,8 +120,3 @@ def backup(target_q: Tensor, q: Tensor, log_prior: Tensor, tau: Tensor, part: Tr
 
 def _states(model: Seq2Seq, source: Tensor, target_in: Tensor) -> Tensor:
     return model.decode_states(target_in, model.encode(source)).states
-
-
-def _taken(values: Tensor, tokens: Tensor) -> Tensor:
-    """values[b, t, tokens[b, t]]: [batch, time]."""
-    return ops.take_along_axis(values, tokens[..., None], axis=-1)[..., 0]

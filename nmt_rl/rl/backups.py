@@ -1,7 +1,7 @@
 """Backups: the value of a state from the values of its actions, in keras.ops, for the compiled pass of the target net.
 
-q is [..., actions], a value is [...]; values are in BLEU of [0, 1], tau in BLEU per nat and above 0. The limits at
-tau = 0 are `max_value` and, on the host, `targets.soft_value`; the functions here divide by tau.
+q is [..., actions], a value is [...]; values are in BLEU of [0, 1], tau in BLEU per nat and above 0. The limit at
+tau = 0 is `max_value`; the functions here divide by tau.
 
 Multi-step targets are off-policy right for each of these backups with the penalty q(s, a) - v(s) in
 `targets.soft_lambda_targets`: y_t = r_t + d_t [ v_t + lambda (y_{t+1} - q_t(a_t)) ], which is Q(lambda) with

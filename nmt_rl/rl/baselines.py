@@ -10,7 +10,7 @@ from keras import ops
 from numpy.typing import NDArray
 
 from nmt_rl.backend import compile_fn, seeded
-from nmt_rl.config import Config, OptimizerConfig
+from nmt_rl.config import BatchConfig, Config, OptimizerConfig
 from nmt_rl.corpus.tokenizer import PAD, Tokenizer
 from nmt_rl.decoding.generator import Generator
 from nmt_rl.models.seq2seq import Seq2Seq, Tensor
@@ -21,7 +21,7 @@ from nmt_rl.rl.targets import monte_carlo_returns
 from nmt_rl.rl.term import Arrays, Drawn, Numbers, Term, root_mean_square
 from nmt_rl.rl.value import ValueHead, value_objective
 from nmt_rl.training.learner import Learner
-from nmt_rl.training.losses import cross_entropy
+from nmt_rl.training.losses import log_probs, real_positions
 
 
 class Samples(NamedTuple):
@@ -51,9 +51,10 @@ class Sampler:
         self._greedy = Generator(model)
 
     def draw(self, drawn: Drawn, prefix: NDArray[np.int32] | None = None, forced: Any = None) -> Samples:
-        """Samples of every source; if a prefix [batch, time] is given, one each, after its first `forced` pieces."""
-        count = self.settings.samples if prefix is None else 1
-        rows = np.repeat(np.arange(len(drawn.rows.source)), count)
+        """Samples of every source; if a prefix [batch, time] is given, after its first `forced` pieces [batch]."""
+        rows = np.repeat(np.arange(len(drawn.rows.source)), self.settings.samples)
+        if prefix is not None:
+            prefix, forced = prefix[rows], forced[rows]
         source, seed = drawn.rows.source[rows], int(drawn.rng.integers(2**31))
         limits = length_limits(source, self.decoding, self._longest)
         played = self._generator(source, limits, prefix, forced, temperature=self.settings.temperature, seed=seed)
@@ -102,14 +103,16 @@ class PolicyGradientTerm(Term):
             references = drawn.rows.target_out
             forced = pg.mixer_split((references != PAD).sum(axis=1), moves, self.settings.mixer_pieces)
             samples = self.sampler.draw(drawn, references, forced)
+            given, sampled = pg.mixer_masks(forced[samples.rows], samples.lengths, samples.ids.shape[1])
         else:
-            forced = np.zeros(0, np.int32)
             samples = self.sampler.draw(drawn)
-        mask = samples.ids != PAD
+            given, sampled = np.zeros(samples.ids.shape, bool), samples.ids != PAD
+        mask = given | sampled
         arrays = {
             "source": drawn.rows.source[samples.rows],
             "target_in": shift_right(samples.ids),
             "tokens": samples.ids,
+            "positions": real_positions(samples.ids, BatchConfig()),
             "weights": mask.astype(np.float32),
         }
         if self.baseline is None:
@@ -117,11 +120,9 @@ class PolicyGradientTerm(Term):
             scores = self._scores(samples, drawn)
             advantages = self._sentence_advantages(scores, drawn)[:, None] * mask
         else:
-            scores, advantages, numbers = self._step_advantages(self.baseline, samples, arrays, drawn)
-        if self.objective == "mixer":
-            given, _ = pg.mixer_masks(forced, samples.lengths, samples.ids.shape[1])
-            # Cross-entropy is the policy gradient of advantage 1.
-            advantages = np.where(given, 1.0, advantages)
+            scores, advantages, numbers = self._step_advantages(self.baseline, samples, arrays, sampled, drawn)
+        # Cross-entropy is the policy gradient of advantage 1.
+        advantages = np.where(given, 1.0, advantages)
         numbers |= sample_numbers(scores, samples, drawn)
         return {**arrays, "advantages": advantages.astype(np.float32)}, numbers
 
@@ -137,7 +138,7 @@ class PolicyGradientTerm(Term):
         return pg.scst_advantages(grouped, greedy).reshape(-1)
 
     def _step_advantages(
-        self, baseline: Learner, samples: Samples, arrays: Arrays, drawn: Drawn
+        self, baseline: Learner, samples: Samples, arrays: Arrays, sampled: NDArray[np.bool_], drawn: Drawn
     ) -> tuple[NDArray[np.float64], NDArray[np.float64], Numbers]:
         """Returns-to-go less the learned baseline, which is then moved towards them."""
         mask = samples.ids != PAD
@@ -150,13 +151,13 @@ class PolicyGradientTerm(Term):
         value, states = (np.asarray(x) for x in self._evaluate(arrays["source"], arrays["target_in"]))
         features = np.zeros((*mask.shape, 0), np.float32)
         task = {"states": states, "features": features, "target": returns.astype(np.float32)}
-        loss = baseline.update({**task, "weights": arrays["weights"]}, self.settings.baseline_learning_rate)["loss"]
+        task["weights"] = sampled.astype(np.float32)
+        loss = baseline.update(task, self.settings.baseline_learning_rate)["loss"]
         return scores, pg.reinforce_advantages(returns, value, mask), {"value_loss": loss}
 
     def loss(self, model: Seq2Seq, batch: dict[str, Tensor], training: bool) -> dict[str, Tensor]:
         """See Term.loss."""
-        logits = model.decode(batch["target_in"], model.encode(batch["source"])).logits
-        log_pi = -cross_entropy(logits, batch["tokens"])
+        log_pi = log_probs(model, *(batch[name] for name in ("source", "target_in", "tokens", "positions")))
         loss = pg.policy_gradient_loss(log_pi, batch["advantages"], batch["weights"])
         return {"loss": loss, "advantage": root_mean_square(batch["advantages"], batch["weights"])}
 
@@ -204,6 +205,7 @@ class RiskTerm(Term):
             "source": drawn.rows.source[samples.rows],
             "target_in": shift_right(samples.ids),
             "tokens": samples.ids,
+            "positions": real_positions(samples.ids, BatchConfig()),
             "weights": (samples.ids != PAD).astype(np.float32),
             "scores": scores.astype(np.float32),
             "source_index": samples.rows.astype(np.int32),
@@ -214,8 +216,8 @@ class RiskTerm(Term):
 
     def loss(self, model: Seq2Seq, batch: dict[str, Tensor], training: bool) -> dict[str, Tensor]:
         """See Term.loss."""
-        logits = model.decode(batch["target_in"], model.encode(batch["source"])).logits
-        log_pi = pg.sequence_log_prob(-cross_entropy(logits, batch["tokens"]), batch["weights"])
+        taken = log_probs(model, *(batch[name] for name in ("source", "target_in", "tokens", "positions")))
+        log_pi = pg.sequence_log_prob(taken, batch["weights"])
         rest = (batch["scores"], batch["source_index"], self.sources, self.settings.mrt_alpha, batch["kept"])
         return {"loss": pg.risk_loss(log_pi, *rest)}
 

@@ -69,8 +69,6 @@ class SentenceBleu:
     smoothing: Smoothing = "add-k"
     value: float | None = None
     """k of add-k, or the floor; None: sacreBLEU's default, 1 and 0.1."""
-    smooth_unigrams: bool = False
-    """Let add-k add k to the unigrams too."""
     no_match: float = 0.01
     """Unigram matches that add-k assumes where there are none; 0: the score is 0, as in sacreBLEU."""
     unknown: Hashable = None
@@ -134,7 +132,7 @@ class SentenceBleu:
     def _add_k(self, matches: Sequence[int], length: int) -> float:
         """Geometric mean of the precisions, method 2."""
         k = self.value or 0.0
-        product = (matches[0] + k) / (length + k) if self.smooth_unigrams else (matches[0] or self.no_match) / length
+        product = (matches[0] or self.no_match) / length
         for order in range(1, self.max_order):
             product *= (matches[order] + k) / (max(length - order, 0) + k)
         return float(product ** (1.0 / self.max_order))

@@ -25,14 +25,14 @@ class Divergence:
     """Sums over the pieces of translations of the policy's KL to the prior and of its entropy.
 
     Args:
-        model: the policy; its current weights are used.
+        policy: its current weights are used.
         prior: the model it is compared with.
     """
 
-    def __init__(self, model: Seq2Seq, prior: Seq2Seq) -> None:
+    def __init__(self, policy: Seq2Seq, prior: Seq2Seq) -> None:
         """See the class docstring."""
-        self.models = (model, prior)
-        self._sums = compile_fn(self._evaluate, model, prior)
+        self.policy, self.prior = policy, prior
+        self._sums = compile_fn(self._evaluate, policy, prior)
 
     def __call__(self, source: Any, target_in: Any, target: Any) -> tuple[float, float, float]:
         """Sums of KL and entropy, in nats, and the number of pieces, of int32 [batch, ...] ids; PAD does not count."""
@@ -41,7 +41,7 @@ class Divergence:
 
     def _evaluate(self, source: Tensor, target_in: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         log_pi, log_prior = (
-            ops.log_softmax(m.decode(target_in, m.encode(source)).logits, axis=-1) for m in self.models
+            ops.log_softmax(m.decode(target_in, m.encode(source)).logits, axis=-1) for m in (self.policy, self.prior)
         )
         weights = ops.cast(ops.not_equal(target, PAD), "float32")
         sums = (ops.sum(weights * x) for x in (kl_divergence(log_pi, log_prior), entropy(log_pi)))

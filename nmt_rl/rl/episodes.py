@@ -11,18 +11,17 @@ from nmt_rl.config import BatchConfig, Config
 from nmt_rl.corpus.batches import Batch, BatchStream, Position
 from nmt_rl.corpus.store import EncodedCorpus
 from nmt_rl.corpus.tokenizer import EOS, PAD, Tokenizer
-from nmt_rl.models.seq2seq import Seq2Seq
 from nmt_rl.rl.divergence import Divergence
 from nmt_rl.rl.prior import Prior
 from nmt_rl.rl.reward import Reward
-from nmt_rl.rl.term import Drawn, Term
+from nmt_rl.rl.term import Drawn, Term, below
 
 
 class EpisodeBatches:
     """Draws sentences in a seeded order and has every term of the loss make its batch from them.
 
     Args:
-        model: the policy that acts, being trained.
+        divergence: of the policy, which acts and is trained, from the prior.
         prior: the pretrained model, and tau.
         terms: of the loss.
         reward: what a translation is worth.
@@ -33,7 +32,7 @@ class EpisodeBatches:
 
     def __init__(
         self,
-        model: Seq2Seq,
+        divergence: Divergence,
         prior: Prior,
         terms: Sequence[Term],
         reward: Reward,
@@ -42,12 +41,12 @@ class EpisodeBatches:
         config: Config,
     ) -> None:
         """See the class docstring."""
-        self.settings, self.model, self.prior, self.terms = config.finetune, model, prior, list(terms)
+        self.settings, self.prior, self.terms = config.finetune, prior, list(terms)
         self.reward, self.corpus, self.tokenizer = reward, corpus, tokenizer
-        self.seed = config.seed if self.settings.seed is None else self.settings.seed
-        longest = min(self.settings.max_length, model.max_length)
+        self.seed = config.finetune_seed
+        longest = min(self.settings.max_length, divergence.policy.max_length)
         self.batch = BatchConfig(type="sentences", size=self.settings.sentences, max_length=longest)
-        self._divergence = Divergence(model, prior.model)
+        self._divergence = divergence
         self._position = Position()
         self._measured = (0.0, 1.0)
         self._stream: Any = None
@@ -98,15 +97,14 @@ class EpisodeBatches:
         self._position, self._stream = Position(**meta), None
         self.prior.restore(arrays)
         for term in self.terms:
-            head = f"{term.name}/"
-            term.restore({name.removeprefix(head): arrays[name] for name in arrays if name.startswith(head)})
+            term.restore(below(arrays, f"{term.name}/"))
 
     def after_update(self, step: int) -> None:
         """See BatchSource.after_update."""
         self.prior.control(step, *self._measured)
         for term in self.terms:
             term.after_update(step)
-        if self.prior.refresh(step, self.model):
+        if self.prior.refresh(step, self._divergence.policy):
             for term in self.terms:
                 term.prior_changed()
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from nmt_rl.backend import seeded
 from nmt_rl.config import Config, QHeadsConfig
 from nmt_rl.corpus.prepare import Prepared
 from nmt_rl.models.build import build_model
-from nmt_rl.models.q_guided import QGuided
+from nmt_rl.models.q_guided import QGuided, QHeads
 from nmt_rl.models.seq2seq import Seq2Seq
 from nmt_rl.rl.action_values import ActionValues
 from nmt_rl.rl.baselines import PolicyGradientTerm, RiskTerm
@@ -39,7 +40,7 @@ def build_family(config: Config, prior: Seq2Seq, prepared: Prepared, reward: Rew
         reward: what a translation is worth.
     """
     settings, tokenizer = config.finetune, prepared.tokenizers.target
-    seed = config.seed if settings.seed is None else settings.seed
+    seed = config.finetune_seed
     model = copy_of(prior, config)
     terms: list[Term] = []
     if settings.objective in ("fork", "both"):
@@ -59,7 +60,7 @@ def build_family(config: Config, prior: Seq2Seq, prepared: Prepared, reward: Rew
 
 def copy_of(prior: Seq2Seq, config: Config) -> Seq2Seq:
     """A second model with the weights of the first, trainable."""
-    model = build_model(config.model, *prior.embeddings.sizes, config.seed)
+    model = build_model(config.model, *prior.embeddings.sizes, config.seed, config.finetune.precision)
     model.set_weights(prior.get_weights())
     return model
 
@@ -75,13 +76,12 @@ def _q_network(
         return config, model, ActionValues(model, copy_of(prior, config), prior, settings)
     heads = QHeadsConfig(kind=part.q, units=part.value_units)
     config = config.model_copy(update={"model": config.model.model_copy(update={"q_heads": heads})})
-    guided, target = (with_heads(model, config, part.beta, seed) for _ in range(2))
+    model.trainable = False
+    guided, target = (QGuided(model, draw_heads(model, heads, seed), part.beta) for _ in range(2))
     return config, guided, ActionValues(guided, target, prior, settings)
 
 
-def with_heads(base: Seq2Seq, config: Config, beta: float, seed: int) -> QGuided:
-    """Fresh Q heads on a frozen model, which heads of other calls may share."""
-    base.trainable = False
-    drawn = build_model(config.model, *base.embeddings.sizes, seed)
-    assert isinstance(drawn, QGuided)
-    return QGuided(base, drawn.heads, beta)
+def draw_heads(base: Seq2Seq, config: QHeadsConfig, seed: int) -> QHeads:
+    """Fresh Q heads for the states of a model; the same for the same seed."""
+    with seeded(seed):
+        return QHeads(config.kind, base.embeddings.width, base.embeddings.sizes[1], config.units)

@@ -14,10 +14,9 @@ from nmt_rl.config import BatchConfig, Config
 from nmt_rl.corpus.batches import ordered_batches
 from nmt_rl.corpus.prepare import Prepared
 from nmt_rl.errors import UserError
-from nmt_rl.models.seq2seq import Seq2Seq
 from nmt_rl.rl.divergence import Divergence
 from nmt_rl.rl.episodes import EpisodeBatches
-from nmt_rl.rl.family import build_family
+from nmt_rl.rl.family import build_family, copy_of
 from nmt_rl.rl.prior import Prior
 from nmt_rl.rl.reward import make_reward
 from nmt_rl.rl.term import Objective
@@ -51,15 +50,18 @@ def finetune(config: Config, prepared: Prepared, run: Path) -> dict[str, Any]:
         raise UserError(f"{run} holds no pretrained model; run nmt-rl pretrain with --out {run} first")
     tokenizers = prepared.tokenizers
     reward = make_reward(config.finetune.reward, tokenizers.target)
-    frozen = load_bundle(run / "pretrain" / "model").model
+    frozen = load_bundle(run / "pretrain" / "model", config.finetune.precision).model
     frozen.trainable = False
     family = build_family(config, frozen, prepared, reward)
     config, model, settings = family.config, family.model, config.finetune
     learner = Learner(model, Objective(family.terms), settings.optimizer)
-    validator = PolicyValidator(model, frozen, prepared, config)
+    divergence = Divergence(model, frozen)
+    # A refresh changes the prior; what validation reports is the distance from the pretrained model.
+    pretrained = Divergence(model, copy_of(frozen, config)) if settings.prior_refresh else divergence
+    validator = PolicyValidator(pretrained, prepared, config)
     events = EventLog(run)
     prior = Prior(frozen, settings)
-    batches = EpisodeBatches(model, prior, family.terms, reward, prepared.train, tokenizers.target, config)
+    batches = EpisodeBatches(divergence, prior, family.terms, reward, prepared.train, tokenizers.target, config)
     loop = TrainingLoop("finetune", settings, learner, batches, validator, "last", run, events)
     loop.open()
     before = _before(run, loop, validator, events)
@@ -67,7 +69,8 @@ def finetune(config: Config, prepared: Prepared, run: Path) -> dict[str, Any]:
     loop.load_average(sorted(progress.snapshots))
     after = validator()
     logger.info("finetune: validation BLEU %.2f -> %.2f", before["bleu"], after["bleu"])
-    result = {"updates": progress.step, "seconds": round(progress.seconds, 1), "before": before, "valid": after}
+    result: dict[str, Any] = {"updates": progress.step, "seconds": round(progress.seconds, 1)}
+    result |= {"training_seconds": round(progress.training_seconds, 1), "before": before, "valid": after}
     events.write("finetune", "end", progress.step, **after)
     events.close()
     card = model_card(config, prepared, "finetune", model.count_params(), validator.signature, result)
@@ -82,7 +85,7 @@ def _before(run: Path, loop: TrainingLoop, validator: PolicyValidator, events: E
     if loop.progress.step == 0:
         before = validator()
         write_result(path, before)
-        events.write("finetune", "valid", 0, seconds=0.0, **before)
+        events.write("finetune", "valid", 0, seconds=0.0, training_seconds=0.0, **before)
     elif not path.exists():
         raise UserError(f"{path} is missing, but the stage has begun; --fresh starts it over")
     return json.loads(path.read_text(encoding="utf-8"))
@@ -92,19 +95,18 @@ class PolicyValidator:
     """Validation of a policy: BLEU, chrF and length ratio of greedy translations, their KL to the prior and entropy.
 
     Args:
-        model: the policy.
-        prior: the pretrained model.
+        divergence: of the policy from the pretrained model.
         prepared: validation pairs and tokenizers.
         config: the experiment.
     """
 
-    def __init__(self, model: Seq2Seq, prior: Seq2Seq, prepared: Prepared, config: Config) -> None:
+    def __init__(self, divergence: Divergence, prepared: Prepared, config: Config) -> None:
         """See the class docstring."""
-        self.model, self.prior, self.tokenizers = model, prior, prepared.tokenizers
+        self._divergence, self.tokenizers = divergence, prepared.tokenizers
         pairs = prepared.valid[: config.finetune.validation.sentences]
-        self._validator = Validator(model, prepared.tokenizers, pairs, config)
-        self._longest = min(model.max_length, config.decoding.max_source_length)
-        self._divergence = Divergence(model, prior)
+        self._validator = Validator(divergence.policy, prepared.tokenizers, pairs, config)
+        self._room = divergence.policy.max_length
+        self._longest = min(self._room, config.decoding.max_source_length)
 
     @property
     def signature(self) -> str:
@@ -112,7 +114,7 @@ class PolicyValidator:
         return self._validator.signature
 
     def __call__(self) -> dict[str, float]:
-        """`bleu`, `chrf`, `length_ratio`, `loss` (cross-entropy), `kl` and `entropy` (nats per piece)."""
+        """`bleu`, `chrf`, `length_ratio`, `loss` (cross-entropy), and in nats per piece `kl` and `entropy`."""
         hypotheses = self._validator.translate()
         scores = self._validator.scores(hypotheses)
         kl, entropy = self._policy_statistics(hypotheses)
@@ -127,7 +129,7 @@ class PolicyValidator:
 
     def _policy_statistics(self, hypotheses: list[str]) -> tuple[float, float]:
         sources = [ids[: self._longest - 1] for ids in self.tokenizers.source.encode(self._validator.sources)]
-        targets = [ids[: self.model.max_length - 1] for ids in self.tokenizers.target.encode(hypotheses)]
+        targets = [ids[: self._room - 1] for ids in self.tokenizers.target.encode(hypotheses)]
         sums = np.zeros(3)
         for rows in ordered_batches(sources, targets, BatchConfig(type="sentences", size=SENTENCES)):
             sums += self._divergence(rows.source, rows.target_in, rows.target_out)

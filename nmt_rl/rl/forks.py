@@ -41,9 +41,9 @@ class ForkTerm(Term):
     def batch(self, drawn: Drawn) -> tuple[Arrays, Numbers]:
         """See Term.batch; forks are padded to their largest number, so that shapes stay few."""
         source = drawn.rows.source
-        greedy, scores, forks = self._rollout.play(source, drawn.references, drawn.rng)
-        width = padded_length(greedy.ids.shape[1], self._longest)
-        ids = np.pad(greedy.ids, ((0, 0), (0, width - greedy.ids.shape[1])))
+        path, scores, forks = self._rollout.play(source, drawn.references, drawn.rng)
+        width = padded_length(path.ids.shape[1], self._longest)
+        ids = np.pad(path.ids, ((0, 0), (0, width - path.ids.shape[1])))
         size, room = len(forks.row), len(source) * self.settings.fork.per_source
         positions, actions = np.zeros(room, np.int32), np.zeros((room, 2), np.int32)
         positions[:size] = forks.row * width + forks.time
@@ -64,7 +64,7 @@ class ForkTerm(Term):
             "tau": np.array(drawn.tau, np.float32),
         }
         references = (drawn.rows.target_out != PAD).sum()
-        numbers = fork_numbers(scores, forks) | {"tokens": float(greedy.lengths.sum())}
+        numbers = fork_numbers(scores, forks) | {"tokens": float(path.lengths.sum())}
         return arrays, numbers | {"length_ratio": numbers["tokens"] / references}
 
     def loss(self, model: Seq2Seq, batch: dict[str, Tensor], training: bool) -> dict[str, Tensor]:

@@ -40,24 +40,21 @@ def sequence_priorities(td_errors: ArrayLike, mask: ArrayLike, eta: float) -> Ar
     return eta * size.max(axis=-1, initial=0.0) + (1.0 - eta) * mean
 
 
-def sampling_probabilities(priorities: ArrayLike, exponent: float, uniform_mix: float) -> Array:
+def sampling_probabilities(mass: Array, total: float, stored: int, uniform_mix: float) -> Array:
     """P(i) = (1 - mix) p_i^a / sum_k p_k^a + mix / N (Schaul et al., 2016, equation 1, mixed with uniform draws).
 
-    Uniform if the exponent a or all priorities are 0.
-
     Args:
-        priorities: p [records], at least 0.
-        exponent: a; 0 is uniform, 1 proportional.
+        mass: p_i^a of some records, at least 0, any shape.
+        total: sum_k p_k^a of all of them; 0 makes the draw uniform.
+        stored: N.
         uniform_mix: probability of a uniform draw instead, in [0, 1].
 
     Returns:
-        float64 [records].
-
-    Raises:
-        ValueError: if a priority is negative or not finite.
+        float64, in the shape of `mass`.
     """
-    mass = _checked(priorities) ** exponent
-    return _mixed(mass, float(mass.sum()), mass.size, uniform_mix)
+    if not total:
+        return np.full(mass.shape, 1.0 / max(stored, 1))
+    return (1.0 - uniform_mix) * mass / total + uniform_mix / stored
 
 
 def importance_weights(probabilities: ArrayLike, stored: int, beta: float) -> Array:
@@ -235,7 +232,7 @@ class PrioritySampler:
         slots = self._stored.find(parts * len(self))
         if weighted.any():
             slots[weighted] = self._mass.find(parts[weighted] * self._mass.total)
-        probabilities = _mixed(self._mass.get(slots), self._mass.total, len(self), self.uniform_mix)
+        probabilities = sampling_probabilities(self._mass.get(slots), self._mass.total, len(self), self.uniform_mix)
         return self._ids[slots], probabilities
 
     def state_dict(self) -> dict[str, NDArray[Any]]:
@@ -267,13 +264,6 @@ class PrioritySampler:
     def _set(self, slots: Ids, priorities: Array) -> None:
         self._mass.set(slots, priorities**self.exponent)
         self._priorities[slots] = priorities
-
-
-def _mixed(mass: Array, total: float, stored: int, uniform_mix: float) -> Array:
-    """(1 - mix) mass / total + mix / stored, or 1 / stored if the total is 0."""
-    if not total:
-        return np.full(mass.shape, 1.0 / max(stored, 1))
-    return (1.0 - uniform_mix) * mass / total + uniform_mix / stored
 
 
 def _checked(values: ArrayLike) -> Array:

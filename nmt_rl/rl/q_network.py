@@ -11,7 +11,7 @@ from keras import ops
 from numpy.typing import NDArray
 
 from nmt_rl.backend import compile_fn, seeded
-from nmt_rl.config import FinetuneConfig, OptimizerConfig
+from nmt_rl.config import BatchConfig, FinetuneConfig, OptimizerConfig
 from nmt_rl.models.seq2seq import Seq2Seq, Tensor
 from nmt_rl.rl.losses import trajectory_loss, trajectory_td_error
 from nmt_rl.rl.replay import EpisodeBatch
@@ -19,7 +19,7 @@ from nmt_rl.rl.targets import log_ratio, q_values, value_targets
 from nmt_rl.rl.term import Arrays, Numbers, root_mean_square
 from nmt_rl.rl.value import ValueHead, value_objective
 from nmt_rl.training.learner import Learner
-from nmt_rl.training.losses import cross_entropy
+from nmt_rl.training.losses import log_probs, log_probs_at, real_positions
 
 Array = NDArray[np.floating]
 
@@ -57,11 +57,11 @@ class QNetwork(ABC):
 
     @abstractmethod
     def loss(self, model: Seq2Seq, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """`loss`, and numbers to report, of `source`, `target_in`, `tokens`, `target`, `weights`, `tau` and what
-        `fit` gave."""
+        """`loss`, and numbers to report, of `source`, `target_in`, `tokens`, their `positions`, `target`, `weights`,
+        `tau` and what `fit` gave."""
 
     def move_target(self, rate: float) -> None:
-        """target += rate (online - target); 1 is a copy."""
+        """target += rate (online - target) (Polyak and Juditsky, 1992; Lillicrap et al., 2016); 1 is a copy."""
         for online, target in self.pairs:
             for new, old in zip(online.trainable_variables, target.trainable_variables, strict=True):
                 # A copy: on JAX an update of the online network frees its old arrays.
@@ -99,7 +99,7 @@ class KLNetwork(QNetwork):
 
     def evaluate(self, batch: EpisodeBatch, source: np.ndarray, target_in: np.ndarray, tau: float) -> Evaluated:
         """See QNetwork.evaluate."""
-        inputs = (source, target_in, batch.tokens, batch.features)
+        inputs = (source, target_in, batch.tokens, real_positions(batch.tokens, BatchConfig()), batch.features)
         value, log_pi, states = (np.asarray(x) for x in self._online(*inputs))
         target_value, target_log_pi, _ = (np.asarray(x) for x in self._target(*inputs))
         kappa, target_kappa = (log_ratio(x, batch.prior_logp) * batch.mask for x in (log_pi, target_log_pi))
@@ -108,7 +108,7 @@ class KLNetwork(QNetwork):
 
     def fit(self, evaluated: Evaluated, batch: EpisodeBatch, y: Array, weights: Array) -> tuple[Arrays, Numbers]:
         """One update of V towards y - tau kappa."""
-        goal = value_targets(y, evaluated.penalty, 1.0).astype(np.float32)
+        goal = value_targets(y, evaluated.penalty).astype(np.float32)
         kept = evaluated.kept
         task = {"states": kept["states"], "features": kept["features"], "target": goal, "weights": weights}
         loss = self.value_learner.update(task, self.settings.trajectory.value_learning_rate)["loss"]
@@ -116,8 +116,7 @@ class KLNetwork(QNetwork):
 
     def loss(self, model: Seq2Seq, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Equation (5): regression of Q on the targets."""
-        logits = model.decode(batch["target_in"], model.encode(batch["source"])).logits
-        log_pi = -cross_entropy(logits, batch["tokens"])
+        log_pi = log_probs(model, *(batch[name] for name in ("source", "target_in", "tokens", "positions")))
         rest = (batch["log_prior"], batch["value"], batch["target"], batch["tau"])
         delta = trajectory_td_error(log_pi, *rest)
         loss = trajectory_loss(log_pi, *rest, huber=self.settings.huber, weights=batch["weights"])
@@ -132,8 +131,8 @@ class KLNetwork(QNetwork):
 def _evaluation(model: Seq2Seq, head: ValueHead) -> Any:
     """V(s_t), log pi(a_t|s_t), both [batch, time], and the decoder's states [batch, time, width]."""
 
-    def evaluate(source: Any, target_in: Any, tokens: Any, features: Any) -> Any:
-        output = model.decode(target_in, model.encode(source))
-        return head(output.states, features), -cross_entropy(output.logits, tokens), ops.cast(output.states, "float32")
+    def evaluate(source: Any, target_in: Any, tokens: Any, positions: Any, features: Any) -> Any:
+        states = model.decode_states(target_in, model.encode(source)).states
+        return head(states, features), log_probs_at(model, states, tokens, positions), ops.cast(states, "float32")
 
     return evaluate

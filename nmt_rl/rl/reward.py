@@ -276,7 +276,7 @@ def make_reward(config: RewardConfig, tokenizer: PieceDecoder) -> Reward:
     """The reward that a configuration describes; a user's `module:function` is imported here and nowhere else.
 
     Raises:
-        UserError: naming the key, for an unknown metric or a function that cannot be loaded.
+        UserError: naming the key, for a function that cannot be loaded.
     """
     weights = dict(config.metrics)
     return Reward(

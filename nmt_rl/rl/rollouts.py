@@ -20,12 +20,12 @@ from nmt_rl.rl.reward import Reward
 
 @dataclass(frozen=True)
 class Forks:
-    """States on greedy translations where the runner-up was tried too; `n` forks.
+    """States on translations where an alternative to the best piece was tried; `n` forks.
 
     Attributes:
         row: which sentence of the batch each fork is on, int32 [n].
         time: at which piece, int32 [n].
-        actions: the greedy piece a and its runner-up a', int32 [n, 2].
+        actions: the best piece a and the alternative a', int32 [n, 2].
         values: scores of the two continuations under the greedy policy, float64 [n, 2].
     """
 
@@ -36,10 +36,10 @@ class Forks:
 
 
 class ForkRollout:
-    """Plays the greedy policy, and from some states another action followed by the greedy policy again.
+    """Plays translations, and from some of their states another action followed by the greedy policy.
 
     Transitions and policy are deterministic, so the difference of the two scores is the exact difference of the greedy
-    policy's Q of the two actions.
+    policy's Q of the two actions. Of a greedy translation the best action's score is its own.
 
     Args:
         model: its current weights are the policy.
@@ -55,7 +55,7 @@ class ForkRollout:
         """See the class docstring."""
         self.tokenizer, self.reward, self.decoding, self.settings = tokenizer, reward, decoding, settings
         self._longest = model.max_length
-        self._greedy = Generator(model, runner_up=True)
+        self._path = Generator(model, alternatives=settings.alternatives)
         self._continue = Generator(model)
         # The reward is plain Python: it is computed while the backend plays the forks, which holds no lock.
         self._scorer = ThreadPoolExecutor(1, "reward")
@@ -63,34 +63,39 @@ class ForkRollout:
     def play(
         self, source: NDArray[np.int32], references: Sequence[Any], rng: np.random.Generator
     ) -> tuple[Generation, NDArray[np.float64], Forks]:
-        """Greedy translations of source ids [batch, source], their scores [batch], and their forks."""
+        """Translations of source ids [batch, source], their scores [batch], and their forks."""
         limits = length_limits(source, self.decoding, self._longest)
-        greedy = self._greedy(source, limits)
-        waiting = self._scorer.submit(self._scores, greedy, references)
-        assert greedy.runner_up is not None and greedy.runner_up_probs is not None
-        row, time = choose_forks(greedy.runner_up_probs, greedy.lengths, self.settings, rng)
-        actions = np.stack([greedy.ids[row, time], greedy.runner_up[row, time]], axis=1)
+        sampled = self.settings.path == "sampled"
+        seed = int(rng.integers(2**31)) if sampled or self.settings.alternatives > 1 else 0
+        path = self._path(source, limits, temperature=self.settings.temperature if sampled else None, seed=seed)
+        waiting = self._scorer.submit(self._scores, path, references)
+        assert path.best is not None and path.alternative is not None and path.alternative_probs is not None
+        row, time = choose_forks(path.alternative_probs, path.lengths, self.settings, rng)
+        actions = np.stack([path.best[row, time], path.alternative[row, time]], axis=1)
         if not len(row):
-            return greedy, waiting.result(), Forks(row, time, actions, np.zeros((0, 2)))
-        forked = self._continue.continue_from(source, greedy.ids, row, time, actions[:, 1], limits[row])
-        values = self._scores(forked, [references[i] for i in row])
+            return path, waiting.result(), Forks(row, time, actions, np.zeros((0, 2)))
+        tried = actions.T.reshape(-1) if sampled else actions[:, 1]
+        rows, times = (np.tile(x, len(tried) // len(row)) for x in (row, time))
+        forked = self._continue.continue_from(source, path.ids, rows, times, tried, limits[rows])
+        values = self._scores(forked, [references[i] for i in rows]).reshape(-1, len(row))
         scores = waiting.result()
-        return greedy, scores, Forks(row, time, actions, np.stack([scores[row], values], axis=1))
+        best = values[0] if sampled else scores[row]
+        return path, scores, Forks(row, time, actions, np.stack([best, values[-1]], axis=1))
 
     def _scores(self, played: Generation, references: Sequence[Any]) -> NDArray[np.float64]:
         return self.reward.scores(self.tokenizer.decode(played.ids), references)
 
 
 def choose_forks(
-    runner_up_probs: NDArray[np.float32],
+    alternative_probs: NDArray[np.float32],
     lengths: NDArray[np.int32],
     settings: ForkConfig,
     rng: np.random.Generator,
 ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """States to fork at: some per row, without replacement, in proportion to the runner-up's probability or all alike.
+    """States to fork at: some per row, without replacement, in proportion to the alternative's probability or alike.
 
     Args:
-        runner_up_probs: p_2 of each step, float32 [batch, time].
+        alternative_probs: p_2 of each step, float32 [batch, time].
         lengths: int32 [batch]; steps behind them are never chosen.
         settings: most per row, and only states with p_2 above a probability.
         rng: of the draw (Gumbel top-k).
@@ -98,10 +103,10 @@ def choose_forks(
     Returns:
         (row, time), int32 [n] each.
     """
-    real = np.arange(runner_up_probs.shape[1]) < lengths[:, None]
-    eligible = real & (runner_up_probs > settings.probability)
-    log_weights = np.log(np.maximum(runner_up_probs, 1e-30)) if settings.choice == "probability" else 0.0
-    noise = np.where(eligible, log_weights + rng.gumbel(size=runner_up_probs.shape), -np.inf)
+    real = np.arange(alternative_probs.shape[1]) < lengths[:, None]
+    eligible = real & (alternative_probs > settings.probability)
+    log_weights = np.log(np.maximum(alternative_probs, 1e-30)) if settings.choice == "probability" else 0.0
+    noise = np.where(eligible, log_weights + rng.gumbel(size=alternative_probs.shape), -np.inf)
     count = min(settings.per_source, noise.shape[1])
     chosen = np.argsort(-noise, axis=1)[:, :count]
     row = np.repeat(np.arange(len(chosen)), count)

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 Metric = Callable[[list[str], list[str]], NDArray[np.float64]]
 """(hypotheses, references) -> worth of each hypothesis, float64 [pairs]."""
 
-NAMES = ("bleu", "chrf", "ter", "constant")
-"""Metrics with a name of their own; bleu and constant are built into `reward.Reward`."""
 KEY = "finetune.reward.metrics"
 REMEMBERED = 2**15
 """Most pairs of text whose value a metric remembers."""
@@ -76,20 +74,15 @@ def _sacrebleu_ter() -> TER:
 
 
 def load_metric(name: str) -> Metric:
-    """The metric of that name, or the user's `module:function`; values of recent pairs are remembered.
+    """chrf, ter, or the user's `module:function`; values of recent pairs are remembered.
 
     Raises:
-        UserError: naming the key and what was found, for an unknown name, a module or function that cannot be loaded;
-            also when the metric is called and does not give one finite number for each hypothesis.
+        UserError: naming the key and what was found, for a module or function that cannot be loaded; also when the
+            metric is called and raises, or does not give one finite number for each hypothesis.
     """
     if ":" in name:
         return remember(_checked(name, _load_function(name)))
-    known = {"chrf": chrf, "ter": ter}
-    if name not in known:
-        near = difflib.get_close_matches(name, NAMES, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"it can be {', '.join(NAMES)}, or module:function"
-        raise UserError(f"{KEY} has no metric {name!r}; {hint}")
-    return remember(known[name])
+    return remember({"chrf": chrf, "ter": ter}[name])
 
 
 def remember(metric: Metric) -> Metric:
@@ -132,7 +125,10 @@ def _checked(name: str, function: Callable[..., Any]) -> Metric:
     """The user's function with its results checked."""
 
     def checked(hypotheses: list[str], references: list[str]) -> NDArray[np.float64]:
-        result = function(hypotheses, references)
+        try:
+            result = function(hypotheses, references)
+        except Exception as error:  # whatever the user's function raises
+            raise UserError(f"{KEY}: {name} raised {type(error).__name__}: {error}") from error
         should = f"{KEY}: {name} must return one finite number for each of {len(hypotheses)} hypotheses"
         try:
             values = np.asarray(result)

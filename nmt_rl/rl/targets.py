@@ -8,8 +8,6 @@ units of BLEU in [0, 1] per nat.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -28,26 +26,6 @@ def q_values(v: ArrayLike, kappa: ArrayLike, tau: float) -> Array:
     (Fox et al., 2016) and its logit form for language models (Clavier et al., 2025).
     """
     return _float(v) + tau * _float(kappa)
-
-
-def soft_value(q: ArrayLike, log_prior: ArrayLike, tau: float) -> Array:
-    """V(s) = tau log sum_a pi_0(a|s) exp(Q(s, a) / tau), the KL-regularised maximum (Fox et al., 2016).
-
-    For Q = V + tau kappa with a normalised pi it gives back V, whatever pi is.
-
-    Args:
-        q: [..., actions].
-        log_prior: normalised log-probabilities [..., actions]; -inf forbids an action.
-        tau: temperature; 0 is the limit, the maximum over the actions the prior allows.
-
-    Returns:
-        [...].
-    """
-    q, log_prior = np.broadcast_arrays(_float(q), _float(log_prior))
-    best = np.max(np.where(log_prior > -np.inf, q, -np.inf), axis=-1, keepdims=True)
-    if tau == 0.0:
-        return best[..., 0]
-    return best[..., 0] + tau * np.log(np.sum(np.exp(log_prior + np.minimum((q - best) / tau, 0.0)), axis=-1))
 
 
 def next_step(x: ArrayLike, last: float = 0.0) -> Array:
@@ -84,24 +62,10 @@ def n_step_targets(r_t: ArrayLike, discount_t: ArrayLike, v_t: ArrayLike, n: int
     return targets
 
 
-def lambda_returns(r_t: ArrayLike, discount_t: ArrayLike, v_t: ArrayLike, lambda_: float) -> Array:
-    """y_t = r_t + d_t [ (1 - lambda) v_t + lambda y_{t+1} ], with y = v_t after the last step (Sutton, 1988).
-
-    Args:
-        r_t: rewards [..., time].
-        discount_t: discounts [..., time], 0 at terminal steps.
-        v_t: values of the states reached [..., time].
-        lambda_: 0 gives one-step targets, 1 Monte Carlo.
-
-    Raises:
-        ValueError: if shapes differ.
-    """
-    return soft_lambda_targets(r_t, discount_t, v_t, np.zeros(np.shape(r_t)), lambda_)
-
-
 def monte_carlo_returns(r_t: ArrayLike, discount_t: ArrayLike) -> Array:
     """y_t = r_t + d_t y_{t+1}, with 0 after the last step; [..., time]."""
-    return lambda_returns(r_t, discount_t, np.zeros(np.shape(r_t)), 1.0)
+    nothing = np.zeros(np.shape(r_t))
+    return soft_lambda_targets(r_t, discount_t, nothing, nothing, 1.0)
 
 
 def soft_lambda_targets(
@@ -147,18 +111,14 @@ def soft_lambda_targets(
     return targets
 
 
-def value_targets(y_t: ArrayLike, kappa_tm1: ArrayLike, tau: float) -> Array:
-    """Target of V(s_tm1): y_t - tau kappa(s_tm1, a_tm1), from Q = V + tau kappa; [..., time]."""
-    return _float(y_t) - tau * _float(kappa_tm1)
+def value_targets(y_t: ArrayLike, penalty_tm1: ArrayLike) -> Array:
+    """Target of V(s_tm1): y_t - tau kappa(s_tm1, a_tm1), from Q = V + tau kappa; [..., time].
 
-
-def polyak_average(target: Sequence[Array], online: Sequence[Array], rate: float) -> list[Array]:
-    """target + rate (online - target) for each array (Polyak and Juditsky, 1992; Lillicrap et al., 2016).
-
-    Raises:
-        ValueError: if the numbers of arrays differ.
+    Args:
+        y_t: targets of Q(s_tm1, a_tm1).
+        penalty_tm1: tau kappa(s_tm1, a_tm1).
     """
-    return [t + rate * (o - t) for t, o in zip(target, online, strict=True)]
+    return _float(y_t) - _float(penalty_tm1)
 
 
 def _float(x: ArrayLike) -> Array:

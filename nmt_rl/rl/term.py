@@ -88,6 +88,11 @@ class Objective:
         return {"loss": loss, **result}
 
 
+def below(arrays: Mapping[str, np.ndarray], head: str) -> Arrays:
+    """The arrays whose names begin with `head`, without it."""
+    return {name.removeprefix(head): arrays[name] for name in arrays if name.startswith(head)}
+
+
 def root_mean_square(delta: Tensor, weights: Tensor) -> Tensor:
     """Root of the weighted mean square, 0 without any weight."""
     return ops.sqrt(ops.sum(weights * ops.square(delta)) / ops.maximum(ops.sum(weights), 1.0))

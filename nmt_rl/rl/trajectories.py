@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nmt_rl.backend import compile_fn
-from nmt_rl.config import Config, TrajectoryConfig
+from nmt_rl.config import BatchConfig, Config, TrajectoryConfig
 from nmt_rl.corpus.batches import pad_source
 from nmt_rl.corpus.store import EncodedCorpus
 from nmt_rl.corpus.tokenizer import PAD
@@ -21,8 +21,8 @@ from nmt_rl.rl.replay import EpisodeBatch, EpisodeRecord, Origin, SequenceReplay
 from nmt_rl.rl.reward import Reward
 from nmt_rl.rl.rollouts import length_limits, padded_length, shift_right
 from nmt_rl.rl.targets import n_step_targets, next_step, soft_lambda_targets
-from nmt_rl.rl.term import Arrays, Drawn, Numbers, Term
-from nmt_rl.training.losses import cross_entropy
+from nmt_rl.rl.term import Arrays, Drawn, Numbers, Term, below
+from nmt_rl.training.losses import log_probs, real_positions
 
 
 class TrajectoryTerm(Term):
@@ -54,7 +54,7 @@ class TrajectoryTerm(Term):
         self.network, self.reward, self.corpus = network, reward, corpus
         self._longest = model.max_length
         self._behaviour = Behaviour(model, self.settings.behaviour)
-        self._evaluate_prior = compile_fn(_log_probs(prior), prior)
+        self._evaluate_prior = compile_fn(partial(log_probs, prior), prior)
         self._forget()
         network.move_target(1.0)
 
@@ -67,7 +67,8 @@ class TrajectoryTerm(Term):
         self.sampler.insert(new)
         weights = np.concatenate([np.ones(len(fresh)), weights])
         arrays, numbers, priorities = self.regression([*fresh, *old], weights, drawn.step, drawn.tau)
-        self.sampler.update(np.concatenate([new, ids]), priorities)
+        if np.isfinite(priorities).all():  # Otherwise the loss is not finite, either, and the loop ends with that.
+            self.sampler.update(np.concatenate([new, ids]), priorities)
         return arrays, numbers | self._numbers(fresh, drawn)
 
     def regression(
@@ -92,6 +93,7 @@ class TrajectoryTerm(Term):
             "source": source,
             "target_in": target_in,
             "tokens": batch.tokens,
+            "positions": real_positions(batch.tokens, BatchConfig()),
             "target": y.astype(np.float32),
             "weights": each,
             "tau": np.array(tau, np.float32),
@@ -127,7 +129,9 @@ class TrajectoryTerm(Term):
         """Translations of some rows of the batch with rewards and the prior's log-probabilities."""
         width = padded_length(max(map(len, translations)), self._longest)
         ids = np.stack([np.pad(pieces, (0, width - len(pieces))) for pieces in translations])
-        log_prior = np.asarray(self._evaluate_prior(drawn.rows.source[rows], shift_right(ids), ids))
+        log_prior = np.asarray(
+            self._evaluate_prior(drawn.rows.source[rows], shift_right(ids), ids, real_positions(ids, BatchConfig()))
+        )
         records = []
         episodes = self.reward.episodes(translations, [drawn.references[int(row)] for row in rows])
         for i, (row, pieces, episode) in enumerate(zip(rows, translations, episodes, strict=True)):
@@ -209,8 +213,8 @@ class TrajectoryTerm(Term):
 
     def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
         """See Term.restore."""
-        self.replay.load_state_dict(_below(arrays, "replay/"))
-        self.sampler.load_state_dict(_below(arrays, "sampler/"))
+        self.replay.load_state_dict(below(arrays, "replay/"))
+        self.sampler.load_state_dict(below(arrays, "sampler/"))
         self._demonstrated = {r.source_id for r in self.replay.get(self.replay.demonstration_ids)}
         for i, variable in enumerate(self.network.variables):
             variable.assign(arrays[f"network/{i}"])
@@ -219,26 +223,14 @@ class TrajectoryTerm(Term):
 def td_targets(batch: EpisodeBatch, evaluated: Evaluated, settings: TrajectoryConfig, step: int) -> Array:
     """The configured targets of Q(s_t, a_t), float64 [batch, time].
 
-    For the n-step targets of a soft Q-network every later action is charged its penalty, as in path consistency: that
-    is the target of V(s_t) on rewards less penalties, plus the first action's own penalty again.
+    In n-step targets every later action is charged its penalty, as in path consistency and Q(lambda), whatever the
+    backup: that is the target of V(s_t) on rewards less penalties, plus the first action's own penalty again.
     """
     rewards, value = batch.rewards + evaluated.bonus, next_step(evaluated.value)
-    if settings.steps:
+    untrained = step <= settings.monte_carlo_updates
+    if settings.steps and not untrained:
         charged = rewards - evaluated.penalty
         y = n_step_targets(charged, batch.discount, value, settings.steps) + evaluated.penalty
         return y * batch.mask
-    trace = 1.0 if step <= settings.monte_carlo_updates else settings.trace
+    trace = 1.0 if untrained else settings.trace
     return soft_lambda_targets(rewards, batch.discount, value, next_step(evaluated.penalty), trace, batch.mask)
-
-
-def _below(arrays: Mapping[str, np.ndarray], head: str) -> dict[str, np.ndarray]:
-    return {name.removeprefix(head): arrays[name] for name in arrays if name.startswith(head)}
-
-
-def _log_probs(model: Seq2Seq) -> Any:
-    """log pi(a_t|s_t) float32 [batch, time] of given translations."""
-
-    def evaluate(source: Any, target_in: Any, tokens: Any) -> Any:
-        return -cross_entropy(model.decode(target_in, model.encode(source)).logits, tokens)
-
-    return evaluate

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from nmt_rl.backend import compile_update
+from nmt_rl.backend import compile_update, is_jax
 from nmt_rl.config import OptimizerConfig
 from nmt_rl.models.seq2seq import Seq2Seq, Tensor
 
@@ -78,7 +78,7 @@ class Learner(keras.Model):
 
 def _no_xla() -> bool:
     """XLA compiles once per shape, 16-21 s each, and is no faster on CPU: TensorFlow runs as a plain graph."""
-    return keras.backend.backend() == "tensorflow"
+    return not is_jax()
 
 
 def build_optimizer(config: OptimizerConfig) -> keras.optimizers.Optimizer:

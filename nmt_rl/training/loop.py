@@ -54,6 +54,9 @@ class Progress:
 
     step: int = 0
     seconds: float = 0.0
+    """Validation counted."""
+    training_seconds: float = 0.0
+    """Validation not counted."""
     tokens: float = 0.0
     best: float = -np.inf
     best_step: int = 0
@@ -107,16 +110,17 @@ class TrainingLoop:
     def run(self) -> Progress:
         """Train until the updates, the minutes or the patience are used up; the kept snapshots are on disk then."""
         self.open()
-        line = ProgressLine(self.stage, self.config.updates)
-        start = time.monotonic() - self.progress.seconds
+        line, progress = ProgressLine(self.stage, self.config.updates), self.progress
+        start = time.monotonic() - progress.seconds
         try:
             while not self._done():
+                began, trained = time.monotonic(), progress.training_seconds
                 self._update(line)
-                self.progress.seconds = time.monotonic() - start
-                step = self.progress.step
-                if step % self.config.validation.every == 0 or self._done():
+                progress.training_seconds += time.monotonic() - began
+                step, progress.seconds = progress.step, time.monotonic() - start
+                if self._validation_is_due(trained) or self._done():
                     self._validate(line)
-                self.progress.seconds = time.monotonic() - start
+                progress.seconds = time.monotonic() - start
                 if step % self.config.checkpoint_every == 0 or self._done():
                     self._save()
         finally:
@@ -135,8 +139,16 @@ class TrainingLoop:
 
     def _done(self) -> bool:
         progress, config = self.progress, self.config
-        late = config.minutes is not None and progress.seconds >= 60 * config.minutes
+        late = config.minutes is not None and progress.training_seconds >= 60 * config.minutes
         return progress.step >= config.updates or progress.stalled >= config.validation.patience or late
+
+    def _validation_is_due(self, trained_before: float) -> bool:
+        """After an update that began when the stage had been training for so many seconds."""
+        validation, progress = self.config.validation, self.progress
+        if validation.minutes is None:
+            return progress.step % validation.every == 0
+        period = 60 * validation.minutes
+        return progress.training_seconds // period > trained_before // period
 
     def _update(self, line: ProgressLine) -> None:
         step = self.progress.step + 1
@@ -189,7 +201,8 @@ class TrainingLoop:
         if optimizer.schedule == "plateau" and progress.since_drop >= optimizer.plateau_patience:
             progress.scale, progress.since_drop = progress.scale * optimizer.plateau_factor, 0
         line.log(step, numbers, better)
-        self.events.write(self.stage, "valid", step, seconds=round(progress.seconds, 1), **numbers)
+        seconds = {"seconds": round(progress.seconds, 1), "training_seconds": round(progress.training_seconds, 1)}
+        self.events.write(self.stage, "valid", step, **seconds, **numbers)
 
     def _keep_snapshot(self, step: int, score: float) -> None:
         weights = {v.path: np.asarray(v.value) for v in self.learner.model.trainable_variables}

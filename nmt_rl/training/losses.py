@@ -1,27 +1,15 @@
-"""Cross-entropy with label smoothing."""
+"""Log-probabilities of given translations, and cross-entropy with label smoothing."""
 
 from __future__ import annotations
 
 import numpy as np
 from keras import ops
+from numpy.typing import NDArray
 
 from nmt_rl.config import BatchConfig
 from nmt_rl.corpus.batches import Batch, pad_mode
 from nmt_rl.corpus.tokenizer import PAD
 from nmt_rl.models.seq2seq import Seq2Seq, Tensor
-
-
-def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    """Negative log-likelihood -log softmax(z)_y in nats.
-
-    Args:
-        logits: float32 [..., vocab].
-        labels: int32 [...].
-
-    Returns:
-        float32 [...].
-    """
-    return ops.sparse_categorical_crossentropy(labels, logits, from_logits=True)
 
 
 @ops.custom_gradient
@@ -39,6 +27,35 @@ def log_normaliser(logits: Tensor) -> Tensor:
         return probabilities * (_[0] if upstream is None else upstream)[..., None]
 
     return value, gradient
+
+
+def log_probs(model: Seq2Seq, source: Tensor, target_in: Tensor, tokens: Tensor, positions: Tensor) -> Tensor:
+    """log pi(a_t|s_t) of given translations, in nats, float32 [batch, time]; 0 elsewhere than at `positions`.
+
+    Args:
+        model: the policy.
+        source: int32 [batch, source].
+        target_in: decoder inputs, int32 [batch, time].
+        tokens: the pieces taken, int32 [batch, time].
+        positions: of `real_positions`.
+    """
+    return log_probs_at(model, model.decode_states(target_in, model.encode(source)).states, tokens, positions)
+
+
+def log_probs_at(model: Seq2Seq, states: Tensor, tokens: Tensor, positions: Tensor) -> Tensor:
+    """log pi(a|s) = z_a - lse(z) of one piece a in each state s, in nats, float32 [batch, time]; see `log_probs`.
+
+    Args:
+        model: the policy.
+        states: of its decoder, [batch, time, width].
+        tokens: a, int32 [batch, time].
+        positions: where they are wanted, in the flattened [batch * time], int32 [n].
+    """
+    states = ops.take(ops.reshape(states, (-1, states.shape[-1])), positions, axis=0)
+    pieces = ops.take(ops.reshape(tokens, (-1,)), positions)
+    found = model.logits_of(states, pieces[:, None])[:, 0] - log_normaliser(model.project(states))
+    shape = ops.shape(tokens)
+    return ops.reshape(ops.scatter(positions[:, None], found, (shape[0] * shape[1],)), shape)
 
 
 def smoothed_cross_entropy(log_normaliser: Tensor, chosen: Tensor, mean: Tensor, smoothing: float) -> Tensor:
@@ -63,17 +80,19 @@ def with_positions(batch: Batch, config: BatchConfig) -> dict[str, np.ndarray]:
     The vocabulary projection, half of the work of a small model, then sees no padding. Where shapes must be few
     (buckets), all positions are kept and PAD labels weigh nothing.
     """
-    labels = batch.target_out.reshape(-1)
-    if pad_mode(config) == "buckets":
-        positions = np.arange(len(labels), dtype="int32")
-    else:
-        positions = np.flatnonzero(labels != PAD).astype("int32")
+    positions = real_positions(batch.target_out, config)
     return {
         "source": batch.source,
         "target_in": batch.target_in,
         "positions": positions,
-        "labels": labels[positions],
+        "labels": batch.target_out.reshape(-1)[positions],
     }
+
+
+def real_positions(tokens: NDArray[np.int32], config: BatchConfig) -> NDArray[np.int32]:
+    """Where tokens int32 [batch, time], flattened, are not PAD; all places where shapes must be few. int32 [tokens]."""
+    flat = tokens.reshape(-1)
+    return (np.arange(len(flat)) if pad_mode(config) == "buckets" else np.flatnonzero(flat != PAD)).astype("int32")
 
 
 class CrossEntropy:

@@ -117,6 +117,12 @@ def test_buckets_give_few_shapes(corpus, cfg_):
         assert source[0] == (16 if cfg_.type == "sentences" else 200 // source[1])
 
 
+def test_a_bucket_is_not_wider_than_the_longest_pair_that_is_let_in(corpus):
+    """A model of 20 positions has no room for a bucket of 32."""
+    found = epoch(corpus, config(type="sentences", size=16, pad="buckets", buckets=(8, 16, 32), max_length=20))
+    assert {b.source.shape[1] for b in found} == {16, 20}
+
+
 def test_sorting_saves_padding(corpus):
     def fill(pool):
         found = epoch(corpus, config(type="sentences", size=16, pool=pool))

@@ -2,9 +2,11 @@ import random
 
 import numpy as np
 import pytest
+from lively import lively, next_log_probs
 
 from nmt_rl.config import DecodingConfig, TokenizerConfig, TransformerConfig
 from nmt_rl.corpus.tokenizer import Tokenizers, train_tokenizer
+from nmt_rl.decoding.generator import Generator
 from nmt_rl.decoding.translator import Translator
 from nmt_rl.models.build import build_model
 
@@ -33,3 +35,29 @@ def tiny_model(tokenizers):
 @pytest.fixture(scope="session")
 def translator(tiny_model, tokenizers):
     return Translator(tiny_model, tokenizers, DECODING)
+
+
+@pytest.fixture(scope="module")
+def transformer():
+    return lively("transformer")
+
+
+@pytest.fixture(scope="module", params=["transformer", "lstm"])
+def model(request):
+    return lively(request.param)
+
+
+@pytest.fixture(scope="module")
+def tables(model):
+    """Per source: log-probabilities [vocabulary] of the next piece after every prefix of at most 4 free pieces."""
+    return next_log_probs(model)
+
+
+@pytest.fixture(scope="module")
+def greedy(transformer):
+    return Generator(transformer, alternatives=1)
+
+
+@pytest.fixture(scope="module")
+def sampler(transformer):
+    return Generator(transformer)

@@ -9,36 +9,26 @@ from nmt_rl.decoding import loop, task
 from nmt_rl.decoding.generator import Generator
 
 
-@pytest.fixture(scope="module")
-def transformer():
-    return lively("transformer")
-
-
-@pytest.fixture(scope="module", params=["transformer", "lstm"])
-def model(request):
-    return lively(request.param)
-
-
-@pytest.fixture(scope="module")
-def tables(model):
-    """Per source: log-probabilities [vocabulary] of the next piece after every prefix of at most 4 free pieces."""
-    return next_log_probs(model)
-
-
-@pytest.fixture(scope="module")
-def greedy(transformer):
-    return Generator(transformer, runner_up=True)
-
-
-@pytest.fixture(scope="module")
-def sampler(transformer):
-    return Generator(transformer)
+@pytest.mark.jax
+def test_an_alternative_is_one_of_the_next_best(transformer):
+    table = next_log_probs(transformer)[0]
+    generator, ranks = Generator(transformer, alternatives=3), set()
+    for seed in range(12):
+        found = generator(SOURCES[:1], 4, seed=seed)
+        np.testing.assert_array_equal(found.best, found.ids)
+        for time in range(found.lengths[0] - 1):
+            scores = table[tuple(found.ids[0, :time].tolist())]
+            ranked = sorted(FREE, key=lambda piece: -scores[piece])
+            piece = found.alternative[0, time]
+            ranks.add(ranked.index(piece))
+            assert found.alternative_probs[0, time] == pytest.approx(np.exp(scores[piece]), abs=1e-4)
+    assert ranks == {1, 2, 3}
 
 
 @pytest.mark.jax
 def test_greedy_is_the_stepwise_argmax_with_runner_up(model, tables):
     limits = np.array([5, 3, 5])
-    found = Generator(model, runner_up=True)(SOURCES, limits)
+    found = Generator(model, alternatives=1)(SOURCES, limits)
     for row, table in enumerate(tables):
         prefix = ()
         while EOS not in prefix:
@@ -48,8 +38,8 @@ def test_greedy_is_the_stepwise_argmax_with_runner_up(model, tables):
             prefix += (ranked[0],)
             assert found.log_probs[row, time] == pytest.approx(log_probs[ranked[0]], abs=1e-4)
             second = (ranked[1], np.exp(log_probs[ranked[1]])) if len(ranked) > 1 else (PAD, 0.0)
-            assert found.runner_up[row, time] == second[0]
-            assert found.runner_up_probs[row, time] == pytest.approx(second[1], abs=1e-4)
+            assert found.alternative[row, time] == second[0]
+            assert found.alternative_probs[row, time] == pytest.approx(second[1], abs=1e-4)
         assert pieces_of(found.ids[row]) == prefix
         assert found.lengths[row] == len(prefix)
         assert not found.ids[row, len(prefix) :].any() and not found.log_probs[row, len(prefix) :].any()
@@ -66,7 +56,7 @@ def test_rows_that_leave_the_loop_early_change_nothing(model, monkeypatch, tempe
     loops = []
     for few in (2, 64):
         monkeypatch.setattr(loop, "FEW", few)
-        generator = Generator(model, runner_up=True)
+        generator = Generator(model, alternatives=1)
         keep = generator._keep
         generator._keep = lambda *args, keep=keep, few=few: (loops.append(few), keep(*args))[1]
         found = generator(source, limits, prefix, forced, temperature, seed=3)
@@ -75,7 +65,7 @@ def test_rows_that_leave_the_loop_early_change_nothing(model, monkeypatch, tempe
     assert loops.count(2) >= 1 and loops.count(64) == 0
     assert len(set(left.lengths.tolist())) > 2
     np.testing.assert_array_equal(left.ids, found.ids)
-    np.testing.assert_array_equal(left.runner_up, found.runner_up)
+    np.testing.assert_array_equal(left.alternative, found.alternative)
     np.testing.assert_allclose(left.log_probs, found.log_probs, atol=1e-5)
 
 
@@ -174,7 +164,7 @@ def test_prefixes_of_any_length_are_continued_as_step_by_step(model, tables):
 @pytest.mark.jax
 def test_forks_are_continued_like_prefixes(model):
     """Several forks of one translation, one of another, none of the third, in any order."""
-    generator = Generator(model, runner_up=True)
+    generator = Generator(model, alternatives=1)
     ids = np.array([[4, 5, 6, 4, EOS], [5, 6, 6, EOS, PAD], [6, 4, EOS, PAD, PAD]])
     rows, times, pieces = np.array([2, 0, 0, 2, 0, 2]), np.array([0, 4, 0, 2, 2, 1]), np.array([5, 6, EOS, 5, 5, EOS])
     limits = np.array([9, 3, 9, 4, 9, 9])
@@ -184,8 +174,8 @@ def test_forks_are_continued_like_prefixes(model):
     expected = generator(SOURCES[rows], limits, prefix, times + 1)
     np.testing.assert_array_equal(forked.ids, expected.ids)
     np.testing.assert_array_equal(forked.lengths, expected.lengths)
-    np.testing.assert_array_equal(forked.runner_up, expected.runner_up)
-    np.testing.assert_allclose(forked.runner_up_probs, expected.runner_up_probs, atol=1e-5)
+    np.testing.assert_array_equal(forked.alternative, expected.alternative)
+    np.testing.assert_allclose(forked.alternative_probs, expected.alternative_probs, atol=1e-5)
     given = np.arange(forked.ids.shape[1]) <= times[:, None]
     np.testing.assert_allclose(forked.log_probs, np.where(given, 0, expected.log_probs), atol=1e-4)
     assert np.abs(forked.log_probs).max() > 0.1

@@ -8,39 +8,12 @@ from lively import FREE, SOURCES, forced_log_probs, lively, next_log_probs, piec
 
 from nmt_rl.corpus.tokenizer import BOS, EOS, PAD, UNK
 from nmt_rl.decoding import loop, task
-from nmt_rl.decoding.generator import Generator
 from nmt_rl.decoding.search import Searcher, length_penalty
-
-
-@pytest.fixture(scope="module")
-def transformer():
-    return lively("transformer")
-
-
-@pytest.fixture(scope="module", params=["transformer", "lstm"])
-def model(request):
-    return lively(request.param)
 
 
 @pytest.fixture(scope="module")
 def beam_3(transformer):
     return Searcher(transformer, beam=3)
-
-
-@pytest.fixture(scope="module")
-def greedy(transformer):
-    return Generator(transformer, runner_up=True)
-
-
-@pytest.fixture(scope="module")
-def sampler(transformer):
-    return Generator(transformer)
-
-
-@pytest.fixture(scope="module")
-def tables(model):
-    """Per source: log-probabilities [vocabulary] of the next piece after every prefix of at most 4 free pieces."""
-    return next_log_probs(model)
 
 
 def all_hypotheses(table, limit):
@@ -141,7 +114,7 @@ def test_forced_prefix_then_free_generation(transformer, greedy, beam_3):
     again = greedy(SOURCES, 8, free.ids[:, :2], np.array([2, 0, 1]))
     np.testing.assert_array_equal(again.ids, free.ids)
     np.testing.assert_allclose(again.log_probs, free.log_probs, atol=1e-4)
-    assert again.runner_up[0, 0] == PAD and again.runner_up_probs[0, 0] == 0
+    assert again.alternative[0, 0] == PAD and again.alternative_probs[0, 0] == 0
     prefix = np.array([[6, 5], [4, 0], [0, 0]])
     forced = greedy(SOURCES, 8, prefix, np.array([2, 1, 0]))
     searched = beam_3(SOURCES, 8, prefix, np.array([2, 1, 0]))

@@ -13,6 +13,7 @@ from nmt_rl.corpus.tokenizer import BOS, EOS, PAD, Tokenizers
 from nmt_rl.decoding.generator import Generator
 from nmt_rl.models.build import build_model
 from nmt_rl.rl import reward
+from nmt_rl.rl.divergence import Divergence
 from nmt_rl.rl.episodes import EpisodeBatches
 from nmt_rl.rl.family import build_family
 from nmt_rl.rl.prior import Prior
@@ -56,8 +57,8 @@ class Student:
         self.reward = make_reward(**config.finetune.reward.model_dump())
         family = build_family(config, self.prior, prepared, self.reward)
         self.policy, self.terms, settings = family.model, family.terms, config.finetune
-        prior = Prior(self.prior, settings)
-        self.batches = EpisodeBatches(self.policy, prior, self.terms, self.reward, corpus, WordTokenizer(), config)
+        divergence, prior = Divergence(self.policy, self.prior), Prior(self.prior, settings)
+        self.batches = EpisodeBatches(divergence, prior, self.terms, self.reward, corpus, WordTokenizer(), config)
         self.learner = Learner(self.policy, Objective(self.terms), settings.optimizer)
         self.decode = Generator(self.policy)
         self._start = [(v, np.array(v.value)) for v in self.learner.state]

@@ -1,7 +1,12 @@
-"""Gradients of keras.ops functions on whichever backend runs."""
+"""Gradients and log-probabilities by other means than the package's, on whichever backend runs."""
 
 import keras
 import numpy as np
+
+
+def taken_log_probs(logits, tokens):
+    """log softmax(z)_a of the pieces taken, by Keras."""
+    return -keras.ops.sparse_categorical_crossentropy(tokens, logits, from_logits=True)
 
 
 def value_and_gradient(function, x):
@@ -41,6 +46,22 @@ def compiled_gradient(function):
         return keras.ops.convert_to_numpy(gradient(*[keras.ops.convert_to_tensor(a, "float32") for a in arrays]))
 
     return call
+
+
+def log_softmax(z):
+    z = z - z.max(axis=-1, keepdims=True)
+    return z - np.log(np.exp(z).sum(axis=-1, keepdims=True))
+
+
+def finite_difference(function, x, step=1e-5):
+    """d function / d x in float64."""
+    gradient = np.zeros_like(x)
+    for index in np.ndindex(x.shape):
+        high, low = x.copy(), x.copy()
+        high[index] += step
+        low[index] -= step
+        gradient[index] = (function(high) - function(low)) / (2 * step)
+    return gradient
 
 
 def weight_gradients(objective, model, batch):

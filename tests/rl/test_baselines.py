@@ -62,11 +62,12 @@ def test_a_constant_reward_has_no_advantage(objective):
 
 
 def test_mixer_begins_with_the_reference_and_gives_it_up_from_the_end(monkeypatch):
-    learner = student("mixer", mixer_pieces=2, mixer_updates=5)
+    learner = student("mixer", mixer_pieces=2, mixer_updates=5, samples=2)
     drawn = drawn_rows(learner, monkeypatch)
     for step, sampled in ((1, 2), (6, 4), (26, 99)):
         batch = learner.batches.next(step)[0]["policy_gradient"]
-        references = drawn[-1].target_out
+        references = np.repeat(drawn[-1].target_out, 2, axis=0)
+        assert len(batch["tokens"]) == len(references)
         for row, reference in enumerate(references):
             forced = max((reference != 0).sum() - sampled, 0)
             np.testing.assert_array_equal(batch["tokens"][row, :forced], reference[:forced])

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from gradients import value_and_gradient
+from gradients import finite_difference, value_and_gradient
 
 from nmt_rl.rl import losses
 
@@ -11,16 +11,6 @@ pytestmark = pytest.mark.jax
 
 def as_float32(*arrays):
     return [np.asarray(a, np.float32) for a in arrays]
-
-
-def finite_difference(function, x, step=1e-5):
-    """Central differences of a NumPy function in float64."""
-    gradient = np.zeros_like(x)
-    for index in np.ndindex(x.shape):
-        shift = np.zeros_like(x)
-        shift[index] = step
-        gradient[index] = (function(x + shift) - function(x - shift)) / (2 * step)
-    return gradient
 
 
 def picked(q, actions):

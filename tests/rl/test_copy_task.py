@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from copy_task import Student, exact_match, make_config, make_corpus, make_model, pretrain
 
+from nmt_rl.backend import is_jax
 from nmt_rl.config import TransformerConfig
 from nmt_rl.corpus.batches import pad_source
 
@@ -41,15 +42,19 @@ def forks(pretrained):
     return student(pretrained[0], fork={"per_source": 4})
 
 
+@pytest.mark.jax
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_forked_rollouts_teach_copying(forks, pretrained, seed):
     assert share_after(forks, 50, 1e-3, seed) > pretrained[1] + 0.1
 
 
+@pytest.mark.jax
 def test_a_constant_reward_teaches_nothing(pretrained):
     """The control for `it only got peakier`: the policy stays where it is."""
     control = student(pretrained[0], fork={"per_source": 4}, reward={"metrics": {"constant": 1.0}})
-    control.learn(10, 1e-3, 1)
+    assert share_after(control, 10, 1e-3, 1) == pytest.approx(pretrained[1], abs=0.02)
+    if is_jax():
+        return  # Prior and policy are compiled apart there and round differently, which Adam makes steps of.
     for before, after in zip(pretrained[0], control.policy.get_weights(), strict=True):
         np.testing.assert_allclose(after, before, atol=1e-5)
 
@@ -65,6 +70,7 @@ def test_the_baselines_teach_copying(pretrained, objective):
     assert share_after(learner, 60, 3e-4, 1) > pretrained[1] + 0.03
 
 
+@pytest.mark.jax
 def test_q_learning_on_the_logits_destroys_the_model(pretrained):
     """The negative control: logits are no returns (research says so, and this keeps it said)."""
     part = {"q": "logits", "backup": "double", "trace": 0.0, "monte_carlo_updates": 0}

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from gradients import log_softmax
 
 from nmt_rl.bundle import load_bundle, save_bundle
 from nmt_rl.config import parse_config
@@ -12,6 +13,7 @@ from nmt_rl.corpus.tokenizer import EOS
 from nmt_rl.errors import UserError
 from nmt_rl.models.build import build_model
 from nmt_rl.rl import finetune as stage
+from nmt_rl.rl.divergence import Divergence
 from nmt_rl.rl.episodes import EpisodeBatches
 from nmt_rl.rl.family import build_family, copy_of
 from nmt_rl.rl.prior import Prior
@@ -77,7 +79,7 @@ def test_kl_and_entropy_by_hand(prepared):
     config = make_config(folder)
     policy = copy_of(prior, config)
     policy.set_weights([w + np.random.default_rng(1).normal(0, 0.2, w.shape) for w in policy.get_weights()])
-    validator = stage.PolicyValidator(policy, prior, corpus, config)
+    validator = stage.PolicyValidator(Divergence(policy, prior), corpus, config)
     numbers = validator()
     kl, entropy, pieces, longest = 0.0, 0.0, 0, config.decoding.max_source_length - 1
     for source, text in zip(validator._validator.sources, validator._validator.translate(), strict=True):
@@ -94,15 +96,10 @@ def test_kl_and_entropy_by_hand(prepared):
     assert numbers["entropy"] == pytest.approx(entropy / pieces, rel=1e-3)
 
 
-def log_softmax(z):
-    z = z - z.max(axis=-1, keepdims=True)
-    return z - np.log(np.exp(z).sum(axis=-1, keepdims=True))
-
-
 def test_a_validation_source_beyond_the_limit_is_cut(prepared, caplog):
     folder, corpus, prior = prepared
     long = [("ab " * 60, "ab"), ("fad", "fad")]
-    validator = stage.PolicyValidator(prior, prior, replace(corpus, valid=long), make_config(folder))
+    validator = stage.PolicyValidator(Divergence(prior, prior), replace(corpus, valid=long), make_config(folder))
     assert np.isfinite(list(validator().values())).all()
     assert "only the first" in caplog.text
 
@@ -116,7 +113,7 @@ def test_training_sentences_beyond_the_models_positions_are_left_out(prepared):
     reward = make_reward(config.finetune.reward, corpus.tokenizers.target)
     family = build_family(config, policy, corpus, reward)
     rest = (family.terms, reward, corpus.train, corpus.tokenizers.target, config)
-    batches = EpisodeBatches(family.model, Prior(policy, config.finetune), *rest)
+    batches = EpisodeBatches(Divergence(family.model, policy), Prior(policy, config.finetune), *rest)
     lengths = np.maximum(corpus.train.source_lengths, corpus.train.target_lengths) + 1
     assert (lengths > 12).any() and (lengths <= 12).any()
     for step in range(3):

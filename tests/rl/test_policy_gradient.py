@@ -1,8 +1,9 @@
-import gradients
 import numpy as np
 import pytest
 import toy_mdp
 from copy_task import make_model, make_sources
+from gradients import finite_difference, log_softmax
+from gradients import value_and_gradient as uncompiled_value_and_gradient
 from keras import ops
 from toy_mdp import STATES
 
@@ -17,23 +18,7 @@ SEED = 7
 
 def value_and_gradient(function, x):
     """Of the compiled function, as in a training step; on JAX it is also several times faster."""
-    return gradients.value_and_gradient(compile_fn(function), x)
-
-
-def log_softmax(z):
-    z = z - z.max(axis=-1, keepdims=True)
-    return z - np.log(np.exp(z).sum(axis=-1, keepdims=True))
-
-
-def finite_difference(function, x, step=1e-5):
-    """d function / d x in float64."""
-    gradient = np.zeros_like(x)
-    for index in np.ndindex(x.shape):
-        high, low = x.copy(), x.copy()
-        high[index] += step
-        low[index] -= step
-        gradient[index] = (function(high) - function(low)) / (2 * step)
-    return gradient
+    return uncompiled_value_and_gradient(compile_fn(function), x)
 
 
 def chosen(logits, actions):

@@ -6,6 +6,8 @@ import pytest
 from nmt_rl.rl.priorities import PrioritySampler
 from nmt_rl.rl.replay import EpisodeRecord, Origin, SequenceReplay, choose_uniform, collate
 
+pytestmark = pytest.mark.jax
+
 
 def record(number, length=None):
     """A record whose every number can be told from every other's."""

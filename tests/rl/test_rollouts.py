@@ -62,6 +62,27 @@ def test_forks_are_the_exact_returns_of_the_greedy_policy(played):
         assert tuple(values) == (scores[row], forked)
 
 
+def test_forks_of_sampled_translations_are_exact_too():
+    """Both actions are followed by the greedy policy, whatever was sampled there."""
+    model, source = make_model(noise=0.5, seed=2), make_sources(4)
+    references = REWARD.references(WordTokenizer().decode(source))
+    settings = ForkConfig(per_source=99, probability=0.0, path="sampled", temperature=2.0)
+    rollout = ForkRollout(model, WordTokenizer(), REWARD, DECODING, settings)
+    path, scores, forks = rollout.play(source, references, np.random.default_rng(0))
+    limits = length_limits(source, DECODING, model.max_length)
+    go_on = by_hand(model, int(limits.max()) + 1)
+    assert len(forks.row) == sum(min(n, limit - 1) for n, limit in zip(path.lengths, limits, strict=True))
+    assert any(
+        path.ids[row, time] not in pair for row, time, pair in zip(forks.row, forks.time, forks.actions, strict=True)
+    )
+    np.testing.assert_array_equal(scores, REWARD.scores(WordTokenizer().decode(path.ids), references))
+    for row, time, actions, values in zip(forks.row, forks.time, forks.actions, forks.values, strict=True):
+        prefix = path.ids[row, :time].tolist()
+        assert go_on(source[row], prefix, limits[row])[1][0] == tuple(actions)
+        ends = [go_on(source[row], [*prefix, action], limits[row])[0] for action in actions]
+        np.testing.assert_array_equal(values, REWARD.scores(WordTokenizer().decode(ends), [references[row]] * 2))
+
+
 def test_the_random_policy_meets_every_case(played):
     """What makes the test above worth its name."""
     model, source, _, (greedy, _, forks) = played
@@ -78,7 +99,7 @@ def test_the_forced_end_is_never_forked(played):
     assert (forks.time < limits[forks.row] - 1).all() and (forks.time < greedy.lengths[forks.row]).all()
     assert (forks.actions != PAD).all()
     last = greedy.lengths == limits
-    assert (greedy.runner_up_probs[last, limits[last] - 1] == 0.0).all()
+    assert (greedy.alternative_probs[last, limits[last] - 1] == 0.0).all()
 
 
 def test_without_forks(played):

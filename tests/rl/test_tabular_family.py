@@ -100,7 +100,7 @@ def test_without_the_penalty_multi_step_targets_learn_the_data():
     q = np.zeros((len(STATES), 3), np.float32)
     for _ in range(30):
         v = ops.convert_to_numpy(backups.max_value(q))
-        y = targets.lambda_returns(rewards, discounts, targets.next_step(v[states]), 1.0)
+        y = targets.soft_lambda_targets(rewards, discounts, targets.next_step(v[states]), 0 * rewards, 1.0)
         q = descend(q, states * 3 + actions, y, mask)
     assert q[ROOT].max() < 0.8
 
@@ -205,7 +205,7 @@ def learn_implicit(data, expectile, updates):
     states, actions, rewards, discounts, mask = data
     q, v = np.zeros((len(STATES), 3), np.float32), np.zeros(len(STATES), np.float32)
     for _ in range(updates):
-        y = targets.lambda_returns(rewards, discounts, targets.next_step(v[states]), 0.0)
+        y = targets.soft_lambda_targets(rewards, discounts, targets.next_step(v[states]), 0 * rewards, 0.0)
         q = descend(q, states * 3 + actions, y, mask)
         v = descend(v, states, q[states, actions], mask, 0.9, losses.expectile_loss, expectile=expectile)
     return q, v

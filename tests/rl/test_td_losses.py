@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from gradients import value_and_gradient
+from gradients import finite_difference, log_softmax, value_and_gradient
 from keras import ops
 
 from nmt_rl.rl import losses
@@ -12,21 +12,6 @@ def huber(delta, cut):
     """The textbook Huber loss in float64."""
     small = np.abs(delta) <= cut if cut else np.ones(np.shape(delta), bool)
     return np.where(small, 0.5 * delta**2, cut * np.abs(delta) - 0.5 * cut**2)
-
-
-def finite_difference(function, x, step=1e-5):
-    gradient = np.zeros_like(x)
-    for index in np.ndindex(x.shape):
-        high, low = x.copy(), x.copy()
-        high[index] += step
-        low[index] -= step
-        gradient[index] = (function(high) - function(low)) / (2 * step)
-    return gradient
-
-
-def log_softmax(z):
-    z = z - z.max(axis=-1, keepdims=True)
-    return z - np.log(np.exp(z).sum(axis=-1, keepdims=True))
 
 
 def as_float32(*arrays):

@@ -10,6 +10,8 @@ from nmt_rl.config import TrajectoryConfig
 from nmt_rl.rl.q_network import Evaluated
 from nmt_rl.rl.trajectories import td_targets
 
+pytestmark = pytest.mark.jax
+
 TAU = 0.1
 STATES, ACTIONS, REWARDS, DISCOUNTS, MASK = toy_mdp.episode_arrays()
 BATCH = SimpleNamespace(rewards=REWARDS, discount=DISCOUNTS, mask=MASK)

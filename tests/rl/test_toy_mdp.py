@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 import toy_mdp
-from gradients import compiled_gradient, value_and_gradient
+from gradients import compiled_gradient, log_softmax, value_and_gradient
 from keras import ops
 from toy_mdp import END, INDEX, PRIOR, STATES, A, B
 
 from nmt_rl.rl import losses, targets
+
+pytestmark = pytest.mark.jax
 
 ARRAYS = toy_mdp.episode_arrays()
 
@@ -70,7 +72,6 @@ def test_n_step_path_consistency_of_the_optimum(n):
     assert np.abs(np.where(mask, y - v[states], 0.0)).max() < 1e-12
 
 
-@pytest.mark.jax
 def test_no_gradient_at_the_optimum():
     states, actions, _, _, mask = ARRAYS
     v, kappa = optimal_tables(0.1)
@@ -103,7 +104,6 @@ def tabular_gradient(tau):
     return compiled_gradient(loss)
 
 
-@pytest.mark.jax
 @pytest.mark.parametrize("lambda_", [0.0, 0.5, 1.0])
 def test_tabular_q_reaches_the_optimum(lambda_):
     """Targets, losses and gradient steps from the prior on, V from 0; tau is small, so Q* is the hard one."""
@@ -117,7 +117,7 @@ def test_tabular_q_reaches_the_optimum(lambda_):
     for _ in range(200):
         kappa, v = targets.log_ratio(log_softmax(tables[:, :3]), np.log(PRIOR)), tables[:, 3]
         y = path_targets(v, kappa, tau, lambda_)
-        tables = tables - rates * gradient(tables, y, targets.value_targets(y, kappa[states, actions], tau))
+        tables = tables - rates * gradient(tables, y, targets.value_targets(y, tau * kappa[states, actions]))
     q = targets.q_values(v[:, None], kappa, tau)
     np.testing.assert_allclose(q[INDEX[()]], [1.0, 0.707107, 0.0], atol=1e-2)
     np.testing.assert_allclose(q, toy_mdp.solve(0.0)[0], atol=1e-2)
@@ -160,7 +160,6 @@ def test_fork_target_is_exhaustive_q():
     np.testing.assert_allclose(values - phi[:, None], exhaustive_q(lambda state: A), atol=1e-12)
 
 
-@pytest.mark.jax
 def test_fork_regression_is_policy_iteration():
     """Forks at every state and pair of actions: one tau-regularised improvement after the other finds A B EOS."""
     tau, logits = 0.02, np.tile(np.log(PRIOR), (len(STATES), 1))
@@ -181,8 +180,3 @@ def test_fork_regression_is_policy_iteration():
     # the fixed point: log-ratios are Q_mu / tau up to a constant in each state
     kappa = logits - np.log(PRIOR)
     np.testing.assert_allclose(kappa[:, left] - kappa[:, right], (values[:, left] - values[:, right]) / tau, atol=0.05)
-
-
-def log_softmax(z):
-    z = z - z.max(axis=1, keepdims=True)
-    return z - np.log(np.exp(z).sum(axis=1, keepdims=True))

@@ -11,6 +11,7 @@ from copy_task import (
     make_model,
     make_translations,
 )
+from gradients import taken_log_probs
 from keras import ops
 
 from nmt_rl.backend import compile_fn
@@ -22,7 +23,8 @@ from nmt_rl.rl.rollouts import shift_right
 from nmt_rl.rl.term import Drawn
 from nmt_rl.rl.value import ValueHead, value_objective
 from nmt_rl.training.learner import Learner
-from nmt_rl.training.losses import cross_entropy
+
+pytestmark = pytest.mark.jax
 
 CORPUS = make_corpus(40)
 TAU = 0.05
@@ -108,14 +110,15 @@ def test_polyak_average_of_constant_weights(make):
     setting = make(target_rate=0.1)
     part_b = setting.part_b
     fill(setting.target, 0.0), fill(setting.target_head, 0.0)
-    fill(setting.policy, 1.0), fill(setting.head, 1.0)
-    for step in range(1, 8):
+    fill(setting.policy, 1.0), fill(setting.head, 4.0)
+    for step in range(1, 11):
         part_b.after_update(step)
-        for weight in (*setting.target.get_weights(), *setting.target_head.get_weights()):
+        for weight in setting.target.get_weights():
             np.testing.assert_allclose(weight, 1 - 0.9**step, rtol=1e-5)
+        for weight in setting.target_head.get_weights():
+            np.testing.assert_allclose(weight, 4 * (1 - 0.9**step), rtol=1e-5)
 
 
-@pytest.mark.jax
 def test_updates_move_policy_and_value_but_never_the_prior_and_the_target_only_when_due(make):
     setting = make(target_period=3)
     start = digest(setting.prior), digest(setting.target, setting.target_head)
@@ -129,7 +132,6 @@ def test_updates_move_policy_and_value_but_never_the_prior_and_the_target_only_w
     assert digest(setting.target, setting.target_head) == digest(setting.policy, setting.head)
 
 
-@pytest.mark.jax
 def test_log_probabilities_of_a_batch_are_those_of_stepwise_decoding(make, monkeypatch):
     """For sentences padded to different lengths, on the policy and on the prior."""
     setting = make(replay={"share": 0.0})
@@ -148,7 +150,7 @@ def test_log_probabilities_of_a_batch_are_those_of_stepwise_decoding(make, monke
 
     def forced(model):
         def evaluate(source, target_in, tokens):
-            return -cross_entropy(model.decode(target_in, model.encode(source)).logits, tokens)
+            return taken_log_probs(model.decode(target_in, model.encode(source)).logits, tokens)
 
         arrays = [batch[name] for name in ("source", "target_in", "tokens")]
         return np.asarray(compile_fn(evaluate, model)(*arrays)) * w
@@ -169,7 +171,7 @@ def test_targets_are_equation_5_step_by_step(make):
     padded = np.zeros((*batch["tokens"].shape, part_b.reward.features), np.float32)
     for row, feature in zip(padded, features, strict=True):
         row[: len(feature)] = feature
-    inputs = (batch["source"], batch["target_in"], batch["tokens"], padded)
+    inputs = (batch["source"], batch["target_in"], batch["tokens"], batch["positions"], padded)
     v_bar, log_pi_bar, _ = (np.asarray(x, np.float64) for x in part_b.network._target(*inputs))
     kappa = log_pi_bar - batch["log_prior"]
     for row, record in enumerate(part_b.replay.get(part_b.replay.ids)):
@@ -238,7 +240,6 @@ def test_accumulated_batches_of_one_update_draw_differently(make, monkeypatch):
     assert draws[0] != draws[1]
 
 
-@pytest.mark.jax
 def test_the_value_head_learns():
     rng = np.random.default_rng(3)
     head = ValueHead(6, 3, 8)
@@ -255,8 +256,8 @@ def test_the_value_head_learns():
 
 def test_v_explains_the_return_after_some_updates(make):
     setting = make(value_learning_rate=0.02, trace=1.0, replay={"share": 0.0})
-    losses = [setting.batch(step=step, indices=range(20))[1]["value_loss"] for step in range(1, 31)]
-    assert losses[-1] < 0.3 * losses[0], losses
+    losses = [setting.batch(step=step, indices=range(20))[1]["value_loss"] for step in range(1, 101)]
+    assert losses[-1] < 0.5 * losses[0], losses
 
 
 def test_without_privileged_features_v_sees_only_the_state():

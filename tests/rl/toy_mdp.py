@@ -7,11 +7,22 @@ import itertools
 import numpy as np
 
 from nmt_rl.rl.bleu import SentenceBleu
-from nmt_rl.rl.targets import soft_value
 
 A, B, END = 0, 1, 2
 T_MAX = 3
-BLEU = SentenceBleu(max_order=2, smooth_unigrams=True)
+
+
+class AddOneToEveryOrder(SentenceBleu):
+    """Unigrams are smoothed too, so that every word counts."""
+
+    def _add_k(self, matches, length):
+        product = (matches[0] + 1) / (length + 1)
+        for order in range(1, self.max_order):
+            product *= (matches[order] + 1) / (max(length - order, 0) + 1)
+        return float(product ** (1.0 / self.max_order))
+
+
+BLEU = AddOneToEveryOrder(max_order=2)
 REFERENCE = BLEU.reference([A, B])
 PRIOR = np.array([0.5, 0.3, 0.2])
 
@@ -50,6 +61,15 @@ def episode_arrays():
             states[i, t], actions[i, t], mask[i, t] = INDEX[episode[:t]], action, True
             rewards[i, t], discounts[i, t] = reward, not done
     return states, actions, rewards, discounts, mask
+
+
+def soft_value(q, log_prior, tau):
+    """tau log sum_a pi_0(a|s) exp(Q(s, a) / tau) in float64, and its limit at tau = 0."""
+    q, log_prior = np.broadcast_arrays(np.asarray(q, float), np.asarray(log_prior, float))
+    best = np.max(np.where(log_prior > -np.inf, q, -np.inf), axis=-1, keepdims=True)
+    if tau == 0.0:
+        return best[..., 0]
+    return best[..., 0] + tau * np.log(np.sum(np.exp(log_prior + np.minimum((q - best) / tau, 0.0)), axis=-1))
 
 
 def solve(tau, prior=PRIOR, shaped=True):

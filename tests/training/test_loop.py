@@ -162,8 +162,29 @@ def test_the_minutes_are_kept_across_restarts(tmp_path, monkeypatch):
     clock = iter(range(0, 10**6, 10))
     monkeypatch.setattr(loop_module.time, "monotonic", lambda: float(next(clock)))
     first = make_loop(tmp_path, updates=1000, minutes=1.0).run()
-    assert first.seconds >= 60
+    assert first.training_seconds >= 60
     second = make_loop(tmp_path, updates=1000, minutes=1.0).run()
     assert second.step == first.step < 10
     third = make_loop(tmp_path, updates=1000, minutes=2.0).run()
     assert first.step < third.step < 20
+
+
+def test_minutes_are_of_training_and_may_say_when_to_validate(tmp_path, monkeypatch):
+    """Updates of 25 s and validations of 500 s: five minutes are 12 updates, every two minutes lie behind 5 and 10."""
+    now = [0.0]
+    monkeypatch.setattr(loop_module.time, "monotonic", lambda: now[0])
+    loop = make_loop(tmp_path, updates=1000, minutes=5.0, validation={"every": 1, "minutes": 2.0})
+    draw, validate = loop.batches.next, loop.validate
+
+    def taking(seconds, function):
+        def call(*args):
+            now[0] += seconds
+            return function(*args)
+
+        return call
+
+    loop.batches.next, loop.validate = taking(25.0, draw), taking(500.0, validate)
+    progress = loop.run()
+    assert (progress.step, progress.training_seconds, progress.seconds) == (12, 300.0, 1800.0)
+    found = [(e["step"], e["seconds"], e["training_seconds"]) for e in events(tmp_path, "valid")]
+    assert found == [(5, 125.0, 125.0), (10, 750.0, 250.0), (12, 1300.0, 300.0)]

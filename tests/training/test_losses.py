@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import keras
 import numpy as np
 import pytest
@@ -5,7 +7,7 @@ from keras import ops
 
 from nmt_rl.config import BatchConfig
 from nmt_rl.corpus.batches import Batch
-from nmt_rl.training.losses import cross_entropy, log_normaliser, smoothed_cross_entropy, with_positions
+from nmt_rl.training.losses import log_normaliser, log_probs_at, smoothed_cross_entropy, with_positions
 
 LOGITS = np.array([[0.0, 1.0, -2.0], [80.0, -80.0, 0.0], [-500.0, -501.0, -500.0], [3.0, 3.0, 3.0]], "float32")
 UPSTREAM = np.array([1.0, -2.0, 0.5, 3.0], "float32")
@@ -74,10 +76,12 @@ def test_smoothed_cross_entropy_is_that_of_the_explicit_mixture(smoothing):
 
 
 @pytest.mark.jax
-def test_cross_entropy_by_hand():
-    logits = np.log(np.array([[[0.5, 0.25, 0.25], [0.1, 0.8, 0.1]]], "float32"))
-    loss = ops.convert_to_numpy(cross_entropy(logits, np.array([[1, 1]], "int32")))
-    np.testing.assert_allclose(loss, [[1.3862944, 0.2231436]], rtol=1e-5)
+def test_log_probs_by_hand():
+    model = SimpleNamespace(project=lambda z: z, logits_of=lambda z, pieces: ops.take_along_axis(z, pieces, axis=-1))
+    logits = np.log(np.array([[[0.5, 0.25, 0.25], [0.1, 0.8, 0.1]]], "float32")) + 3.0
+    for positions, expected in (([0, 1], [[-1.3862944, -0.2231436]]), ([1], [[0, -0.2231436]])):
+        found = log_probs_at(model, logits, np.array([[1, 1]], "int32"), np.array(positions, "int32"))
+        np.testing.assert_allclose(ops.convert_to_numpy(found), expected, rtol=1e-5)
 
 
 BATCH = Batch(
