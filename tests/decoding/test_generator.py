@@ -16,7 +16,7 @@ def test_an_alternative_is_one_of_the_next_best(transformer):
     for seed in range(12):
         found = generator(SOURCES[:1], 4, seed=seed)
         np.testing.assert_array_equal(found.best, found.ids)
-        for time in range(found.lengths[0] - 1):
+        for time in range(min(found.lengths[0], 3)):  # the fourth piece can only be EOS
             scores = table[tuple(found.ids[0, :time].tolist())]
             ranked = sorted(FREE, key=lambda piece: -scores[piece])
             piece = found.alternative[0, time]
