@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -142,6 +143,13 @@ class TrainingLoop:
         late = config.minutes is not None and progress.training_seconds >= 60 * config.minutes
         return progress.step >= config.updates or progress.stalled >= config.validation.patience or late
 
+    def _expected_updates(self) -> int:
+        """Of the whole stage, at its pace so far: a schedule ends with the minutes, if those end first."""
+        progress, config = self.progress, self.config
+        if config.minutes is None or not progress.step:
+            return config.updates
+        return min(config.updates, math.ceil(progress.step * 60 * config.minutes / progress.training_seconds))
+
     def _validation_is_due(self, trained_before: float) -> bool:
         """After an update that began when the stage had been training for so many seconds."""
         validation, progress = self.config.validation, self.progress
@@ -152,7 +160,7 @@ class TrainingLoop:
 
     def _update(self, line: ProgressLine) -> None:
         step = self.progress.step + 1
-        rate = learning_rate(self.config.optimizer, step, self.config.updates, self.progress.scale)
+        rate = learning_rate(self.config.optimizer, step, self._expected_updates(), self.progress.scale)
         for _ in range(self.config.optimizer.accumulate):
             batch, numbers = self.batches.next(step)
             numbers = {**numbers, **self.learner.update(batch, rate)}

@@ -188,3 +188,26 @@ def test_minutes_are_of_training_and_may_say_when_to_validate(tmp_path, monkeypa
     assert (progress.step, progress.training_seconds, progress.seconds) == (12, 300.0, 1800.0)
     found = [(e["step"], e["seconds"], e["training_seconds"]) for e in events(tmp_path, "valid")]
     assert found == [(5, 125.0, 125.0), (10, 750.0, 250.0), (12, 1300.0, 300.0)]
+
+
+def test_a_schedule_ends_with_the_minutes(tmp_path, monkeypatch):
+    """Updates of 15 s for five minutes: the cosine is 0 after 20 of them, not after the 1000 that are allowed."""
+    now, rates = [0.0], []
+    monkeypatch.setattr(loop_module.time, "monotonic", lambda: now[0])
+    optimizer = {"learning_rate": 0.5, "schedule": "cosine", "warmup": 0}
+    loop = make_loop(tmp_path, updates=1000, minutes=5.0, optimizer=optimizer)
+    draw, update = loop.batches.next, loop.learner.update
+
+    def taking_15_s(step):
+        now[0] += 15.0
+        return draw(step)
+
+    def noting_rate(batch, rate):
+        rates.append(rate)
+        return update(batch, rate)
+
+    loop.batches.next, loop.learner.update = taking_15_s, noting_rate
+    loop.run()
+    assert len(rates) == 20
+    # The first update's pace is not known yet.
+    assert rates[1:] == pytest.approx([0.25 * (1 + np.cos(np.pi * n / 20)) for n in range(2, 21)])
