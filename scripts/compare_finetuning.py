@@ -13,8 +13,9 @@ finetune`; the same command again resumes. Prints a Markdown table: greedy BLEU 
 it, then of the validation set, or with --test of the test set, which is for the end, not for choosing: BLEU of every
 beam with its difference from the pretrained model (or from variant NAME of the same seed) and the p-value of a paired
 bootstrap, chrF, length ratio; KL to the pretrained model and entropy in nats per piece of the greedy validation
-translations; updates and minutes of training, validation not counted. Also writes it to OUT/valid.md (or test.md), as
-JSON beside it, and validation curves to OUT/curves.png.
+translations; updates, minutes and processor minutes of training, validation not counted (on a shared machine, give
+methods updates that take the same processor minutes). Also writes it to OUT/valid.md (or test.md), as JSON beside it,
+and validation curves to OUT/curves.png.
 """
 
 from __future__ import annotations
@@ -110,7 +111,8 @@ class Split:
 def table(rows: list[dict[str, Any]], beams: list[int], signature: str) -> str:
     """The results as Markdown, with what is needed to repeat them."""
     heads = [f"beam {b}" if b > 1 else "greedy" for b in beams]
-    names = ["method", "seed", "validation", *heads, "chrF", "length ratio", "KL", "entropy", "updates", "minutes"]
+    names = ["method", "seed", "validation", *heads, "chrF", "length ratio", "KL", "entropy"]
+    names += ["updates", "minutes", "CPU minutes"]
     lines = ["| " + " | ".join(names) + " |", "|" + "---|" * len(names)]
     for row in rows:
         cells = [row["method"], str(row["seed"]), f"{row['valid']['bleu']:.2f}"]
@@ -121,7 +123,7 @@ def table(rows: list[dict[str, Any]], beams: list[int], signature: str) -> str:
         last = row["scores"][beams[0]]
         cells += [f"{last['chrf']:.2f}", f"{last['length_ratio']:.3f}"]
         cells += [f"{row['valid']['kl']:.3f}", f"{row['valid']['entropy']:.3f}"]
-        cells += [str(row["updates"]), f"{row['minutes']:.1f}"]
+        cells += [str(row["updates"]), f"{row['minutes']:.1f}", f"{row['processor_minutes']:.1f}"]
         lines.append("| " + " | ".join(cells) + " |")
     machine = f"{platform.machine()}, {os.cpu_count()} CPU cores, {datetime.date.today()}"
     return "\n".join([*lines, "", f"{signature}; paired bootstrap, 1,000 resamples; {machine}"]) + "\n"
@@ -183,12 +185,13 @@ def main() -> None:
         result = json.loads((run / "finetune" / "result.json").read_text(encoding="utf-8"))
         if not rows:
             before = split.scores((start, "pretrain"), None)
-            row = {"method": "pretrained", "seed": "-", "scores": before, "updates": 0, "minutes": 0.0}
-            rows.append(row | {"valid": result["before"]})
+            row = {"method": "pretrained", "seed": "-", "scores": before, "valid": result["before"]}
+            rows.append(row | {"updates": 0, "minutes": 0.0, "processor_minutes": 0.0})
         baseline = (args.out / f"{args.against}-{seed}", "finetune") if args.against else (start, "pretrain")
         scores = split.scores((run, "finetune"), baseline)
-        row = {"method": name, "seed": seed, "scores": scores, "minutes": result["training_seconds"] / 60}
-        rows.append(row | {n: result[n] for n in ("valid", "updates")})
+        row = {"method": name, "seed": seed, "scores": scores, "valid": result["valid"], "updates": result["updates"]}
+        minutes = {"minutes": result["training_seconds"] / 60, "processor_minutes": result["processor_seconds"] / 60}
+        rows.append(row | minutes)
         text = table(rows, args.beams, rows[0]["scores"][args.beams[0]]["bleu_signature"])
         (args.out / f"{split.name}.md").write_text(text, encoding="utf-8")
         (args.out / f"{split.name}.json").write_text(json.dumps(rows, indent=2), encoding="utf-8")

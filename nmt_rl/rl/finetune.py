@@ -70,7 +70,8 @@ def finetune(config: Config, prepared: Prepared, run: Path) -> dict[str, Any]:
     after = validator()
     logger.info("finetune: validation BLEU %.2f -> %.2f", before["bleu"], after["bleu"])
     result: dict[str, Any] = {"updates": progress.step, "seconds": round(progress.seconds, 1)}
-    result |= {"training_seconds": round(progress.training_seconds, 1), "before": before, "valid": after}
+    result |= {name: round(getattr(progress, name), 1) for name in ("training_seconds", "processor_seconds")}
+    result |= {"before": before, "valid": after}
     events.write("finetune", "end", progress.step, **after)
     events.close()
     card = model_card(config, prepared, "finetune", model.count_params(), validator.signature, result)

@@ -58,6 +58,8 @@ class Progress:
     """Validation counted."""
     training_seconds: float = 0.0
     """Validation not counted."""
+    processor_seconds: float = 0.0
+    """Of training, all threads together: what it cost, whatever else the machine did."""
     tokens: float = 0.0
     best: float = -np.inf
     best_step: int = 0
@@ -115,9 +117,10 @@ class TrainingLoop:
         start = time.monotonic() - progress.seconds
         try:
             while not self._done():
-                began, trained = time.monotonic(), progress.training_seconds
+                began, trained, worked = time.monotonic(), progress.training_seconds, time.process_time()
                 self._update(line)
                 progress.training_seconds += time.monotonic() - began
+                progress.processor_seconds += time.process_time() - worked
                 step, progress.seconds = progress.step, time.monotonic() - start
                 if self._validation_is_due(trained) or self._done():
                     self._validate(line)
