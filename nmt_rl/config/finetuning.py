@@ -64,10 +64,6 @@ class ForkConfig(Section):
     """Fork from greedy translations; or from sampled ones, where both the best piece and the alternative are tried."""
     temperature: float = Field(1.0, gt=0.0)
     """Of the sampled translations."""
-    reuse: int = Field(1, ge=1)
-    """Updates per batch that is played: it trains once when it is new, the other updates draw from the replay."""
-    capacity: int = Field(8, ge=1)
-    """Batches in the replay (of use where `reuse` is above 1): the last so many that were played."""
 
 
 class BehaviourConfig(Section):

@@ -81,7 +81,7 @@ class EpisodeBatches:
         target_in = played["target_in"]
         # A state is real where its input is; what stands behind an EOS is padding of shorter translations.
         kl, entropy, pieces = self._divergence(played["source"], target_in, np.where(target_in == EOS, PAD, target_in))
-        self._measured = (kl / pieces, numbers.get("length_ratio", self._measured[1]))
+        self._measured = (kl / pieces, numbers.get("length_ratio", 1.0))
         result = {"kl": kl / pieces, "entropy": entropy / pieces}
         return result | ({"tau": self.prior.tau} if every else {})
 

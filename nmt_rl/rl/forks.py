@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Mapping
 from functools import partial
 
 import numpy as np
@@ -12,12 +10,12 @@ from numpy.typing import NDArray
 
 from nmt_rl.backend import compile_fn
 from nmt_rl.config import Config
-from nmt_rl.corpus.tokenizer import EOS, PAD, Tokenizer
+from nmt_rl.corpus.tokenizer import PAD, Tokenizer
 from nmt_rl.models.seq2seq import Seq2Seq, Tensor
 from nmt_rl.rl.losses import fork_loss, fork_td_error
 from nmt_rl.rl.reward import Reward
 from nmt_rl.rl.rollouts import ForkRollout, Forks, padded_length, shift_right
-from nmt_rl.rl.term import Arrays, Drawn, Numbers, Term, below, root_mean_square
+from nmt_rl.rl.term import Arrays, Drawn, Numbers, Term, root_mean_square
 
 
 class ForkTerm(Term):
@@ -39,22 +37,9 @@ class ForkTerm(Term):
         self._longest = model.max_length
         self._rollout = ForkRollout(model, tokenizer, reward, config.decoding, self.settings.fork)
         self._prior_difference = compile_fn(partial(logit_difference, prior), prior)
-        self._replay: deque[Arrays] = deque(maxlen=self.settings.fork.capacity)
 
     def batch(self, drawn: Drawn) -> tuple[Arrays, Numbers]:
-        """See Term.batch: plays and stores, or draws a stored batch, whose values are those of a recent policy."""
-        tau = {"tau": np.array(drawn.tau, np.float32)}
-        reuse = self.settings.fork.reuse
-        if self._replay and (drawn.step - 1) % reuse:
-            stored = self._replay[int(drawn.rng.integers(len(self._replay)))]
-            return stored | tau, {"tokens": float(np.isin(stored["target_in"], (PAD, EOS), invert=True).sum())}
-        played, numbers = self._play(drawn)
-        if reuse > 1:
-            self._replay.append(played)
-        return played | tau, numbers
-
-    def _play(self, drawn: Drawn) -> tuple[Arrays, Numbers]:
-        """Translations and forks; these are padded to their largest number, so that shapes stay few."""
+        """See Term.batch; forks are padded to their largest number, so that shapes stay few."""
         source = drawn.rows.source
         path, scores, forks = self._rollout.play(source, drawn.references, drawn.rng)
         width = padded_length(path.ids.shape[1], self._longest)
@@ -76,6 +61,7 @@ class ForkTerm(Term):
             "prior_difference": prior_difference,
             "value_difference": values,
             "weights": weights,
+            "tau": np.array(drawn.tau, np.float32),
         }
         references = (drawn.rows.target_out != PAD).sum()
         numbers = fork_numbers(scores, forks) | {"tokens": float(path.lengths.sum())}
@@ -89,21 +75,6 @@ class ForkTerm(Term):
         delta = fork_td_error(difference, *rest)
         loss = fork_loss(difference, *rest, huber=self.settings.huber, weights=weights)
         return {"loss": loss, "td_error": root_mean_square(delta, weights)}
-
-    def prior_changed(self) -> None:
-        """What the prior said of the stored batches is void: forget them."""
-        self._replay.clear()
-
-    def state(self) -> Arrays:
-        """See Term.state."""
-        return {f"replay/{i}/{name}": value for i, batch in enumerate(self._replay) for name, value in batch.items()}
-
-    def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """See Term.restore."""
-        stored = below(arrays, "replay/")
-        count = len({name.split("/")[0] for name in stored})
-        self._replay.clear()
-        self._replay.extend(below(stored, f"{i}/") for i in range(count))
 
 
 def logit_difference(model: Seq2Seq, source: Tensor, target_in: Tensor, positions: Tensor, actions: Tensor) -> Tensor:
