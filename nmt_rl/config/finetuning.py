@@ -27,6 +27,9 @@ class RewardConfig(Section):
     halving for each order without a match (method 3, sacreBLEU's default); or none."""
     smoothing_value: float | None = Field(None, gt=0.0)
     """k of add-k (1 if absent), or the floor (0.1)."""
+    brevity: float = Field(0.0, ge=0.0)
+    """Words added to the reference's length in the sentence BLEU's brevity penalty (Nakov et al., 2012: 1), where
+    fine-tuning makes translations too short."""
     shape: Literal["delta", "terminal"] = "delta"
     """Pay the gain of each completed word, or everything at the end; the sum is the same."""
 

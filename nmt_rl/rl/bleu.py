@@ -59,9 +59,12 @@ class SentenceBleu:
     sacreBLEU answers 0 for every smoothing; here add-k sets m_1 to `no_match`, so that lengths and hopeless
     hypotheses keep an order. And the `unknown` word never matches. The empty hypothesis scores 0.
 
+    `brevity` words are added to |ref| (Nakov et al., 2012): add-k flatters short hypotheses, so that what is best in
+    every sentence is too short for the whole corpus.
+
     Raises:
         ValueError: for max_order < 1, an unknown smoothing, a value that is not positive or that the smoothing does
-            not have, or negative no_match.
+            not have, or negative no_match or brevity.
     """
 
     max_order: int = 4
@@ -73,6 +76,8 @@ class SentenceBleu:
     """Unigram matches that add-k assumes where there are none; 0: the score is 0, as in sacreBLEU."""
     unknown: Hashable = None
     """A word that never matches; None: every word can match."""
+    brevity: float = 0.0
+    """Words added to the reference's length in the brevity penalty; sacreBLEU adds none."""
 
     def __post_init__(self) -> None:
         if self.smoothing not in SMOOTHING_VALUES:
@@ -81,8 +86,9 @@ class SentenceBleu:
             object.__setattr__(self, "value", SMOOTHING_VALUES[self.smoothing])
         elif SMOOTHING_VALUES[self.smoothing] is None:
             raise ValueError(f"smoothing {self.smoothing} has no value, found {self.value}")
-        if self.max_order < 1 or self.no_match < 0.0 or (self.value is not None and self.value <= 0.0):
-            raise ValueError(f"max_order must be at least 1, value positive, no_match at least 0, found {self}")
+        least = min(self.no_match, self.brevity)
+        if self.max_order < 1 or least < 0.0 or (self.value is not None and self.value <= 0.0):
+            raise ValueError(f"max_order from 1, value above 0, no_match and brevity from 0 are needed, found {self}")
 
     def reference(self, words: Sequence[Hashable]) -> Reference:
         """The n-gram counts of a reference."""
@@ -127,7 +133,8 @@ class SentenceBleu:
             mean = self._add_k(matches, length)
         else:
             mean = self._replace_zeros(matches[:length], length) if matches[0] else 0.0
-        return mean if length >= reference_length else mean * math.exp(1.0 - reference_length / length)
+        wanted = reference_length + self.brevity
+        return mean if length >= wanted else mean * math.exp(1.0 - wanted / length)
 
     def _add_k(self, matches: Sequence[int], length: int) -> float:
         """Geometric mean of the precisions, method 2."""

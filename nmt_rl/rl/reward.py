@@ -279,9 +279,12 @@ def make_reward(config: RewardConfig, tokenizer: PieceDecoder) -> Reward:
         UserError: naming the key, for a function that cannot be loaded.
     """
     weights = dict(config.metrics)
+    bleu = SentenceBleu(
+        smoothing=config.smoothing, value=config.smoothing_value, unknown=UNKNOWN_WORD, brevity=config.brevity
+    )
     return Reward(
         tokenizer,
-        SentenceBleu(smoothing=config.smoothing, value=config.smoothing_value, unknown=UNKNOWN_WORD),
+        bleu,
         bleu_weight=weights.pop("bleu", 0.0),
         constant=CONSTANT * weights.pop("constant", 0.0),
         metrics=[(weight, load_metric(name)) for name, weight in weights.items()],

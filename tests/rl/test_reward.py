@@ -244,6 +244,13 @@ def test_every_prefix_has_sacrebleus_score(tokenizer, smoothing, value, data):
             assert 0.0 <= found < 0.1
 
 
+def test_the_brevity_of_the_configuration_reaches_the_scores(tokenizer):
+    plain, longer = (make_reward(RewardConfig(brevity=brevity), tokenizer) for brevity in (0.0, 2.0))
+    words = len(words_13a(REFERENCE))
+    for reward, expected in ((plain, 1.0), (longer, np.exp(-2.0 / words))):
+        assert reward.scores([REFERENCE], reward.references([REFERENCE])) == pytest.approx([expected])
+
+
 MIXTURE = {"bleu": 0.5, "chrf": 2.0, "ter": 0.25, "constant": 0.5}
 
 

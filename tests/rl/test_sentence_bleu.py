@@ -30,6 +30,16 @@ def test_default_smoothing_by_hand():
     assert bleu.score(["dogs"], reference) == pytest.approx(math.exp(-5.0) * 0.01**0.25, abs=1e-12)
 
 
+def test_brevity_lengthens_the_reference_in_the_penalty_alone():
+    bleu, words = SentenceBleu(brevity=1.0), ["a", "b", "c", "d"]
+    reference = bleu.reference(words)
+    # Every n-gram matches; brevity exp(1 - (4 + 1) / 4)
+    assert bleu.score(words, reference) == pytest.approx(math.exp(-0.25), abs=1e-12)
+    # p = 4/5, (3+1)/(4+1), (2+1)/(3+1), (1+1)/(2+1); five words are enough
+    expected = (0.8 * 0.8 * 0.75 * (2 / 3)) ** 0.25
+    assert bleu.score([*words, "e"], reference) == pytest.approx(expected, abs=1e-12)
+
+
 def test_matches_are_clipped():
     bleu = SentenceBleu(max_order=1)
     assert bleu.score(["the"] * 4, bleu.reference(["the", "the", "cat"])) == pytest.approx(0.5)
@@ -88,7 +98,14 @@ def test_every_prefix_equals_its_score_from_scratch(hypothesis, reference_words)
 
 @pytest.mark.parametrize(
     "bad",
-    [{"max_order": 0}, {"value": -1.0}, {"no_match": -0.1}, {"smoothing": "exp", "value": 1.0}, {"smoothing": "x"}],
+    [
+        {"max_order": 0},
+        {"value": 0.0},
+        {"no_match": -0.1},
+        {"brevity": -1.0},
+        {"smoothing": "exp", "value": 1.0},
+        {"smoothing": "x"},
+    ],
 )
 def test_bad_parameters(bad):
     with pytest.raises(ValueError, match="found"):
