@@ -144,7 +144,9 @@ class BatchConfig(Section):
     max_length: int = Field(128, ge=4)
     """Longest encoded side in training, pieces including the end symbol; longer pairs are left out and counted."""
     pool: int = Field(20_000, ge=1)
-    """Sentence pairs that are sorted by length together; memory is bounded by it."""
+    """Sentence pairs that are shuffled, or sorted by length, together; memory is bounded by it."""
+    sort: bool = True
+    """Batches of sentences of similar length, so that little is padded; or of sentences drawn at random."""
     buckets: tuple[int, ...] = (8, 16, 24, 32, 48, 64, 96, 128)
     """Padded lengths when `pad` is `buckets`; a longer batch is padded to the next multiple of the last one."""
     pad: Literal["auto", "longest", "buckets"] = "auto"

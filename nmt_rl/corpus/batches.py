@@ -114,7 +114,8 @@ class BatchStream:
     """Endless iterator over (Batch, Position of the next batch): epoch after epoch, each in its own order.
 
     Blocks of contiguous pairs are shuffled (single pairs, if there are few enough) and gathered into pools of
-    `config.pool` pairs; a pool is sorted by length with random ties, cut into batches, and the batches are shuffled.
+    `config.pool` pairs; a pool is sorted by length with random ties (or shuffled, if `config.sort` is false), cut into
+    batches, and the batches are shuffled.
     The order depends on the seed, the epoch and the lengths only, so any position is reached again by planning, which
     reads no tokens.
 
@@ -182,7 +183,8 @@ class BatchStream:
     def _cut_pool(self, pool: Indices, rng: np.random.Generator) -> list[Indices]:
         lengths = self.corpus.lengths(pool)
         longest = lengths.max(axis=0) + 1
-        order = np.lexsort((rng.random(len(pool)), lengths[0], longest))
+        by_length = (rng.random(len(pool)), lengths[0], longest)
+        order = np.lexsort(by_length) if self.config.sort else rng.permutation(len(pool))
         cuts = _cut(longest[order], self.config)
         return [order[cuts[i]] for i in rng.permutation(len(cuts))]
 
@@ -234,7 +236,7 @@ def _pools(pairs: int, pool: int, seed: int, epoch: int) -> Iterator[Indices]:
 
 
 def _cut(longest: NDArray[np.int64], config: BatchConfig) -> list[slice]:
-    """Cut pairs sorted by length into batches: `size` pairs, or rows times padded length at most `size`."""
+    """Cut pairs of these lengths into batches: `size` pairs, or rows times padded length at most `size`."""
     total = len(longest)
     if config.type == "sentences":
         return [slice(start, min(start + config.size, total)) for start in range(0, total, config.size)]
@@ -242,7 +244,7 @@ def _cut(longest: NDArray[np.int64], config: BatchConfig) -> list[slice]:
         longest = bucket_lengths(longest, config.buckets)
     cuts, start = [], 0
     while start < total:
-        window = longest[start : start + max(1, config.size // int(longest[start]))]
+        window = np.maximum.accumulate(longest[start : start + max(1, config.size // int(longest[start]))])
         fits = window * np.arange(1, len(window) + 1) <= config.size  # non-decreasing product: a prefix is true
         stop = start + max(1, int(np.count_nonzero(fits)))
         cuts.append(slice(start, stop))

@@ -45,7 +45,8 @@ class EpisodeBatches:
         self.reward, self.corpus, self.tokenizer = reward, corpus, tokenizer
         self.seed = config.finetune_seed
         longest = min(self.settings.max_length, divergence.policy.max_length)
-        self.batch = BatchConfig(type="sentences", size=self.settings.sentences, max_length=longest)
+        # At random, not by length: a batch of short sentences moves the length of all translations its way.
+        self.batch = BatchConfig(type="sentences", size=self.settings.sentences, max_length=longest, sort=False)
         self._divergence = divergence
         self._position = Position()
         self._measured = (0.0, 1.0)

@@ -36,10 +36,12 @@ KINDS = [
     config(pad="buckets", buckets=(8, 16, 32)),
     config(type="sentences", size=16),
     config(type="sentences", size=16, pad="buckets", buckets=(8, 16, 32)),
+    config(sort=False),
+    config(type="sentences", size=16, sort=False),
 ]
 
 
-@pytest.fixture(params=KINDS, ids=lambda c: f"{c.type}-{c.pad}")
+@pytest.fixture(params=KINDS, ids=lambda c: f"{c.type}-{c.pad}-{'sorted' if c.sort else 'random'}")
 def cfg(request):
     return request.param
 
@@ -84,9 +86,10 @@ def test_content_of_the_rows(corpus, cfg):
                 assert array[row].tolist() == expected + padding
 
 
-def test_token_budget(corpus):
+@pytest.mark.parametrize("sort", [True, False])
+def test_token_budget(corpus, sort):
     sizes = []
-    for batch in epoch(corpus, config()):
+    for batch in epoch(corpus, config(sort=sort)):
         sizes.append(len(batch.source) * max(batch.source.shape[1], batch.target_in.shape[1]))
         assert (batch.indices >= 0).all()
     assert max(sizes) <= 200
@@ -129,6 +132,18 @@ def test_sorting_saves_padding(corpus):
         return sum((b.source != PAD).sum() for b in found) / sum(b.source.size for b in found)
 
     assert fill(N) > fill(16) + 0.1
+
+
+def test_batches_that_are_not_sorted_have_the_mean_length_of_the_corpus(corpus):
+    """So that no batch pulls the length of translations its way."""
+
+    def deviation(sort):
+        found = epoch(corpus, config(type="sentences", size=16, pool=N, sort=sort))
+        return np.std([(b.target_out != PAD).sum() / len(b.target_out) for b in found])
+
+    everything = np.std([len(corpus.target(i)) for i in range(N)])
+    assert deviation(False) < 2 * everything / 4  # 16 sentences: the standard error is a quarter
+    assert deviation(True) > 2 * deviation(False)
 
 
 def test_resuming_anywhere_gives_the_same_batches(corpus, cfg):
