@@ -63,42 +63,37 @@ TRAJECTORY_ABLATIONS = {
 }
 """Trajectories with one thing changed."""
 
-RATE, SAMPLES, ALPHA = "optimizer.learning_rate", "policy_gradient.samples", "policy_gradient.mrt_alpha"
-SLOW_MOMENT = "optimizer.beta_2=0.999"
+RATE, BREVITY = "optimizer.learning_rate", "reward.brevity=0.4"
+CE = "objective=cross-entropy"
+SCST, MRT, ALPHA = "objective=scst,policy_gradient.samples=1", "objective=mrt", "policy_gradient.mrt_alpha"
 FORK_TRIALS = {
-    "fork-5e-5": f"{RATE}=5e-5",
-    "fork-1e-4": f"{RATE}=1e-4",
-    "fork-2e-4": f"{RATE}=2e-4",
-    "fork-tau-0": f"{RATE}=1e-4,tau=0",
-    "fork-tau-.02": f"{RATE}=1e-4,tau=0.02",
-    "fork-8-forks": f"{RATE}=1e-4,fork.per_source=8",
-    "fork-16-sentences": f"{RATE}=1e-4,sentences=16",
-    "fork-slow-moment": f"{RATE}=1e-4,{SLOW_MOMENT}",
+    "fork-64-6e-5": f"sentences=64,updates=66,validation.every=22,{RATE}=6e-5",
+    "fork-64-6e-5-brevity": f"sentences=64,updates=66,validation.every=22,{RATE}=6e-5,{BREVITY}",
+    "fork-64-1e-4-brevity": f"sentences=64,updates=66,validation.every=22,{RATE}=1e-4,{BREVITY}",
+    "fork-32-8e-5-brevity": f"sentences=32,updates=126,validation.every=42,{RATE}=8e-5,{BREVITY}",
+    "fork-64-8e-5-brevity-likely": f"sentences=64,updates=72,validation.every=18,{RATE}=8e-5,{BREVITY},"
+    "fork.probability=0.15",
 }
 SCST_TRIALS = {
-    "scst-1-1e-5": f"objective=scst,{SAMPLES}=1,{RATE}=1e-5",
-    "scst-1-3e-5": f"objective=scst,{SAMPLES}=1,{RATE}=3e-5",
-    "scst-1-1e-4": f"objective=scst,{SAMPLES}=1,{RATE}=1e-4",
-    "scst-2-3e-5": f"objective=scst,{SAMPLES}=2,{RATE}=3e-5",
-    "scst-2-1e-4": f"objective=scst,{SAMPLES}=2,{RATE}=1e-4",
-    "scst-5-3e-5": f"objective=scst,{SAMPLES}=5,{RATE}=3e-5",
-    "scst-5-1e-4": f"objective=scst,{SAMPLES}=5,{RATE}=1e-4",
-    "scst-1-slow-moment": f"objective=scst,{SAMPLES}=1,{RATE}=3e-5,{SLOW_MOMENT}",
+    "scst-32-3e-5": f"{SCST},sentences=32,updates=160,validation.every=54,{RATE}=3e-5",
+    "scst-32-1e-4": f"{SCST},sentences=32,updates=160,validation.every=54,{RATE}=1e-4",
+    "scst-32-6e-5-brevity": f"{SCST},sentences=32,updates=160,validation.every=54,{RATE}=6e-5,{BREVITY}",
+    "scst-64-6e-5": f"{SCST},sentences=64,updates=84,validation.every=28,{RATE}=6e-5",
+    "scst-64-8e-5-brevity": f"{SCST},sentences=64,updates=80,validation.every=20,{RATE}=8e-5,{BREVITY}",
+    "scst-32-1e-4-brevity": f"{SCST},sentences=32,updates=150,validation.every=50,{RATE}=1e-4,{BREVITY}",
 }
 MRT_TRIALS = {
-    "mrt-.005-1e-5": f"objective=mrt,{RATE}=1e-5",
-    "mrt-.005-3e-5": f"objective=mrt,{RATE}=3e-5",
-    "mrt-.005-1e-4": f"objective=mrt,{RATE}=1e-4",
-    "mrt-.05-3e-5": f"objective=mrt,{ALPHA}=0.05,{RATE}=3e-5",
-    "mrt-.05-1e-4": f"objective=mrt,{ALPHA}=0.05,{RATE}=1e-4",
-    "mrt-.5-3e-5": f"objective=mrt,{ALPHA}=0.5,{RATE}=3e-5",
-    "mrt-no-reference": f"objective=mrt,{ALPHA}=0.05,policy_gradient.mrt_reference=false,{RATE}=3e-5",
-    "mrt-slow-moment": f"objective=mrt,{RATE}=3e-5,{SLOW_MOMENT}",
+    "mrt-32-1e-4": f"{MRT},sentences=32,updates=66,validation.every=22,{RATE}=1e-4",
+    "mrt-32-5e-5": f"{MRT},sentences=32,updates=66,validation.every=22,{RATE}=5e-5",
+    "mrt-32-1e-4-.05": f"{MRT},{ALPHA}=0.05,sentences=32,updates=54,validation.every=18,{RATE}=1e-4",
+    "mrt-32-5e-5-brevity": f"{MRT},sentences=32,updates=52,validation.every=17,{RATE}=5e-5,{BREVITY}",
+    "mrt-32-1e-4-brevity": f"{MRT},sentences=32,updates=52,validation.every=17,{RATE}=1e-4,{BREVITY}",
 }
 CROSS_ENTROPY_TRIALS = {
-    f"ce-{rate}": f"objective=cross-entropy,{RATE}={rate}" for rate in ("1e-5", "3e-5", "1e-4", "3e-4")
+    f"ce-{rate}": f"{CE},sentences=128,updates=170,validation.every=34,{RATE}={rate}"
+    for rate in ("3e-5", "1e-4", "3e-4")
 }
-"""Trials on the validation set: as many of the Q-network as of each method it is compared with."""
+"""Trials on the validation set, each of about four processor minutes on one core."""
 
 SETS = {"methods": METHODS, "ablations-fork": FORK_ABLATIONS, "ablations-trajectory": TRAJECTORY_ABLATIONS}
 SETS |= {
