@@ -67,12 +67,15 @@ RATE, BREVITY = "optimizer.learning_rate", "reward.brevity=0.4"
 CE = "objective=cross-entropy"
 SCST, MRT, ALPHA = "objective=scst,policy_gradient.samples=1", "objective=mrt", "policy_gradient.mrt_alpha"
 FORK_TRIALS = {
-    "fork-64-6e-5": f"sentences=64,updates=66,validation.every=22,{RATE}=6e-5",
+    "fork-64-6e-5": f"sentences=64,updates=112,validation.every=14,{RATE}=6e-5",
     "fork-64-6e-5-brevity": f"sentences=64,updates=66,validation.every=22,{RATE}=6e-5,{BREVITY}",
     "fork-64-1e-4-brevity": f"sentences=64,updates=66,validation.every=22,{RATE}=1e-4,{BREVITY}",
     "fork-32-8e-5-brevity": f"sentences=32,updates=126,validation.every=42,{RATE}=8e-5,{BREVITY}",
     "fork-64-8e-5-brevity-likely": f"sentences=64,updates=72,validation.every=18,{RATE}=8e-5,{BREVITY},"
     "fork.probability=0.15",
+    "fork-64-8e-5-brevity-sampled": f"sentences=64,updates=54,validation.every=18,{RATE}=8e-5,{BREVITY},"
+    "fork.path=sampled",
+    "fork-64-8e-5-chrf": f"sentences=64,updates=66,validation.every=22,{RATE}=8e-5,reward.metrics={{bleu: 0.5, chrf: 0.5}}",
 }
 SCST_TRIALS = {
     "scst-32-3e-5": f"{SCST},sentences=32,updates=160,validation.every=54,{RATE}=3e-5",
@@ -80,14 +83,12 @@ SCST_TRIALS = {
     "scst-32-6e-5-brevity": f"{SCST},sentences=32,updates=160,validation.every=54,{RATE}=6e-5,{BREVITY}",
     "scst-64-6e-5": f"{SCST},sentences=64,updates=84,validation.every=28,{RATE}=6e-5",
     "scst-64-8e-5-brevity": f"{SCST},sentences=64,updates=80,validation.every=20,{RATE}=8e-5,{BREVITY}",
-    "scst-32-1e-4-brevity": f"{SCST},sentences=32,updates=150,validation.every=50,{RATE}=1e-4,{BREVITY}",
 }
 MRT_TRIALS = {
     "mrt-32-1e-4": f"{MRT},sentences=32,updates=66,validation.every=22,{RATE}=1e-4",
     "mrt-32-5e-5": f"{MRT},sentences=32,updates=66,validation.every=22,{RATE}=5e-5",
     "mrt-32-1e-4-.05": f"{MRT},{ALPHA}=0.05,sentences=32,updates=54,validation.every=18,{RATE}=1e-4",
     "mrt-32-5e-5-brevity": f"{MRT},sentences=32,updates=52,validation.every=17,{RATE}=5e-5,{BREVITY}",
-    "mrt-32-1e-4-brevity": f"{MRT},sentences=32,updates=52,validation.every=17,{RATE}=1e-4,{BREVITY}",
 }
 CROSS_ENTROPY_TRIALS = {
     f"ce-{rate}": f"{CE},sentences=128,updates=170,validation.every=34,{RATE}={rate}"
@@ -95,12 +96,21 @@ CROSS_ENTROPY_TRIALS = {
 }
 """Trials on the validation set, each of about four processor minutes on one core."""
 
+FINAL = {
+    "fork": f"sentences=64,updates=70,validation.every=10,{RATE}=6e-5,{BREVITY}",
+    "scst": f"{SCST},sentences=32,updates=160,validation.every=54,{RATE}=6e-5,{BREVITY}",
+    "mrt": f"{MRT},sentences=32,updates=54,validation.every=18,{RATE}=5e-5,{BREVITY}",
+    "cross-entropy": f"{CE},sentences=128,updates=170,validation.every=34,{RATE}=1e-4",
+}
+"""What the trials chose, for the test set."""
+
 SETS = {"methods": METHODS, "ablations-fork": FORK_ABLATIONS, "ablations-trajectory": TRAJECTORY_ABLATIONS}
 SETS |= {
     "trials-fork": FORK_TRIALS,
     "trials-scst": SCST_TRIALS,
     "trials-mrt": MRT_TRIALS,
     "trials-cross-entropy": CROSS_ENTROPY_TRIALS,
+    "final": FINAL,
 }
 
 
