@@ -75,7 +75,8 @@ FORK_TRIALS = {
     "fork.probability=0.15",
     "fork-64-8e-5-brevity-sampled": f"sentences=64,updates=54,validation.every=18,{RATE}=8e-5,{BREVITY},"
     "fork.path=sampled",
-    "fork-64-8e-5-chrf": f"sentences=64,updates=66,validation.every=22,{RATE}=8e-5,reward.metrics={{bleu: 0.5, chrf: 0.5}}",
+    "fork-64-8e-5-chrf": f"sentences=64,updates=66,validation.every=22,{RATE}=8e-5,"
+    "reward.metrics={bleu: 0.5, chrf: 0.5}",
 }
 SCST_TRIALS = {
     "scst-32-3e-5": f"{SCST},sentences=32,updates=160,validation.every=54,{RATE}=3e-5",
