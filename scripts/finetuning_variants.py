@@ -95,7 +95,7 @@ CROSS_ENTROPY_TRIALS = {
     f"ce-{rate}": f"{CE},sentences=128,updates=170,validation.every=34,{RATE}={rate}"
     for rate in ("3e-5", "1e-4", "3e-4")
 }
-"""Trials on the validation set, of four to seven processor minutes on one core; of cross-entropy only ce-1e-4 was run."""
+"""Trials on the validation set, of four to seven processor minutes; of cross-entropy only ce-1e-4 was run."""
 
 FINAL = {
     "fork": f"sentences=64,updates=70,validation.every=10,{RATE}=6e-5,{BREVITY}",
