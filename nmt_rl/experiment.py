@@ -190,6 +190,7 @@ def _translations(
         bundle = load_bundle(run / stage / "model")
         translator = Translator(bundle.model, bundle.tokenizers, decoding)
         texts[stage] = [t.text for t in translator.translate(sources)]
-    words = "greedy" if decoding.beam == 1 else f"beam {decoding.beam}, length penalty {decoding.length_penalty:g}"
+    penalty = f"length penalty {decoding.length_penalty:g} ({decoding.length_normalization})"
+    words = "greedy" if decoding.beam == 1 else f"beam {decoding.beam}, {penalty}"
     references = [reference for _, reference in pairs]
     return Translations(split, name, words, sources, references, texts["pretrain"], texts.get("finetune"))

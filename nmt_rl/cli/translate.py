@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -15,6 +15,10 @@ def translate(
     beam: Annotated[int | None, typer.Option(min=1, help="Hypotheses kept; 1 is greedy.")] = None,
     nbest: Annotated[int | None, typer.Option(min=1, help="Write N lines 'index ||| text ||| score' per line.")] = None,
     length_penalty: Annotated[float | None, typer.Option(min=0.0, help="Exponent; larger prefers longer.")] = None,
+    length_normalization: Annotated[
+        Literal["average", "gnmt"] | None,
+        typer.Option(help="Divide by length^penalty (average) or ((5 + length) / 6)^penalty (gnmt)."),
+    ] = None,
     batch_tokens: Annotated[int | None, typer.Option(min=1, help="Source pieces per batch, times the beam.")] = None,
     max_length_ratio: Annotated[
         float | None, typer.Option(min=0.01, help="Longest translation, relative to the source.")
@@ -31,6 +35,7 @@ def translate(
     given = {
         "beam": beam,
         "length_penalty": length_penalty,
+        "length_normalization": length_normalization,
         "batch_tokens": batch_tokens,
         "max_length_ratio": max_length_ratio,
     }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from nmt_rl.config.section import Section
@@ -13,7 +15,9 @@ class DecodingConfig(Section):
     beam: int = Field(5, ge=1)
     """Hypotheses kept; 1 is greedy."""
     length_penalty: float = Field(1.0, ge=0.0)
-    """alpha of the length penalty ((5 + length) / 6)^alpha (Wu et al., 2016); 0 turns it off."""
+    """alpha, the exponent of the length penalty; 0 turns it off, a larger one prefers longer translations."""
+    length_normalization: Literal["average", "gnmt"] = "average"
+    """Divide log-probabilities by length^alpha, or by ((5 + length) / 6)^alpha (Wu et al., 2016)."""
     max_length_ratio: float = Field(2.0, gt=0.0)
     """Longest translation, pieces: ratio times source pieces plus `max_length_extra`."""
     max_length_extra: int = Field(20, ge=1)

@@ -13,6 +13,7 @@ from nmt_rl.backend import compile_fn
 from nmt_rl.corpus.tokenizer import EOS, PAD
 from nmt_rl.decoding.generator import Generator
 from nmt_rl.decoding.loop import goes_on, hold_time, play, take_rows
+from nmt_rl.decoding.penalties import Normalization, length_penalty
 from nmt_rl.decoding.policies import NEVER, free_pieces, gather
 from nmt_rl.decoding.task import Beginning, Task, make_task
 
@@ -33,18 +34,8 @@ class Hypotheses(NamedTuple):
     """float32 [batch, beam]: `log_probs` divided by the length penalty; -inf if it does not exist."""
 
 
-def length_penalty(length: Any, alpha: float) -> Any:
-    """((5 + length) / 6)^alpha, the divisor of a hypothesis' log-probability (Wu et al., 2016, equation 14).
-
-    Args:
-        length: pieces including EOS; a number, an array or a tensor of floats.
-        alpha: 0 turns the penalty off.
-    """
-    return ((5.0 + length) / 6.0) ** alpha
-
-
 class Searcher:
-    """Beam search with the length penalty of Wu et al. (2016); a beam of 1 is greedy decoding.
+    """Beam search with a length penalty; a beam of 1 is greedy decoding.
 
     Each step takes the 2*beam best extensions of the live hypotheses. Those that end and are among the first `beam`
     move to the finished ones, of which the `beam` best by normalised score are kept; the best others live on. A row
@@ -54,13 +45,22 @@ class Searcher:
         model: the built model; its current weights are used at each call.
         beam: hypotheses kept and returned.
         alpha: exponent of the length penalty.
+        normalization: kind of the length penalty; see `length_penalty`.
         allow_unknown: let UNK be chosen.
     """
 
-    def __init__(self, model: Seq2Seq, beam: int, alpha: float = 1.0, allow_unknown: bool = False) -> None:
+    def __init__(
+        self,
+        model: Seq2Seq,
+        beam: int,
+        alpha: float = 1.0,
+        normalization: Normalization = "average",
+        allow_unknown: bool = False,
+    ) -> None:
+        """See the class docstring."""
         self.model = model
         self.beam = beam
-        self.alpha = alpha
+        self._penalty = partial(length_penalty, alpha=alpha, kind=normalization)
         self.allow_unknown = allow_unknown
         self._greedy = Generator(model, allow_unknown=allow_unknown)
         self._begin = Beginning(model, beam)
@@ -94,7 +94,7 @@ class Searcher:
         ids = np.where(exists[..., None], ids, PAD)
         lengths = (ids != PAD).sum(axis=-1).astype("int32")
         log_probs = np.where(exists, log_probs, -np.inf).astype("float32")
-        scores = log_probs / length_penalty(lengths.astype("float32"), self.alpha)
+        scores = log_probs / self._penalty(np.maximum(lengths, 1).astype("float32"))
         return Hypotheses(ids[:, :, : max(int(lengths.max(initial=0)), 1)], lengths, log_probs, scores)
 
     def _first(self, task: Task) -> dict[str, Any]:
@@ -123,7 +123,7 @@ class Searcher:
         """Until too few rows are active or the cache is full; a row is active while its finished ones may improve."""
         task, until = state["task"], state["until"]
         rows = ops.shape(task["steps"])[0]
-        longest = length_penalty(ops.cast(task["before"] + task["steps"], "float32"), self.alpha)
+        longest = self._penalty(ops.cast(ops.maximum(task["before"] + task["steps"], 1), "float32"))
 
         def body(live: Any, active: Any, step: Any, cache: Any, done: Any) -> tuple[Any, ...]:
             before = ops.take(live["ids"], ops.maximum(step - 1, 0), axis=2)
@@ -189,7 +189,7 @@ class Searcher:
         """
         log_probs = candidates["log_probs"][:, : self.beam]
         ended = candidates["ends"][:, : self.beam] & (log_probs > NEVER / 2)
-        penalty = length_penalty(ops.cast(length, "float32"), self.alpha)[:, None]
+        penalty = self._penalty(ops.cast(length, "float32"))[:, None]
         new = {
             "ids": candidates["ids"][:, : self.beam],
             "log_probs": ops.where(ended, log_probs, NEVER),

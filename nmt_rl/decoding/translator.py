@@ -57,7 +57,7 @@ class Translator:
         self.model = model
         self.tokenizers = tokenizers
         self.config = config
-        self._search = Searcher(model, config.beam, config.length_penalty)
+        self._search = Searcher(model, config.beam, config.length_penalty, config.length_normalization)
 
     @classmethod
     def from_folder(cls, folder: Path, overrides: Mapping[str, Any] | None = None) -> Translator:

@@ -8,7 +8,8 @@ from lively import FREE, SOURCES, forced_log_probs, lively, next_log_probs, piec
 
 from nmt_rl.corpus.tokenizer import BOS, EOS, PAD, UNK
 from nmt_rl.decoding import loop, task
-from nmt_rl.decoding.search import Searcher, length_penalty
+from nmt_rl.decoding.penalties import length_penalty
+from nmt_rl.decoding.search import Searcher
 
 
 @pytest.fixture(scope="module")
@@ -24,45 +25,38 @@ def all_hypotheses(table, limit):
             yield whole, sum(table[whole[:n]][whole[n]] for n in range(len(whole)))
 
 
-def plain_beam_search(table, limit, beam, alpha):
+def plain_beam_search(table, limit, beam, *penalty):
     """The definition in the docstring of Searcher, without early stopping, on lists."""
     live, done = [((), 0.0)], []
     for time in range(limit):
         free = [EOS] if time == limit - 1 else FREE
         grown = [((*p, v), total + table[p][v]) for p, total in live for v in free]
         grown = sorted(grown, key=lambda x: -x[1])[: 2 * beam]
-        done += [(p, s / length_penalty(len(p), alpha)) for p, s in grown[:beam] if p[-1] == EOS]
+        done += [(p, s / length_penalty(len(p), *penalty)) for p, s in grown[:beam] if p[-1] == EOS]
         live = [x for x in grown if x[0][-1] != EOS][:beam]
     return sorted(done, key=lambda x: -x[1])[:beam]
-
-
-def test_length_penalty_known_values():
-    assert length_penalty(1.0, 0.6) == pytest.approx(1.0)
-    assert length_penalty(7.0, 1.0) == pytest.approx(2.0)
-    assert length_penalty(19.0, 0.5) == pytest.approx(2.0)
-    assert length_penalty(30.0, 0.0) == 1.0
 
 
 @pytest.mark.jax
 def test_big_beam_finds_the_exhaustive_best(model, tables):
     found = Searcher(model, beam=27, alpha=1.0)(SOURCES, 4)
     for row, table in enumerate(tables):
-        everything = sorted(all_hypotheses(table, 4), key=lambda x: -x[1] / length_penalty(len(x[0]), 1.0))
+        everything = sorted(all_hypotheses(table, 4), key=lambda x: -x[1] / len(x[0]))
         best, totals = zip(*everything[:20], strict=True)
         lengths = np.array([len(pieces) for pieces in best])
         assert [pieces_of(ids) for ids in found.ids[row, :20]] == list(best)
         assert found.lengths[row, :20].tolist() == lengths.tolist()
         np.testing.assert_allclose(found.log_probs[row, :20], totals, atol=1e-4)
-        np.testing.assert_allclose(found.scores[row, :20], totals / ((5 + lengths) / 6), atol=1e-4)
+        np.testing.assert_allclose(found.scores[row, :20], totals / lengths, atol=1e-4)
 
 
-@pytest.mark.parametrize(("beam", "alpha"), [(2, 0.0), (3, 1.5)])
-def test_narrow_beam_equals_the_plain_search(model, tables, beam, alpha):
+@pytest.mark.parametrize(("beam", "alpha", "kind"), [(2, 0.0, "gnmt"), (3, 1.5, "gnmt"), (3, 0.7, "average")])
+def test_narrow_beam_equals_the_plain_search(model, tables, beam, alpha, kind):
     limits = np.array([5, 4, 3])
-    found = Searcher(model, beam, alpha)(SOURCES, limits)
+    found = Searcher(model, beam, alpha, kind)(SOURCES, limits)
     for row, table in enumerate(tables):
         # Early stopping may leave out only what cannot be among the best `beam`, so all of them must be equal.
-        expected = plain_beam_search(table, limits[row], beam, alpha)
+        expected = plain_beam_search(table, limits[row], beam, alpha, kind)
         assert [pieces_of(ids) for ids in found.ids[row]] == [pieces for pieces, _ in expected]
         np.testing.assert_allclose(found.scores[row], [score for _, score in expected], atol=1e-4)
 
@@ -72,7 +66,7 @@ def test_beam_1_equals_greedy(transformer, sampler):
     greedy = sampler(SOURCES, 8)
     np.testing.assert_array_equal(best.ids[:, 0], greedy.ids)
     np.testing.assert_allclose(best.log_probs[:, 0], greedy.log_probs.sum(axis=1), rtol=1e-6)
-    np.testing.assert_allclose(best.scores[:, 0], best.log_probs[:, 0] / ((5 + greedy.lengths) / 6), rtol=1e-6)
+    np.testing.assert_allclose(best.scores[:, 0], best.log_probs[:, 0] / greedy.lengths, rtol=1e-6)
 
 
 @pytest.mark.jax
