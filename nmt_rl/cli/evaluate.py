@@ -78,7 +78,7 @@ def translate_all(model: Path, sources: list[str], beam: int | None) -> tuple[st
 
     folder = bundle_folder(model)
     overrides: dict[str, Any] = {} if beam is None else {"beam": beam}
-    translator = Translator.from_folder(folder, overrides)
+    translator = Translator.from_folders([folder], overrides)
     return str(model), target_language(folder), [t.text for t in translator.translate(sources)]
 
 

@@ -9,7 +9,7 @@ import typer
 
 
 def translate(
-    model: Annotated[Path, typer.Argument(help="Model folder: RUN/model, or RUN itself.")],
+    model: Annotated[list[Path], typer.Argument(help="Model folder: RUN/model, or RUN itself; several: an ensemble.")],
     input: Annotated[Path | None, typer.Option("-i", "--input", help="Text file (.gz, .xz); default: stdin.")] = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Text file; default: stdout.")] = None,
     beam: Annotated[int | None, typer.Option(min=1, help="Hypotheses kept; 1 is greedy.")] = None,
@@ -26,7 +26,7 @@ def translate(
 ) -> None:
     """Translate text, one sentence per line: N lines in, N lines out, in order.
 
-    Options that are not given are the model's own. Only translations go to stdout.
+    Options that are not given are the (first) model's own. Only translations go to stdout.
     """
     from nmt_rl.bundle import bundle_folder, read_bundle_config
     from nmt_rl.decoding.files import open_input, open_output, translate_stream
@@ -40,13 +40,13 @@ def translate(
         "max_length_ratio": max_length_ratio,
     }
     overrides = {key: value for key, value in given.items() if value is not None}
-    folder = bundle_folder(model)
-    width = beam or read_bundle_config(folder)[0].decoding.beam
+    folders = [bundle_folder(folder) for folder in model]
+    width = beam or read_bundle_config(folders[0])[0].decoding.beam
     if nbest is not None and nbest > width:
         raise UserError(f"--nbest {nbest} needs --beam {nbest} or more, found {width}")
     # The files are opened first: a wrong path must not cost the time of loading the model.
     with open_input(input) as source, open_output(output) as sink:
         from nmt_rl.decoding.translator import Translator
 
-        translator = Translator.from_folder(folder, overrides)
+        translator = Translator.from_folders(folders, overrides)
         translate_stream(translator, source, sink, nbest, str(input) if input else None)

@@ -44,6 +44,14 @@ class Tokenizer:
         self._processor = sentencepiece.SentencePieceProcessor(model_proto=model)
         self._segmentations = functools.lru_cache(maxsize=16384)(self._segment_unigram)
 
+    def __eq__(self, other: object) -> bool:
+        """Whether both are the same SentencePiece model."""
+        return isinstance(other, Tokenizer) and self.model == other.model
+
+    def __hash__(self) -> int:
+        """Of the serialised model."""
+        return hash(self.model)
+
     @property
     def size(self) -> int:
         """Number of pieces, control symbols included."""

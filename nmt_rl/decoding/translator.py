@@ -15,6 +15,7 @@ from nmt_rl.config import DecodingConfig
 from nmt_rl.corpus.batches import pad_source
 from nmt_rl.decoding.search import Hypotheses, Searcher
 from nmt_rl.errors import UserError
+from nmt_rl.models.ensemble import Ensemble
 
 if TYPE_CHECKING:
     from nmt_rl.corpus.tokenizer import Tokenizers
@@ -60,19 +61,24 @@ class Translator:
         self._search = Searcher(model, config.beam, config.length_penalty, config.length_normalization)
 
     @classmethod
-    def from_folder(cls, folder: Path, overrides: Mapping[str, Any] | None = None) -> Translator:
-        """The translator of a model folder (or of a run that holds one).
+    def from_folders(cls, folders: Sequence[Path], overrides: Mapping[str, Any] | None = None) -> Translator:
+        """The translator of a model folder (or of a run that holds one); several are an ensemble.
 
         Args:
-            folder: a bundle.
+            folders: bundles with the same tokenizers; the settings are the first one's.
             overrides: keys of the decoding section that replace the bundle's.
 
         Raises:
-            UserError: if the folder holds no model.
+            UserError: if a folder holds no model, or another tokenizer than the first.
         """
-        bundle = load_bundle(folder)
-        config = DecodingConfig.model_validate(bundle.config.decoding.model_dump() | dict(overrides or {}))
-        return cls(bundle.model, bundle.tokenizers, config)
+        bundles = [load_bundle(folder) for folder in folders]
+        first = bundles[0]
+        for folder, bundle in zip(folders, bundles, strict=True):
+            if bundle.tokenizers != first.tokenizers:
+                raise UserError(f"an ensemble needs one tokenizer, but {folder} and {folders[0]} have different ones")
+        model = first.model if len(bundles) == 1 else Ensemble([bundle.model for bundle in bundles])
+        config = DecodingConfig.model_validate(first.config.decoding.model_dump() | dict(overrides or {}))
+        return cls(model, first.tokenizers, config)
 
     def translate(self, lines: Sequence[str], nbest: int = 1, first_line: int = 1) -> list[Translation]:
         """One translation per line, in order.

@@ -8,7 +8,7 @@ import pytest
 
 from nmt_rl.bundle import save_bundle
 from nmt_rl.config import Config, DecodingConfig
-from nmt_rl.corpus.tokenizer import EOS
+from nmt_rl.corpus.tokenizer import EOS, Tokenizers, train_tokenizer
 from nmt_rl.decoding.search import Hypotheses
 from nmt_rl.decoding.translator import BLANK, Translator
 from nmt_rl.errors import UserError
@@ -102,14 +102,31 @@ def test_line_breaks_spelled_by_byte_pieces_become_spaces(translator, tokenizers
     assert text.split() == ["a", "b"] and len(text.splitlines()) == 1
 
 
-def test_from_folder_gives_the_same_translations(translator, tiny_model, tokenizers, tmp_path):
+@pytest.fixture
+def config(translator, tiny_model):
+    """An experiment with the translator's model and settings."""
     files = {"source_language": "de", "target_language": "en", "train": "t", "valid": "v"}
-    config = Config(
-        name="tiny", corpus=files, model=tiny_model.settings, decoding=translator.config, tokenizer={"vocabulary": 295}
-    )
+    decoding, tokenizer = translator.config, {"vocabulary": 295}
+    return Config(name="tiny", corpus=files, model=tiny_model.settings, decoding=decoding, tokenizer=tokenizer)
+
+
+def test_from_folders_gives_the_same_translations(translator, tiny_model, tokenizers, config, tmp_path):
     save_bundle(tmp_path / "model", config, tokenizers, tiny_model, {})
-    loaded = Translator.from_folder(tmp_path / "model")
+    loaded = Translator.from_folders([tmp_path / "model"])
     assert loaded.config == translator.config
     assert [t.text for t in loaded.translate(LINES)] == [t.text for t in translator.translate(LINES)]
-    greedy = Translator.from_folder(tmp_path, {"beam": 1})
+    greedy = Translator.from_folders([tmp_path], {"beam": 1})
     assert greedy.config == DecodingConfig(**translator.config.model_dump() | {"beam": 1})
+
+
+def test_an_ensemble_of_folders(translator, tiny_model, tokenizers, config, tmp_path):
+    save_bundle(tmp_path / "a", config, tokenizers, tiny_model, {})
+    twice = Translator.from_folders([tmp_path / "a"] * 2)
+    assert [t.text for t in twice.translate(LINES)] == [t.text for t in translator.translate(LINES)]
+
+    other = train_tokenizer(
+        ["abcdefghijklmnopqrstuvwxyz The small green dog runs on wet grass"] * 9, config.tokenizer.model_copy(update={"vocabulary": 295, "byte_fallback": True, "type": "bpe"})
+    )
+    save_bundle(tmp_path / "b", config, Tokenizers(other, other), tiny_model, {})
+    with pytest.raises(UserError, match=r"needs one tokenizer, but .*b and .*a have different ones"):
+        Translator.from_folders([tmp_path / "a", tmp_path / "b"])
