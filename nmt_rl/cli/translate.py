@@ -19,6 +19,10 @@ def translate(
         Literal["average", "gnmt"] | None,
         typer.Option(help="Divide by length^penalty (average) or ((5 + length) / 6)^penalty (gnmt)."),
     ] = None,
+    stopping: Annotated[
+        Literal["early", "exact"] | None,
+        typer.Option(help="End when the beam is full of finished translations, or when none can be better (slower)."),
+    ] = None,
     batch_tokens: Annotated[int | None, typer.Option(min=1, help="Source pieces per batch, times the beam.")] = None,
     max_length_ratio: Annotated[
         float | None, typer.Option(min=0.01, help="Longest translation, relative to the source.")
@@ -36,6 +40,7 @@ def translate(
         "beam": beam,
         "length_penalty": length_penalty,
         "length_normalization": length_normalization,
+        "stopping": stopping,
         "batch_tokens": batch_tokens,
         "max_length_ratio": max_length_ratio,
     }

@@ -18,6 +18,8 @@ class DecodingConfig(Section):
     """alpha, the exponent of the length penalty; 0 turns it off, a larger one prefers longer translations."""
     length_normalization: Literal["average", "gnmt"] = "average"
     """Divide log-probabilities by length^alpha, or by ((5 + length) / 6)^alpha (Wu et al., 2016)."""
+    stopping: Literal["early", "exact"] = "early"
+    """End a search when `beam` hypotheses are finished, or when no other could be better than them."""
     max_length_ratio: float = Field(2.0, gt=0.0)
     """Longest translation, pieces: ratio times source pieces plus `max_length_extra`."""
     max_length_extra: int = Field(20, ge=1)

@@ -13,11 +13,12 @@ from nmt_rl.backend import compile_fn
 from nmt_rl.corpus.tokenizer import EOS, PAD
 from nmt_rl.decoding.generator import Generator
 from nmt_rl.decoding.loop import goes_on, hold_time, play, take_rows
-from nmt_rl.decoding.penalties import Normalization, length_penalty
+from nmt_rl.decoding.penalties import length_penalty
 from nmt_rl.decoding.policies import NEVER, free_pieces, gather
 from nmt_rl.decoding.task import Beginning, Task, make_task
 
 if TYPE_CHECKING:
+    from nmt_rl.config import DecodingConfig
     from nmt_rl.models.seq2seq import Seq2Seq
 
 
@@ -39,29 +40,20 @@ class Searcher:
 
     Each step takes the 2*beam best extensions of the live hypotheses. Those that end and are among the first `beam`
     move to the finished ones, of which the `beam` best by normalised score are kept; the best others live on. A row
-    stops when no live hypothesis could, with the largest length penalty still attainable, displace a finished one.
+    stops when `beam` are finished (early), or when no live hypothesis could, with the largest length penalty still
+    attainable, displace one of them (exact).
 
     Args:
         model: the built model; its current weights are used at each call.
-        beam: hypotheses kept and returned.
-        alpha: exponent of the length penalty.
-        normalization: kind of the length penalty; see `length_penalty`.
+        settings: beam, length penalty and stopping.
         allow_unknown: let UNK be chosen.
     """
 
-    def __init__(
-        self,
-        model: Seq2Seq,
-        beam: int,
-        alpha: float = 1.0,
-        normalization: Normalization = "average",
-        allow_unknown: bool = False,
-    ) -> None:
+    def __init__(self, model: Seq2Seq, settings: DecodingConfig, allow_unknown: bool = False) -> None:
         """See the class docstring."""
-        self.model = model
-        self.beam = beam
-        self._penalty = partial(length_penalty, alpha=alpha, kind=normalization)
-        self.allow_unknown = allow_unknown
+        self.model, self.settings, self.allow_unknown = model, settings, allow_unknown
+        self.beam = beam = settings.beam
+        self._penalty = partial(length_penalty, alpha=settings.length_penalty, kind=settings.length_normalization)
         self._greedy = Generator(model, allow_unknown=allow_unknown)
         self._begin = Beginning(model, beam)
         self._beam = compile_fn(self._loop, model)
@@ -132,11 +124,14 @@ class Searcher:
             permitted = self._permitted(output.logits.shape[-1], step >= task["steps"] - 1)
             candidates, parents = self._extend(live, output.logits, permitted, step)
             live, kept = self._survivors(candidates)
-            done = self._finish(done, candidates, task["before"] + step + 1)
+            finished = self._finish(done, candidates, task["before"] + step + 1)
+            # A row that has stopped is stepped along with the others, and must not improve by it.
+            done = {name: _where(active, finished[name], done[name]) for name in done}
             parents = gather(parents, kept)
             order = ops.reshape(parents + ops.arange(rows, dtype="int32")[:, None] * self.beam, (-1,))
             best, worst = ops.max(live["log_probs"], axis=1), ops.min(done["scores"], axis=1)
-            active = active & (best > NEVER / 2) & (best / longest > worst)
+            bound = NEVER / 2 if self.settings.stopping == "early" else best / longest
+            active = active & (best > NEVER / 2) & (bound > worst)
             after = hold_time(after, cache, ops.repeat(active, self.beam))
             moved = {
                 name: keras.tree.map_structure(lambda x: ops.take(x, order, axis=0), after[name])
@@ -202,3 +197,8 @@ class Searcher:
             "log_probs": gather(both["log_probs"], best),
             "scores": scores,
         }
+
+
+def _where(rows: Any, new: Any, old: Any) -> Any:
+    """`new` where bool [rows] is true, else `old`; [rows, ...] each."""
+    return ops.where(ops.reshape(rows, (-1, *[1] * (len(new.shape) - 1))), new, old)

@@ -58,7 +58,7 @@ class Translator:
         self.model = model
         self.tokenizers = tokenizers
         self.config = config
-        self._search = Searcher(model, config.beam, config.length_penalty, config.length_normalization)
+        self._search = Searcher(model, config)
 
     @classmethod
     def from_folders(cls, folders: Sequence[Path], overrides: Mapping[str, Any] | None = None) -> Translator:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from lively import FREE, SOURCES, forced_log_probs, lively, next_log_probs, pieces_of
 
+from nmt_rl.config import DecodingConfig
 from nmt_rl.corpus.tokenizer import BOS, EOS, PAD, UNK
 from nmt_rl.decoding import loop, task
 from nmt_rl.decoding.penalties import length_penalty
@@ -14,7 +15,7 @@ from nmt_rl.decoding.search import Searcher
 
 @pytest.fixture(scope="module")
 def beam_3(transformer):
-    return Searcher(transformer, beam=3)
+    return Searcher(transformer, DecodingConfig(beam=3))
 
 
 def all_hypotheses(table, limit):
@@ -25,21 +26,24 @@ def all_hypotheses(table, limit):
             yield whole, sum(table[whole[:n]][whole[n]] for n in range(len(whole)))
 
 
-def plain_beam_search(table, limit, beam, *penalty):
-    """The definition in the docstring of Searcher, without early stopping, on lists."""
-    live, done = [((), 0.0)], []
+def plain_beam_search(table, limit, settings):
+    """The definition in the docstring of Searcher on lists; exact stopping needs none."""
+    live, done, beam = [((), 0.0)], [], settings.beam
+    penalty = (settings.length_penalty, settings.length_normalization)
     for time in range(limit):
         free = [EOS] if time == limit - 1 else FREE
         grown = [((*p, v), total + table[p][v]) for p, total in live for v in free]
         grown = sorted(grown, key=lambda x: -x[1])[: 2 * beam]
         done += [(p, s / length_penalty(len(p), *penalty)) for p, s in grown[:beam] if p[-1] == EOS]
         live = [x for x in grown if x[0][-1] != EOS][:beam]
+        if settings.stopping == "early" and len(done) >= beam:
+            break
     return sorted(done, key=lambda x: -x[1])[:beam]
 
 
 @pytest.mark.jax
 def test_big_beam_finds_the_exhaustive_best(model, tables):
-    found = Searcher(model, beam=27, alpha=1.0)(SOURCES, 4)
+    found = Searcher(model, DecodingConfig(beam=27, stopping="exact"))(SOURCES, 4)
     for row, table in enumerate(tables):
         everything = sorted(all_hypotheses(table, 4), key=lambda x: -x[1] / len(x[0]))
         best, totals = zip(*everything[:20], strict=True)
@@ -50,19 +54,23 @@ def test_big_beam_finds_the_exhaustive_best(model, tables):
         np.testing.assert_allclose(found.scores[row, :20], totals / lengths, atol=1e-4)
 
 
+@pytest.mark.parametrize("stopping", ["early", "exact"])
 @pytest.mark.parametrize(("beam", "alpha", "kind"), [(2, 0.0, "gnmt"), (3, 1.5, "gnmt"), (3, 0.7, "average")])
-def test_narrow_beam_equals_the_plain_search(model, tables, beam, alpha, kind):
+def test_narrow_beam_equals_the_plain_search(model, tables, beam, alpha, kind, stopping):
+    settings = DecodingConfig(beam=beam, length_penalty=alpha, length_normalization=kind, stopping=stopping)
     limits = np.array([5, 4, 3])
-    found = Searcher(model, beam, alpha, kind)(SOURCES, limits)
+    found = Searcher(model, settings)(SOURCES, limits)
     for row, table in enumerate(tables):
-        # Early stopping may leave out only what cannot be among the best `beam`, so all of them must be equal.
-        expected = plain_beam_search(table, limits[row], beam, alpha, kind)
-        assert [pieces_of(ids) for ids in found.ids[row]] == [pieces for pieces, _ in expected]
-        np.testing.assert_allclose(found.scores[row], [score for _, score in expected], atol=1e-4)
+        # Exact stopping may leave out only what cannot be among the best `beam`, so all of them must be equal.
+        expected = plain_beam_search(table, limits[row], settings)
+        count = len(expected)
+        assert [pieces_of(ids) for ids in found.ids[row, :count]] == [pieces for pieces, _ in expected]
+        np.testing.assert_allclose(found.scores[row, :count], [score for _, score in expected], atol=1e-4)
+        assert np.isneginf(found.scores[row, count:]).all()
 
 
 def test_beam_1_equals_greedy(transformer, sampler):
-    best = Searcher(transformer, beam=1, alpha=1.0)(SOURCES, 8)
+    best = Searcher(transformer, DecodingConfig(beam=1))(SOURCES, 8)
     greedy = sampler(SOURCES, 8)
     np.testing.assert_array_equal(best.ids[:, 0], greedy.ids)
     np.testing.assert_allclose(best.log_probs[:, 0], greedy.log_probs.sum(axis=1), rtol=1e-6)
@@ -92,7 +100,7 @@ def test_sources_that_leave_the_beam_search_early_change_nothing(model, monkeypa
     found, loops = {}, []
     for few in (2, 64):
         monkeypatch.setattr(loop, "FEW", few)
-        searcher = Searcher(model, beam=3)
+        searcher = Searcher(model, DecodingConfig(beam=3))
         keep = searcher._keep
         searcher._keep = lambda *args, keep=keep, few=few: (loops.append(few), keep(*args))[1]
         found[few] = searcher(source, limits, prefix, forced)
@@ -146,7 +154,9 @@ def test_long_hypotheses_outgrow_the_first_cache():
     model.project = lambda states: project(states) + later
     limits = np.array([2 * task.ROOM + 4, 2 * task.ROOM, 5])
     prefix, lengths = np.array([[4, 5, 4, 4], [0, 0, 0, 0], [6, 0, 0, 0]]), np.array([4, 0, 1])
-    found = Searcher(model, beam=3, alpha=2.0)(SOURCES, limits, prefix, lengths)
+    found = Searcher(model, DecodingConfig(beam=3, length_penalty=2.0, stopping="exact"))(
+        SOURCES, limits, prefix, lengths
+    )
     assert found.lengths.max() > task.ROOM + 4
     for hypothesis in range(3):
         scores = forced_log_probs(model, SOURCES, found.ids[:, hypothesis])

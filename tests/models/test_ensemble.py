@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from nmt_rl.config import LSTMConfig, TransformerConfig
+from nmt_rl.config import DecodingConfig, LSTMConfig, TransformerConfig
 from nmt_rl.corpus.tokenizer import BOS
 from nmt_rl.decoding.generator import Generator
 from nmt_rl.decoding.search import Searcher
@@ -52,7 +52,7 @@ def test_probabilities_are_the_mean(ensemble, members):
 @pytest.mark.parametrize("beam", [1, 3])
 def test_a_model_twice_searches_like_the_model(members, beam):
     for member in members[:2]:
-        one, two = (Searcher(m, beam)(SOURCE, 9) for m in (member, Ensemble([member, member])))
+        one, two = (Searcher(m, DecodingConfig(beam=beam))(SOURCE, 9) for m in (member, Ensemble([member, member])))
         np.testing.assert_array_equal(one.ids, two.ids)
         np.testing.assert_allclose(one.scores, two.scores, atol=1e-5)
 

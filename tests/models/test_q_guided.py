@@ -5,7 +5,7 @@ import pytest
 from keras import ops
 
 from nmt_rl.backend import compile_fn, seeded
-from nmt_rl.config import LSTMConfig, OptimizerConfig, TransformerConfig
+from nmt_rl.config import DecodingConfig, LSTMConfig, OptimizerConfig, TransformerConfig
 from nmt_rl.decoding.generator import Generator
 from nmt_rl.decoding.search import Searcher
 from nmt_rl.models.build import build_model
@@ -56,7 +56,7 @@ def log_softmax(z):
 
 def searches(model):
     """A function that returns greedy and beam translations with their scores; compiled once, reads current weights."""
-    greedy, beam = Generator(model), Searcher(model, beam=2)
+    greedy, beam = Generator(model), Searcher(model, DecodingConfig(beam=2))
     return lambda: [*greedy(SOURCES, 5)[:3], *beam(SOURCES, 5)]
 
 

@@ -18,6 +18,7 @@ from gradients import taken_log_probs, weight_gradients
 from keras import ops
 from toy_mdp import soft_value
 
+from nmt_rl.config import DecodingConfig
 from nmt_rl.corpus.tokenizer import EOS, PAD
 from nmt_rl.decoding.search import Searcher
 from nmt_rl.rl.family import build_family, copy_of
@@ -211,7 +212,7 @@ def test_the_policy_starts_as_the_prior(prior):
     """Advantage 0 in every state, and the same beam search, bit by bit."""
     policy = copy_of(prior, make_config())
     source = make_sources(4)
-    found, expected = (Searcher(m, 2)(source, 7) for m in (policy, prior))
+    found, expected = (Searcher(m, DecodingConfig(beam=2))(source, 7) for m in (policy, prior))
     np.testing.assert_array_equal(found.ids, expected.ids)
     np.testing.assert_array_equal(found.scores, expected.scores)
     _, target_in = make_translations((5, 4, 3, 5))
