@@ -23,6 +23,15 @@ def translate(
         Literal["early", "exact"] | None,
         typer.Option(help="End when the beam is full of finished translations, or when none can be better (slower)."),
     ] = None,
+    no_repeat_ngram: Annotated[
+        int | None, typer.Option(min=0, help="No N-gram of pieces twice in a translation; 0: allowed.")
+    ] = None,
+    repetition_penalty: Annotated[
+        float | None, typer.Option(min=1.0, help="Makes pieces that were said before less likely; 1: none.")
+    ] = None,
+    ban: Annotated[
+        list[str] | None, typer.Option(metavar="PHRASE", help="A phrase no translation may contain; repeatable.")
+    ] = None,
     batch_tokens: Annotated[int | None, typer.Option(min=1, help="Source pieces per batch, times the beam.")] = None,
     max_length_ratio: Annotated[
         float | None, typer.Option(min=0.01, help="Longest translation, relative to the source.")
@@ -41,6 +50,8 @@ def translate(
         "length_penalty": length_penalty,
         "length_normalization": length_normalization,
         "stopping": stopping,
+        "no_repeat_ngram": no_repeat_ngram,
+        "repetition_penalty": repetition_penalty,
         "batch_tokens": batch_tokens,
         "max_length_ratio": max_length_ratio,
     }
@@ -53,5 +64,5 @@ def translate(
     with open_input(input) as source, open_output(output) as sink:
         from nmt_rl.decoding.translator import Translator
 
-        translator = Translator.from_folders(folders, overrides)
+        translator = Translator.from_folders(folders, overrides, ban or ())
         translate_stream(translator, source, sink, nbest, str(input) if input else None)

@@ -20,6 +20,11 @@ class DecodingConfig(Section):
     """Divide log-probabilities by length^alpha, or by ((5 + length) / 6)^alpha (Wu et al., 2016)."""
     stopping: Literal["early", "exact"] = "early"
     """End a search when `beam` hypotheses are finished, or when no other could be better than them."""
+    no_repeat_ngram: int = Field(0, ge=0)
+    """No n-gram of so many pieces twice in a translation (Paulus et al., 2018); 0: they may be."""
+    repetition_penalty: float = Field(1.0, ge=1.0)
+    """Divides the positive logits of pieces that were chosen before, and multiplies the negative ones (Keskar et al.,
+    2019); 1: none. Scores are those after it."""
     max_length_ratio: float = Field(2.0, gt=0.0)
     """Longest translation, pieces: ratio times source pieces plus `max_length_extra`."""
     max_length_extra: int = Field(20, ge=1)

@@ -19,6 +19,7 @@ from nmt_rl.decoding.policies import (
     pick,
     second_piece,
 )
+from nmt_rl.decoding.restrictions import FREE, Restrictions
 from nmt_rl.decoding.task import Beginning, Task, make_task
 
 if TYPE_CHECKING:
@@ -33,8 +34,8 @@ class Generation(NamedTuple):
     lengths: np.ndarray
     """int32 [rows]: pieces including EOS."""
     log_probs: np.ndarray
-    """float32 [rows, time]: the model's log-probability of each piece (temperature 1, none excluded); 0 on PAD, and on
-    the prefixes of `continue_from`."""
+    """float32 [rows, time]: the model's log-probability of each piece (temperature 1, none excluded, but after the
+    repetition penalty if there is one); 0 on PAD, and on the prefixes of `continue_from`."""
     best: np.ndarray | None = None
     """int32 [rows, time]: the most probable permitted piece, if alternatives to it were asked for."""
     alternative: np.ndarray | None = None
@@ -56,6 +57,7 @@ class Generator:
         alternatives: also return an alternative to the best piece of each step: 1: the runner-up; more: one drawn
             uniformly among so many next best; 0: none.
         allow_unknown: let UNK be chosen.
+        restrictions: pieces that must not be chosen (again).
     """
 
     def __init__(
@@ -65,12 +67,14 @@ class Generator:
         top_p: float = 1.0,
         alternatives: int = 0,
         allow_unknown: bool = False,
+        restrictions: Restrictions = FREE,
     ) -> None:
         """See the class docstring."""
         self.top_k = top_k
         self.top_p = top_p
         self.alternatives = min(alternatives, model.embeddings.sizes[1] - 1)
         self.allow_unknown = allow_unknown
+        self.restrictions = restrictions
         self.model = model
         self._begin = Beginning(model)
         self._loops = {policy: compile_fn(self._loop, model) for policy in ("greedy", "temperature", "epsilon")}
@@ -192,7 +196,7 @@ class Generator:
 
         def body(tokens: Any, active: Any, step: Any, cache: Any, out: Any) -> tuple[Any, ...]:
             output, after = self.model.step(tokens, cache)
-            new = self._choose(step, output.logits, task)
+            new = self._choose(step, output.logits, out["ids"], task)
             here = (columns == step) & active[:, None]
             out = {name: ops.where(here, new[name][:, None], out[name]) for name in out}
             tokens = ops.where(active, new["ids"], PAD)
@@ -204,11 +208,13 @@ class Generator:
         end = ops.while_loop(lambda _, active, step, *__: goes_on(active, step, until), body, start)
         return {"task": task, "until": until, **dict(zip(names, end, strict=True))}
 
-    def _choose(self, step: Any, logits: Any, task: dict[str, Any]) -> dict[str, Any]:
-        """The next piece of each row and what is told about it, all [rows]."""
+    def _choose(self, step: Any, logits: Any, ids: Any, task: dict[str, Any]) -> dict[str, Any]:
+        """The next piece of each row and what is told about it, all [rows]; `ids` are the pieces before it."""
         last = step >= task["steps"] - 1
+        logits = self.restrictions.rescaled(logits, ids, step)
         total = ops.logsumexp(logits, axis=-1)
         permitted = logits + free_pieces(logits.shape[-1], self.allow_unknown)
+        permitted = self.restrictions.blocked(permitted, ids, step)
         best = best_piece(permitted)[1]
         tokens = ops.where(last, EOS, self._draw(step, permitted, best, task))
         new = {"ids": tokens, "log_probs": pick(logits, tokens) - total}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,6 +16,7 @@ from nmt_rl.decoding.generator import Generator
 from nmt_rl.decoding.loop import goes_on, hold_time, play, take_rows
 from nmt_rl.decoding.penalties import length_penalty
 from nmt_rl.decoding.policies import NEVER, free_pieces, gather
+from nmt_rl.decoding.restrictions import Restrictions
 from nmt_rl.decoding.task import Beginning, Task, make_task
 
 if TYPE_CHECKING:
@@ -45,16 +47,24 @@ class Searcher:
 
     Args:
         model: the built model; its current weights are used at each call.
-        settings: beam, length penalty and stopping.
+        settings: beam, length penalty, stopping, repetitions.
         allow_unknown: let UNK be chosen.
+        banned: piece ids of phrases that no hypothesis may contain.
     """
 
-    def __init__(self, model: Seq2Seq, settings: DecodingConfig, allow_unknown: bool = False) -> None:
+    def __init__(
+        self,
+        model: Seq2Seq,
+        settings: DecodingConfig,
+        allow_unknown: bool = False,
+        banned: Sequence[Sequence[int]] = (),
+    ) -> None:
         """See the class docstring."""
         self.model, self.settings, self.allow_unknown = model, settings, allow_unknown
+        self.restrictions = Restrictions(settings.no_repeat_ngram, settings.repetition_penalty, banned)
         self.beam = beam = settings.beam
         self._penalty = partial(length_penalty, alpha=settings.length_penalty, kind=settings.length_normalization)
-        self._greedy = Generator(model, allow_unknown=allow_unknown)
+        self._greedy = Generator(model, allow_unknown=allow_unknown, restrictions=self.restrictions)
         self._begin = Beginning(model, beam)
         self._beam = compile_fn(self._loop, model)
         self._keep = compile_fn(partial(take_rows, beam=beam))
@@ -153,9 +163,12 @@ class Searcher:
     def _extend(self, live: Any, logits: Any, permitted: Any, step: Any) -> tuple[dict[str, Any], Any]:
         """The 2*beam best extensions of the live hypotheses, best first, and which hypothesis each extends."""
         vocabulary, wide = logits.shape[-1], 2 * self.beam
+        held = ops.reshape(live["ids"], (-1, ops.shape(live["ids"])[2]))
+        logits = self.restrictions.rescaled(logits, held, step)
         before = live["log_probs"] - ops.reshape(ops.logsumexp(logits, axis=-1), (-1, self.beam))
         # The best of all are among the best of each hypothesis, so the vocabulary is gone through only once.
-        scores = ops.reshape(logits, (-1, self.beam, vocabulary)) + permitted[:, None, :]
+        scores = ops.reshape(self.restrictions.blocked(logits, held, step), (-1, self.beam, vocabulary))
+        scores = scores + permitted[:, None, :]
         scores, pieces = ops.top_k(scores, min(wide, vocabulary))
         each = scores.shape[-1]
         totals = ops.reshape(scores + before[:, :, None], (-1, self.beam * each))

@@ -52,21 +52,28 @@ class Translator:
         model: the built model.
         tokenizers: of the source and the target side.
         config: beam, length penalty, limits, batch size.
+        banned: phrases that no translation may contain, as far as it spells them as the tokenizer does.
     """
 
-    def __init__(self, model: Seq2Seq, tokenizers: Tokenizers, config: DecodingConfig) -> None:
+    def __init__(
+        self, model: Seq2Seq, tokenizers: Tokenizers, config: DecodingConfig, banned: Sequence[str] = ()
+    ) -> None:
+        """See the class docstring."""
         self.model = model
         self.tokenizers = tokenizers
         self.config = config
-        self._search = Searcher(model, config)
+        self._search = Searcher(model, config, banned=tokenizers.target.encode(banned))
 
     @classmethod
-    def from_folders(cls, folders: Sequence[Path], overrides: Mapping[str, Any] | None = None) -> Translator:
+    def from_folders(
+        cls, folders: Sequence[Path], overrides: Mapping[str, Any] | None = None, banned: Sequence[str] = ()
+    ) -> Translator:
         """The translator of a model folder (or of a run that holds one); several are an ensemble.
 
         Args:
             folders: bundles with the same tokenizers; the settings are the first one's.
             overrides: keys of the decoding section that replace the bundle's.
+            banned: phrases that no translation may contain.
 
         Raises:
             UserError: if a folder holds no model, or another tokenizer than the first.
@@ -78,7 +85,7 @@ class Translator:
                 raise UserError(f"an ensemble needs one tokenizer, but {folder} and {folders[0]} have different ones")
         model = first.model if len(bundles) == 1 else Ensemble([bundle.model for bundle in bundles])
         config = DecodingConfig.model_validate(first.config.decoding.model_dump() | dict(overrides or {}))
-        return cls(model, first.tokenizers, config)
+        return cls(model, first.tokenizers, config, banned)
 
     def translate(self, lines: Sequence[str], nbest: int = 1, first_line: int = 1) -> list[Translation]:
         """One translation per line, in order.

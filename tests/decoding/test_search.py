@@ -54,6 +54,31 @@ def test_big_beam_finds_the_exhaustive_best(model, tables):
         np.testing.assert_allclose(found.scores[row, :20], totals / lengths, atol=1e-4)
 
 
+def bigrams(pieces):
+    return list(itertools.pairwise(pieces))
+
+
+@pytest.mark.parametrize(
+    ("settings", "banned", "allowed"),
+    [
+        ({"no_repeat_ngram": 2}, (), lambda pieces: len(set(bigrams(pieces))) == len(bigrams(pieces))),
+        ({"no_repeat_ngram": 1}, (), lambda pieces: len(set(pieces)) == len(pieces)),
+        ({}, [[5, 4], [6]], lambda pieces: 6 not in pieces and (5, 4) not in bigrams(pieces)),
+    ],
+)
+def test_the_best_of_what_is_allowed(model, tables, settings, banned, allowed):
+    """A beam of all hypotheses finds the best that hold no repetition or no banned phrase; scores are the model's."""
+    settings = DecodingConfig(beam=27, stopping="exact", **settings)
+    found = Searcher(model, settings, banned=banned)(SOURCES, 4)
+    for row, table in enumerate(tables):
+        fine = [x for x in all_hypotheses(table, 4) if allowed(x[0])]
+        best = sorted(fine, key=lambda x: -x[1] / len(x[0]))[:8]
+        assert [pieces_of(ids) for ids in found.ids[row, : len(best)]] == [pieces for pieces, _ in best]
+        np.testing.assert_allclose(found.log_probs[row, : len(best)], [total for _, total in best], atol=1e-4)
+    greedy = Searcher(model, settings.model_copy(update={"beam": 1}), banned=banned)(SOURCES, 9)
+    assert all(allowed(pieces_of(ids)) for ids in greedy.ids[:, 0])
+
+
 @pytest.mark.parametrize("stopping", ["early", "exact"])
 @pytest.mark.parametrize(("beam", "alpha", "kind"), [(2, 0.0, "gnmt"), (3, 1.5, "gnmt"), (3, 0.7, "average")])
 def test_narrow_beam_equals_the_plain_search(model, tables, beam, alpha, kind, stopping):

@@ -129,3 +129,9 @@ def test_an_ensemble_of_folders(translator, tiny_model, tokenizers, config, tmp_
     save_bundle(tmp_path / "b", config, Tokenizers(other, other), tiny_model, {})
     with pytest.raises(UserError, match=r"needs one tokenizer, but .*b and .*a have different ones"):
         Translator.from_folders([tmp_path / "a", tmp_path / "b"])
+
+
+def test_a_banned_word_is_not_said(translator, tiny_model, tokenizers):
+    said = translator.translate(LINES[:1])[0].text.split()
+    without = Translator(tiny_model, tokenizers, translator.config, banned=said[:1])
+    assert said[0] not in without.translate(LINES[:1])[0].text.split()
