@@ -16,6 +16,7 @@ from nmt_rl.corpus.lines import open_binary, read_lines
 from nmt_rl.errors import RunError, UserError
 
 if TYPE_CHECKING:
+    from nmt_rl.decoding.scorer import Scorer
     from nmt_rl.decoding.translator import Translation, Translator
 
 CHUNK = 2000
@@ -54,6 +55,40 @@ def translate_stream(
         found = translator.translate(held, nbest or 1, first_line=done + 1)
         text = "".join(_format(translation, index, nbest) for index, translation in enumerate(found, start=done))
         _write(sink, text.encode("utf-8"))
+        done += len(held)
+    return done
+
+
+def score_stream(
+    scorer: Scorer, source: Path, target: Path, sink: IO[bytes], tokens: bool = False, chunk: int = CHUNK
+) -> int:
+    """Score every pair of lines; each output line holds score, log-probability and number of pieces, by tabs.
+
+    Args:
+        scorer: of a model.
+        source, target: text files with the same number of lines.
+        sink: gets UTF-8 text, flushed after every chunk.
+        tokens: also every piece with its log-probability, `piece log-probability`, by tabs.
+        chunk: pairs held at a time.
+
+    Returns:
+        The number of pairs.
+
+    Raises:
+        UserError: if one file has more lines than the other.
+    """
+    pairs, done = itertools.zip_longest(read_lines(source), read_lines(target)), 0
+    while held := list(itertools.islice(pairs, chunk)):
+        if None in held[-1]:
+            number = done + next(i for i, pair in enumerate(held) if None in pair)
+            longer, shorter = (target, source) if held[-1][0] is None else (source, target)
+            raise UserError(f"{shorter} has {number:,} lines but {longer} has more; they must agree")
+        sources, targets = zip(*held, strict=True)
+        for score in scorer.score(sources, targets, first_line=done + 1):
+            fields = [f"{score.score:.4f}", f"{score.log_prob:.4f}", str(len(score.pieces))]
+            if tokens:
+                fields += [f"{piece} {value:.4f}" for piece, value in zip(score.pieces, score.log_probs, strict=True)]
+            _write(sink, ("\t".join(fields) + "\n").encode("utf-8"))
         done += len(held)
     return done
 

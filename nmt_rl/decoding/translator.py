@@ -104,7 +104,7 @@ class Translator:
         if nbest > self.config.beam:
             raise UserError(f"{nbest} best hypotheses need a beam of at least {nbest}, found {self.config.beam}")
         found = [BLANK] * len(lines)
-        sources = self._encode(lines, first_line)
+        sources = self.encode_sources(lines, first_line)
         for batch in self._batches(sources):
             for index, translation in zip(
                 batch, self._translate_batch([sources[i] for i in batch], nbest), strict=True
@@ -112,8 +112,8 @@ class Translator:
                 found[index] = translation
         return found
 
-    def _encode(self, lines: Sequence[str], first_line: int) -> list[list[int]]:
-        """Piece ids of each line without EOS, cut to the limit; empty for a blank line."""
+    def encode_sources(self, lines: Sequence[str], first_line: int) -> list[list[int]]:
+        """Piece ids of each line without EOS, cut to the limit with a warning; empty for a blank line."""
         limit = min(self.config.max_source_length, self.model.max_length - 1)
         sources = self.tokenizers.source.encode([line.translate(_PLAIN).strip() for line in lines])
         for number, source in enumerate(sources, start=first_line):

@@ -1,0 +1,30 @@
+"""nmt-rl score: how probable a model finds given translations."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def score(
+    model: Annotated[list[Path], typer.Argument(help="Model folder: RUN/model, or RUN itself; several: an ensemble.")],
+    source: Annotated[Path, typer.Option(help="Source text, one sentence per line (.gz, .xz).")],
+    target: Annotated[Path, typer.Option(help="A translation of each line.")],
+    tokens: Annotated[bool, typer.Option("--tokens", help="Also the log-probability of each piece.")] = False,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="Text file; default: stdout.")] = None,
+) -> None:
+    """Score translations: a line 'score TAB log-probability TAB pieces' for every line, in order.
+
+    The score is that of n-best lists: the log-probability divided by the model's length penalty.
+    """
+    from nmt_rl.bundle import bundle_folder
+    from nmt_rl.decoding.files import open_output, score_stream
+
+    folders = [bundle_folder(folder) for folder in model]
+    with open_output(output) as sink:
+        from nmt_rl.decoding.scorer import Scorer
+        from nmt_rl.decoding.translator import Translator
+
+        score_stream(Scorer(Translator.from_folders(folders)), source, target, sink, tokens)

@@ -1,0 +1,94 @@
+"""How probable a model finds given translations."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from nmt_rl.corpus.batches import pad_source
+from nmt_rl.decoding.penalties import length_penalty
+from nmt_rl.decoding.task import Beginning, make_task
+from nmt_rl.decoding.translator import Translator
+
+log = logging.getLogger("nmt_rl")
+
+
+@dataclass(frozen=True)
+class Score:
+    """What a model says of one translation."""
+
+    score: float
+    """`log_prob` divided by the length penalty: what an n-best list shows."""
+    log_prob: float
+    """log p(translation | source) in nats, EOS included."""
+    pieces: tuple[str, ...]
+    """The translation in pieces, EOS last."""
+    log_probs: tuple[float, ...]
+    """Of each piece; they sum to `log_prob`."""
+
+
+class Scorer:
+    """Scores translations by one teacher-forced pass.
+
+    A translation is scored in the pieces that the tokenizer cuts it into; a search may have found it in others.
+
+    Args:
+        translator: its model, tokenizers and settings are used.
+    """
+
+    def __init__(self, translator: Translator) -> None:
+        """See the class docstring."""
+        self.translator = translator
+        self._begin = Beginning(translator.model)
+
+    def score(self, sources: Sequence[str], targets: Sequence[str], first_line: int = 1) -> list[Score]:
+        """One score per pair, in order; what is too long is cut, as in translating, with a warning.
+
+        Args:
+            sources: sentences.
+            targets: a translation of each.
+            first_line: number of the first line, for warnings.
+        """
+        rows = self.translator.encode_sources(sources, first_line)
+        columns = self._encode_targets(targets, first_line)
+        found: list[Score | None] = [None] * len(rows)
+        for batch in self._batches(rows, columns):
+            scores = self._score_batch([rows[i] for i in batch], [columns[i] for i in batch])
+            for index, score in zip(batch, scores, strict=True):
+                found[index] = score
+        return [score for score in found if score is not None]
+
+    def _encode_targets(self, targets: Sequence[str], first_line: int) -> list[list[int]]:
+        """Piece ids of each line, EOS last."""
+        tokenizer, limit = self.translator.tokenizers.target, self.translator.model.max_length - 1
+        encoded = tokenizer.encode(list(targets))
+        for number, ids in enumerate(encoded, start=first_line):
+            if len(ids) > limit:
+                log.warning("translation %d has %d pieces; only the first %d are scored", number, len(ids), limit)
+        return [ids[:limit] for ids in encoded]
+
+    def _batches(self, rows: list[list[int]], columns: list[list[int]]) -> Iterator[list[int]]:
+        """Indices by length; padded pieces of the longer side stay in `batch_tokens`."""
+        sizes = [max(len(row), len(column)) + 1 for row, column in zip(rows, columns, strict=True)]
+        batch: list[int] = []
+        for index in sorted(range(len(sizes)), key=sizes.__getitem__):
+            if batch and (len(batch) + 1) * sizes[index] > self.translator.config.batch_tokens:
+                yield batch
+                batch = []
+            batch.append(index)
+        if batch:
+            yield batch
+
+    def _score_batch(self, rows: list[list[int]], columns: list[list[int]]) -> Iterator[Score]:
+        given, config = pad_source(columns), self.translator.config
+        lengths = np.array([len(column) + 1 for column in columns])
+        log_probs = self._begin.scored(make_task(pad_source(rows), 1, given, lengths))[1]
+        for ids, length, values in zip(given, lengths, log_probs, strict=True):
+            each = tuple(float(value) for value in values[:length])
+            total = float(np.sum(values[:length], dtype="float64"))
+            divisor = length_penalty(float(length), config.length_penalty, config.length_normalization)
+            pieces = tuple(self.translator.tokenizers.target.pieces(ids[:length]))
+            yield Score(total / divisor, total, pieces, each)
