@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from nmt_rl import __version__
+from nmt_rl.cli.average import average
 from nmt_rl.cli.compare import compare
 from nmt_rl.cli.evaluate import evaluate
 from nmt_rl.cli.info import info
@@ -25,7 +26,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for verb in (quickstart, prepare, pretrain, finetune, run, translate, score, evaluate, compare, info):
+for verb in (quickstart, prepare, pretrain, finetune, run, translate, score, evaluate, compare, average, info):
     app.command()(verb)
 
 

@@ -129,3 +129,10 @@ def test_help_is_fast_and_imports_nothing_heavy():
 def test_version():
     done = console("--version")
     assert (done.returncode, done.stdout) == (0, f"nmt-rl {nmt_rl.__version__}\n")
+
+
+def test_average_of_nothing_in_particular(refuses, tiny_run, tmp_path):
+    out, model = ("-o", tmp_path / "out"), tiny_run.folder / "model"
+    assert refuses("average", model, *out).startswith("average needs two or more model folders")
+    assert refuses("average", model, "--last", 2, "--best", 2, *out) == "--last and --best exclude each other"
+    assert "take one stage" in refuses("average", model, model, "--last", 2, *out)

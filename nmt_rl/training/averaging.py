@@ -1,0 +1,88 @@
+"""The mean of several checkpoints of one model, which often translates better than each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from nmt_rl.bundle import load_bundle, save_bundle
+from nmt_rl.errors import UserError
+from nmt_rl.training.checkpoints import Checkpoints, load_arrays
+
+
+def average_models(folders: Sequence[Path], out: Path) -> list[str]:
+    """Write a model folder with the mean of the weights of several.
+
+    Args:
+        folders: model folders of one architecture and tokenizer; settings and tokenizer are the first one's.
+        out: where to; it must not exist.
+
+    Returns:
+        What was averaged.
+
+    Raises:
+        UserError: if a folder is no model, or does not fit the first, or `out` exists.
+    """
+    _must_be_new(out)
+    first = load_bundle(folders[0])
+    sums = [weight / len(folders) for weight in first.model.get_weights()]
+    for folder in folders[1:]:
+        bundle = load_bundle(folder)
+        if bundle.config.model != first.config.model or bundle.tokenizers != first.tokenizers:
+            raise UserError(f"{folder} and {folders[0]} have different architectures or tokenizers; they must agree")
+        sums = [total + weight / len(folders) for total, weight in zip(sums, bundle.model.get_weights(), strict=True)]
+    first.model.set_weights(sums)
+    names = [str(folder) for folder in folders]
+    save_bundle(out, first.config, first.tokenizers, first.model, _card(first.card, names))
+    return names
+
+
+def average_snapshots(stage: Path, count: int, which: Literal["last", "best"], out: Path) -> list[str]:
+    """Write a model folder with the mean of validated checkpoints of a training stage.
+
+    Args:
+        stage: RUN/pretrain or RUN/finetune, finished.
+        count: how many.
+        which: the last, or those that validated best, of the kept ones; a recipe's `average` says how many are kept.
+        out: where to; it must not exist.
+
+    Returns:
+        What was averaged, oldest first.
+
+    Raises:
+        UserError: if the stage is not finished or keeps fewer, or `out` exists.
+    """
+    _must_be_new(out)
+    checkpoint = Checkpoints(stage / "checkpoints").latest() if (stage / "checkpoints").is_dir() else None
+    if checkpoint is None or not (stage / "model").is_dir():
+        raise UserError(f"{stage} is not a finished stage; give RUN/pretrain or RUN/finetune")
+    scores = {int(step): score for step, score in checkpoint.meta["progress"]["snapshots"].items()}
+    if count > len(scores):
+        raise UserError(
+            f"{stage} keeps {len(scores)} validated checkpoints, fewer than {count}; {stage.name}.average keeps more"
+        )
+    order = sorted(scores) if which == "last" else sorted(scores, key=lambda step: (scores[step], -step))
+    paths = [stage / "snapshots" / f"weights-{step:08d}.npz" for step in sorted(order[-count:])]
+    sums: dict[str, np.ndarray] = {}
+    for path in paths:
+        for name, value in load_arrays(path).items():
+            sums[name] = sums.get(name, 0.0) + value / count
+    bundle = load_bundle(stage / "model")
+    for variable in bundle.model.trainable_variables:
+        variable.assign(sums[variable.path])
+    names = [str(path) for path in paths]
+    save_bundle(out, bundle.config, bundle.tokenizers, bundle.model, _card(bundle.card, names))
+    return names
+
+
+def _must_be_new(out: Path) -> None:
+    if out.exists():
+        raise UserError(f"output {out} exists already; give the name of a new folder")
+
+
+def _card(card: dict, names: list[str]) -> dict:
+    """Of the mean: its own validation scores are not known."""
+    return {**card, "result": {"averaged": names, "valid": {}}}
