@@ -36,6 +36,9 @@ def translate(
     max_length_ratio: Annotated[
         float | None, typer.Option(min=0.01, help="Longest translation, relative to the source.")
     ] = None,
+    stream: Annotated[
+        bool, typer.Option("--stream", help="Translate lines as they arrive, not by chunks of 2,000.")
+    ] = False,
 ) -> None:
     """Translate text, one sentence per line: N lines in, N lines out, in order.
 
@@ -43,6 +46,7 @@ def translate(
     """
     from nmt_rl.bundle import bundle_folder, read_bundle_config
     from nmt_rl.decoding.files import open_input, open_output, translate_stream
+    from nmt_rl.decoding.progress import line_progress
     from nmt_rl.errors import UserError
 
     given = {
@@ -61,8 +65,9 @@ def translate(
     if nbest is not None and nbest > width:
         raise UserError(f"--nbest {nbest} needs --beam {nbest} or more, found {width}")
     # The files are opened first: a wrong path must not cost the time of loading the model.
-    with open_input(input) as source, open_output(output) as sink:
+    with open_input(input) as source, open_output(output) as sink, line_progress(input) as progress:
         from nmt_rl.decoding.translator import Translator
 
         translator = Translator.from_folders(folders, overrides, ban or ())
-        translate_stream(translator, source, sink, nbest, str(input) if input else None)
+        name = str(input) if input else None
+        translate_stream(translator, source, sink, nbest, name, arriving=stream, progress=progress)

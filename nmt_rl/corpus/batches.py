@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-import queue
-import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Generic, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +15,8 @@ from nmt_rl.config import BatchConfig, TokenizerConfig
 from nmt_rl.corpus.store import EncodedCorpus, PackedSide
 from nmt_rl.corpus.tokenizer import BOS, EOS, PAD, Tokenizers
 from nmt_rl.errors import UserError
+
+T = TypeVar("T")
 
 Indices = NDArray[np.int64]
 Ragged = tuple[NDArray[np.int32], NDArray[np.int64]]
@@ -28,8 +27,6 @@ SINGLE_PAIRS = 131_072
 BLOCKS = 8192
 """Blocks into which a larger corpus is divided: a constant, so that the order needs no memory that grows with the
 corpus, and few, so that a pool lies in few places of the memory map."""
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -295,61 +292,3 @@ def _mark_last(items: Iterable[T]) -> Iterator[tuple[T, bool]]:
             yield item, False
             item = following
         yield item, True
-
-
-class Prefetcher(Generic[T]):
-    """Runs an iterator in a background thread, at most `depth` items ahead; a context manager.
-
-    Iterating it gives the items in order; an exception of the iterator is raised where its item would have been.
-    """
-
-    def __init__(self, items: Iterable[T], depth: int = 4) -> None:
-        self._queue: queue.Queue[tuple[str, T | BaseException | None]] = queue.Queue(maxsize=depth)
-        self._stop = threading.Event()
-        self._finished = False
-        self._thread = threading.Thread(target=self._run, args=(items,), name="prefetch", daemon=True)
-        self._thread.start()
-
-    def _run(self, items: Iterable[T]) -> None:
-        try:
-            for item in items:
-                if not self._put("item", item):
-                    return
-            self._put("end", None)
-        except BaseException as error:  # the consumer's thread raises it
-            self._put("error", error)
-
-    def _put(self, kind: str, value: T | BaseException | None) -> bool:
-        while not self._stop.is_set():
-            with contextlib.suppress(queue.Full):
-                self._queue.put((kind, value), timeout=0.1)
-                return True
-        return False
-
-    def __iter__(self) -> Iterator[T]:
-        return self
-
-    def __next__(self) -> T:
-        if self._finished or self._stop.is_set():
-            raise StopIteration
-        kind, value = self._queue.get()
-        if kind == "item":
-            return value  # type: ignore[return-value]
-        self._finished = True
-        if isinstance(value, BaseException):
-            raise value
-        raise StopIteration
-
-    def close(self) -> None:
-        """Stop the thread and wait for it."""
-        self._stop.set()
-        with contextlib.suppress(queue.Empty):
-            while True:
-                self._queue.get_nowait()
-        self._thread.join()
-
-    def __enter__(self) -> Prefetcher[T]:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        self.close()

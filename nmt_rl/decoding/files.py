@@ -8,11 +8,12 @@ import itertools
 import lzma
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
 
 from nmt_rl.corpus.lines import open_binary, read_lines
+from nmt_rl.corpus.prefetch import Prefetcher
 from nmt_rl.errors import RunError, UserError
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ def translate_stream(
     nbest: int | None = None,
     name: str | None = None,
     chunk: int = CHUNK,
+    arriving: bool = False,
+    progress: Callable[[int], None] = lambda lines: None,
 ) -> int:
     r"""Translate every line of a binary stream; each output line ends in `\n`.
 
@@ -41,6 +44,8 @@ def translate_stream(
         nbest: write up to so many lines `index ||| text ||| score` per line, counting lines from 0; None: text only.
         name: what warnings call the source.
         chunk: lines held at a time.
+        arriving: translate what has arrived as soon as the lines before are done, at most `chunk` lines.
+        progress: told the number of lines done, now and then.
 
     Returns:
         The number of lines read.
@@ -49,14 +54,25 @@ def translate_stream(
         BrokenPipeError: if the reader of `sink` has gone.
         RunError: if writing fails otherwise, such as on a full disk.
     """
-    lines = read_lines(source, name)
     done = 0
-    while held := list(itertools.islice(lines, chunk)):
+    for held in (_arriving if arriving else _chunks)(read_lines(source, name), chunk):
         found = translator.translate(held, nbest or 1, first_line=done + 1)
         text = "".join(_format(translation, index, nbest) for index, translation in enumerate(found, start=done))
         _write(sink, text.encode("utf-8"))
         done += len(held)
+        progress(done)
     return done
+
+
+def _chunks(lines: Iterator[str], size: int) -> Iterator[list[str]]:
+    while held := list(itertools.islice(lines, size)):
+        yield held
+
+
+def _arriving(lines: Iterator[str], most: int) -> Iterator[list[str]]:
+    with Prefetcher(lines, depth=most - 1) as waiting:
+        while held := waiting.arrived():
+            yield held
 
 
 def score_stream(

@@ -12,7 +12,8 @@ import numpy as np
 
 from nmt_rl.bundle import save_bundle
 from nmt_rl.config import Config
-from nmt_rl.corpus.batches import BatchStream, Position, Prefetcher, subword_sampler
+from nmt_rl.corpus.batches import BatchStream, Position, subword_sampler
+from nmt_rl.corpus.prefetch import Prefetcher
 from nmt_rl.corpus.prepare import Prepared
 from nmt_rl.corpus.store import EncodedCorpus
 from nmt_rl.corpus.tokenizer import Tokenizers

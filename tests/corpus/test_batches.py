@@ -1,13 +1,11 @@
 import itertools
-import threading
-import time
 
 import numpy as np
 import pytest
 
 from nmt_rl.config import BatchConfig, TokenizerConfig
 from nmt_rl.corpus import batches
-from nmt_rl.corpus.batches import BatchStream, Position, Prefetcher, bucket_lengths, ordered_batches, pad_source
+from nmt_rl.corpus.batches import BatchStream, Position, bucket_lengths, ordered_batches, pad_source
 from nmt_rl.corpus.store import CorpusWriter, EncodedCorpus
 from nmt_rl.corpus.tokenizer import BOS, EOS, PAD, Tokenizers, train_tokenizer
 from nmt_rl.errors import UserError
@@ -263,46 +261,3 @@ def test_subword_sampling_keeps_the_text_and_resumes(tmp_path):
     assert changed > 50
     resumed, _ = next(iter(BatchStream(stored, cfg, 1, whole[4][1], resample)))
     assert np.array_equal(resumed.source, whole[5][0].source)
-
-
-def test_prefetcher_keeps_the_order_and_ends():
-    with Prefetcher(range(100), depth=3) as ahead:
-        assert list(ahead) == list(range(100))
-        assert list(ahead) == []
-
-
-def test_prefetcher_is_bounded():
-    taken = []
-
-    def items():
-        for i in range(100):
-            taken.append(i)
-            yield i
-
-    with Prefetcher(items(), depth=2) as ahead:
-        assert next(ahead) == 0
-        time.sleep(0.3)
-        assert len(taken) <= 5
-
-
-def test_prefetcher_raises_what_the_iterator_raised():
-    def items():
-        yield 1
-        raise ValueError("bad line")
-
-    with Prefetcher(items()) as ahead:
-        assert next(ahead) == 1
-        with pytest.raises(ValueError, match="bad line"):
-            next(ahead)
-        with pytest.raises(StopIteration):
-            next(ahead)
-
-
-def test_prefetcher_closes_in_the_middle():
-    ahead = Prefetcher(itertools.count(), depth=2)
-    assert next(ahead) == 0
-    ahead.close()
-    ahead.close()
-    assert not any(thread.name == "prefetch" and thread.is_alive() for thread in threading.enumerate())
-    with pytest.raises(StopIteration):
-        next(ahead)

@@ -6,6 +6,7 @@ import lzma
 import os
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -186,3 +187,29 @@ def test_closed_pipe_ends_quietly(tmp_path):
 def test_filter_reads_stdin_and_writes_stdout():
     child = subprocess.run([sys.executable, "-c", FILTER], input=b"a\r\n\nb", capture_output=True, timeout=60)
     assert (child.returncode, child.stdout, child.stderr) == (0, b"a\n\nb\n", b"")
+
+
+def test_a_stream_is_translated_as_it_arrives():
+    """The answer to a line comes before the next line is written."""
+    reader, writer = os.pipe()
+    answers_in, answers_out = os.pipe()
+
+    def work():
+        with os.fdopen(reader, "rb") as source, os.fdopen(answers_out, "wb") as sink:
+            translate_stream(Echo(), source, sink, arriving=True)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    with os.fdopen(writer, "wb") as source, os.fdopen(answers_in, "rb") as answers:
+        for line in (b"hund\n", b"\n", b"vogel\n"):
+            source.write(line)
+            source.flush()
+            assert answers.readline() == line.upper()
+    thread.join(timeout=10)
+    assert not thread.is_alive()
+
+
+def test_progress_is_told_the_lines_done():
+    told = []
+    translate_stream(Echo(), io.BytesIO(b"a\nb\nc\n"), io.BytesIO(), chunk=2, progress=told.append)
+    assert told == [2, 3]
