@@ -97,6 +97,21 @@ CROSS_ENTROPY_TRIALS = {
 }
 """Trials on the validation set, of four to seven processor minutes; of cross-entropy only ce-1e-4 was run."""
 
+COSINE = "optimizer.schedule=cosine"
+LSTM_TRIALS = {
+    "fork-64-5e-5": f"sentences=64,updates=70,validation.every=10,{RATE}=5e-5",
+    "fork-64-1e-4": f"sentences=64,updates=70,validation.every=10,{RATE}=1e-4",
+    "fork-64-2e-4": f"sentences=64,updates=70,validation.every=10,{RATE}=2e-4",
+    "fork-128-1e-4": f"sentences=128,updates=36,validation.every=6,{RATE}=1e-4",
+    "fork-64-1e-4-ema": f"sentences=64,updates=80,validation.every=20,{RATE}=1e-4,optimizer.ema=0.95",
+    "fork-64-2e-4-cosine": f"sentences=64,updates=120,validation.every=20,{RATE}=2e-4,{COSINE}",
+    "fork-64-4e-4-cosine": f"sentences=64,updates=120,validation.every=20,{RATE}=4e-4,{COSINE}",
+    "scst-32-1e-4": f"{SCST},sentences=32,updates=160,validation.every=40,{RATE}=1e-4",
+    "scst-32-1e-4-cosine": f"{SCST},sentences=32,updates=230,validation.every=40,{RATE}=1e-4,{COSINE}",
+    "mrt-32-2e-4-cosine": f"{MRT},sentences=32,updates=80,validation.every=16,{RATE}=2e-4,{COSINE}",
+}
+"""The same for the LSTM."""
+
 FINAL = {
     "fork": f"sentences=64,updates=70,validation.every=10,{RATE}=6e-5,{BREVITY}",
     "scst": f"{SCST},sentences=32,updates=160,validation.every=54,{RATE}=6e-5,{BREVITY}",
@@ -105,13 +120,21 @@ FINAL = {
 }
 """For the test set, after the trials. Forks are validated more often; MRT is the best of those near the same time."""
 
+FINAL_LSTM = {
+    "fork": f"sentences=64,updates=120,validation.every=10,{RATE}=4e-4,{COSINE}",
+    "cross-entropy": f"{CE},sentences=128,updates=160,validation.every=40,{RATE}=1e-4",
+}
+"""For the test set, of the LSTM."""
+
 SETS = {"methods": METHODS, "ablations-fork": FORK_ABLATIONS, "ablations-trajectory": TRAJECTORY_ABLATIONS}
 SETS |= {
     "trials-fork": FORK_TRIALS,
     "trials-scst": SCST_TRIALS,
     "trials-mrt": MRT_TRIALS,
     "trials-cross-entropy": CROSS_ENTROPY_TRIALS,
+    "trials-lstm": LSTM_TRIALS,
     "final": FINAL,
+    "final-lstm": FINAL_LSTM,
 }
 
 
