@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -91,3 +92,19 @@ def load_bundle(folder: Path, precision: str = "float32") -> Bundle:
         first = str(error).strip().splitlines()[0]
         raise UserError(f"{folder / WEIGHTS} does not fit {folder / 'config.yaml'}: {first}") from error
     return Bundle(config, tokenizers, model, card)
+
+
+def load_ensemble(folders: Sequence[Path]) -> Bundle:
+    """Load one model folder, or several as an ensemble with the settings and the card of the first.
+
+    Raises:
+        UserError: if a folder holds no model, or another tokenizer than the first.
+    """
+    from nmt_rl.models.ensemble import Ensemble
+
+    bundles = [load_bundle(folder) for folder in folders]
+    first = bundles[0]
+    for folder, bundle in zip(folders, bundles, strict=True):
+        if bundle.tokenizers != first.tokenizers:
+            raise UserError(f"an ensemble needs one tokenizer, but {folder} and {folders[0]} have different ones")
+    return first if len(bundles) == 1 else replace(first, model=Ensemble([bundle.model for bundle in bundles]))

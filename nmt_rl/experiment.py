@@ -188,7 +188,7 @@ def _translations(
     texts = {}
     for stage in results(run):
         bundle = load_bundle(run / stage / "model")
-        translator = Translator(bundle.model, bundle.tokenizers, decoding)
+        translator = Translator.of_model(bundle.model, bundle.tokenizers, decoding)
         texts[stage] = [t.text for t in translator.translate(sources)]
     penalty = f"length penalty {decoding.length_penalty:g} ({decoding.length_normalization})"
     words = "greedy" if decoding.beam == 1 else f"beam {decoding.beam}, {penalty}"

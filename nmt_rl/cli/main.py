@@ -13,6 +13,7 @@ from nmt_rl import __version__
 from nmt_rl.cli.average import average
 from nmt_rl.cli.compare import compare
 from nmt_rl.cli.evaluate import evaluate
+from nmt_rl.cli.export import export
 from nmt_rl.cli.info import info
 from nmt_rl.cli.score import score
 from nmt_rl.cli.train import finetune, prepare, pretrain, quickstart, run
@@ -26,7 +27,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for verb in (quickstart, prepare, pretrain, finetune, run, translate, score, evaluate, compare, average, info):
+for verb in (quickstart, prepare, pretrain, finetune, run, translate, score, evaluate, compare, average, export, info):
     app.command()(verb)
 
 

@@ -19,12 +19,13 @@ def score(
 
     The score is that of n-best lists: the log-probability divided by the model's length penalty.
     """
-    from nmt_rl.bundle import bundle_folder
+    from nmt_rl.bundle import bundle_folder, load_ensemble
     from nmt_rl.decoding.files import open_output, score_stream
 
     folders = [bundle_folder(folder) for folder in model]
     with open_output(output) as sink:
+        bundle = load_ensemble(folders)  # Which loads Keras, quietly; so it comes first.
         from nmt_rl.decoding.scorer import Scorer
-        from nmt_rl.decoding.translator import Translator
 
-        score_stream(Scorer(Translator.from_folders(folders)), source, target, sink, tokens)
+        scorer = Scorer(bundle.model, bundle.tokenizers, bundle.config.decoding)
+        score_stream(scorer, source, target, sink, tokens)

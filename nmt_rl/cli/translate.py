@@ -36,6 +36,9 @@ def translate(
     max_length_ratio: Annotated[
         float | None, typer.Option(min=0.01, help="Longest translation, relative to the source.")
     ] = None,
+    engine: Annotated[
+        Literal["keras", "ctranslate2"], typer.Option(help="What computes; ctranslate2 after nmt-rl export.")
+    ] = "keras",
     stream: Annotated[
         bool, typer.Option("--stream", help="Translate lines as they arrive, not by chunks of 2,000.")
     ] = False,
@@ -68,6 +71,6 @@ def translate(
     with open_input(input) as source, open_output(output) as sink, line_progress(input) as progress:
         from nmt_rl.decoding.translator import Translator
 
-        translator = Translator.from_folders(folders, overrides, ban or ())
+        translator = Translator.from_folders(folders, overrides, ban or (), engine)
         name = str(input) if input else None
         translate_stream(translator, source, sink, nbest, name, arriving=stream, progress=progress)

@@ -1,3 +1,1 @@
-"""Search and translation: weights in, sentences out."""
-
-import nmt_rl.backend  # noqa: F401  imports Keras without its greetings on stderr
+"""Search and translation: weights in, sentences out; Keras is loaded with the models, not before."""

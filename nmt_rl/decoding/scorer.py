@@ -5,13 +5,19 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nmt_rl.corpus.batches import pad_source
 from nmt_rl.decoding.penalties import length_penalty
 from nmt_rl.decoding.task import Beginning, make_task
-from nmt_rl.decoding.translator import Translator
+from nmt_rl.decoding.translator import encode_sources
+
+if TYPE_CHECKING:
+    from nmt_rl.config import DecodingConfig
+    from nmt_rl.corpus.tokenizer import Tokenizers
+    from nmt_rl.models.seq2seq import Seq2Seq
 
 log = logging.getLogger("nmt_rl")
 
@@ -36,13 +42,15 @@ class Scorer:
     A translation is scored in the pieces that the tokenizer cuts it into; a search may have found it in others.
 
     Args:
-        translator: its model, tokenizers and settings are used.
+        model: its current weights are used at each call.
+        tokenizers: of the source and the target side.
+        config: length penalty, limits, batch size.
     """
 
-    def __init__(self, translator: Translator) -> None:
+    def __init__(self, model: Seq2Seq, tokenizers: Tokenizers, config: DecodingConfig) -> None:
         """See the class docstring."""
-        self.translator = translator
-        self._begin = Beginning(translator.model)
+        self.tokenizers, self.config, self.max_length = tokenizers, config, model.max_length
+        self._begin = Beginning(model)
 
     def score(self, sources: Sequence[str], targets: Sequence[str], first_line: int = 1) -> list[Score]:
         """One score per pair, in order; what is too long is cut, as in translating, with a warning.
@@ -52,7 +60,8 @@ class Scorer:
             targets: a translation of each.
             first_line: number of the first line, for warnings.
         """
-        rows = self.translator.encode_sources(sources, first_line)
+        limit = min(self.config.max_source_length, self.max_length - 1)
+        rows = encode_sources(self.tokenizers.source, sources, limit, first_line)
         columns = self._encode_targets(targets, first_line)
         found: list[Score | None] = [None] * len(rows)
         for batch in self._batches(rows, columns):
@@ -63,8 +72,8 @@ class Scorer:
 
     def _encode_targets(self, targets: Sequence[str], first_line: int) -> list[list[int]]:
         """Piece ids of each line, EOS last."""
-        tokenizer, limit = self.translator.tokenizers.target, self.translator.model.max_length - 1
-        encoded = tokenizer.encode(list(targets))
+        limit = self.max_length - 1
+        encoded = self.tokenizers.target.encode(list(targets))
         for number, ids in enumerate(encoded, start=first_line):
             if len(ids) > limit:
                 log.warning("translation %d has %d pieces; only the first %d are scored", number, len(ids), limit)
@@ -75,7 +84,7 @@ class Scorer:
         sizes = [max(len(row), len(column)) + 1 for row, column in zip(rows, columns, strict=True)]
         batch: list[int] = []
         for index in sorted(range(len(sizes)), key=sizes.__getitem__):
-            if batch and (len(batch) + 1) * sizes[index] > self.translator.config.batch_tokens:
+            if batch and (len(batch) + 1) * sizes[index] > self.config.batch_tokens:
                 yield batch
                 batch = []
             batch.append(index)
@@ -83,12 +92,12 @@ class Scorer:
             yield batch
 
     def _score_batch(self, rows: list[list[int]], columns: list[list[int]]) -> Iterator[Score]:
-        given, config = pad_source(columns), self.translator.config
+        given, config = pad_source(columns), self.config
         lengths = np.array([len(column) + 1 for column in columns])
         log_probs = self._begin.scored(make_task(pad_source(rows), 1, given, lengths))[1]
         for ids, length, values in zip(given, lengths, log_probs, strict=True):
             each = tuple(float(value) for value in values[:length])
             total = float(np.sum(values[:length], dtype="float64"))
             divisor = length_penalty(float(length), config.length_penalty, config.length_normalization)
-            pieces = tuple(self.translator.tokenizers.target.pieces(ids[:length]))
+            pieces = tuple(self.tokenizers.target.pieces(ids[:length]))
             yield Score(total / divisor, total, pieces, each)

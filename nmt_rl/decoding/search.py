@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -13,6 +13,7 @@ from keras import ops
 from nmt_rl.backend import compile_fn
 from nmt_rl.corpus.tokenizer import EOS, PAD
 from nmt_rl.decoding.generator import Generator
+from nmt_rl.decoding.hypotheses import Hypotheses
 from nmt_rl.decoding.loop import goes_on, hold_time, play, take_rows
 from nmt_rl.decoding.penalties import length_penalty
 from nmt_rl.decoding.policies import NEVER, free_pieces, gather
@@ -22,19 +23,6 @@ from nmt_rl.decoding.task import Beginning, Task, make_task
 if TYPE_CHECKING:
     from nmt_rl.config import DecodingConfig
     from nmt_rl.models.seq2seq import Seq2Seq
-
-
-class Hypotheses(NamedTuple):
-    """What `Searcher` returns, best hypothesis first; NumPy arrays."""
-
-    ids: np.ndarray
-    """int32 [batch, beam, time]: pieces, EOS, then PAD; all PAD if there are fewer hypotheses than the beam holds."""
-    lengths: np.ndarray
-    """int32 [batch, beam]: pieces including EOS; 0 for a hypothesis that does not exist."""
-    log_probs: np.ndarray
-    """float32 [batch, beam]: log-probability of the sequence; -inf if it does not exist."""
-    scores: np.ndarray
-    """float32 [batch, beam]: `log_probs` divided by the length penalty; -inf if it does not exist."""
 
 
 class Searcher:
@@ -61,6 +49,7 @@ class Searcher:
     ) -> None:
         """See the class docstring."""
         self.model, self.settings, self.allow_unknown = model, settings, allow_unknown
+        self.max_length = model.max_length
         self.restrictions = Restrictions(settings.no_repeat_ngram, settings.repetition_penalty, banned)
         self.beam = beam = settings.beam
         self._penalty = partial(length_penalty, alpha=settings.length_penalty, kind=settings.length_normalization)

@@ -6,19 +6,18 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from nmt_rl.bundle import load_bundle
+from nmt_rl.bundle import bundle_folder, load_ensemble, read_bundle_config
 from nmt_rl.config import DecodingConfig
 from nmt_rl.corpus.batches import pad_source
-from nmt_rl.decoding.search import Hypotheses, Searcher
 from nmt_rl.errors import UserError
-from nmt_rl.models.ensemble import Ensemble
 
 if TYPE_CHECKING:
-    from nmt_rl.corpus.tokenizer import Tokenizers
+    from nmt_rl.corpus.tokenizer import Tokenizer, Tokenizers
+    from nmt_rl.decoding.hypotheses import Search
     from nmt_rl.models.seq2seq import Seq2Seq
 
 log = logging.getLogger("nmt_rl")
@@ -49,24 +48,40 @@ class Translator:
     """Translates lines of text; equal lines get equal translations, whatever stands around them.
 
     Args:
-        model: the built model.
+        search: of a model.
         tokenizers: of the source and the target side.
-        config: beam, length penalty, limits, batch size.
-        banned: phrases that no translation may contain, as far as it spells them as the tokenizer does.
+        config: beam, limits, batch size; the search has its own length penalty and restrictions.
     """
 
-    def __init__(
-        self, model: Seq2Seq, tokenizers: Tokenizers, config: DecodingConfig, banned: Sequence[str] = ()
-    ) -> None:
+    def __init__(self, search: Search, tokenizers: Tokenizers, config: DecodingConfig) -> None:
         """See the class docstring."""
-        self.model = model
+        self.search = search
         self.tokenizers = tokenizers
         self.config = config
-        self._search = Searcher(model, config, banned=tokenizers.target.encode(banned))
+
+    @classmethod
+    def of_model(
+        cls, model: Seq2Seq, tokenizers: Tokenizers, config: DecodingConfig, banned: Sequence[str] = ()
+    ) -> Translator:
+        """The translator of a built model, whose current weights are used at each call.
+
+        Args:
+            model: the model.
+            tokenizers: of the source and the target side.
+            config: of decoding.
+            banned: phrases that no translation may contain, as far as it spells them as the tokenizer does.
+        """
+        from nmt_rl.decoding.search import Searcher
+
+        return cls(Searcher(model, config, banned=tokenizers.target.encode(banned)), tokenizers, config)
 
     @classmethod
     def from_folders(
-        cls, folders: Sequence[Path], overrides: Mapping[str, Any] | None = None, banned: Sequence[str] = ()
+        cls,
+        folders: Sequence[Path],
+        overrides: Mapping[str, Any] | None = None,
+        banned: Sequence[str] = (),
+        engine: Literal["keras", "ctranslate2"] = "keras",
     ) -> Translator:
         """The translator of a model folder (or of a run that holds one); several are an ensemble.
 
@@ -74,18 +89,28 @@ class Translator:
             folders: bundles with the same tokenizers; the settings are the first one's.
             overrides: keys of the decoding section that replace the bundle's.
             banned: phrases that no translation may contain.
+            engine: Keras, or CTranslate2 for one model that was exported to it (then Keras is not loaded).
 
         Raises:
-            UserError: if a folder holds no model, or another tokenizer than the first.
+            UserError: if a folder holds no model, or another tokenizer than the first, or the engine cannot run it.
         """
-        bundles = [load_bundle(folder) for folder in folders]
-        first = bundles[0]
-        for folder, bundle in zip(folders, bundles, strict=True):
-            if bundle.tokenizers != first.tokenizers:
-                raise UserError(f"an ensemble needs one tokenizer, but {folder} and {folders[0]} have different ones")
-        model = first.model if len(bundles) == 1 else Ensemble([bundle.model for bundle in bundles])
-        config = DecodingConfig.model_validate(first.config.decoding.model_dump() | dict(overrides or {}))
-        return cls(model, first.tokenizers, config, banned)
+        if engine == "ctranslate2":
+            return cls._of_export(folders, overrides or {}, banned)
+        bundle = load_ensemble(folders)
+        config = override(bundle.config.decoding, overrides or {})
+        return cls.of_model(bundle.model, bundle.tokenizers, config, banned)
+
+    @classmethod
+    def _of_export(cls, folders: Sequence[Path], overrides: Mapping[str, Any], banned: Sequence[str]) -> Translator:
+        from nmt_rl.corpus.tokenizer import Tokenizers
+        from nmt_rl.decoding.engine import EngineSearcher
+
+        if len(folders) > 1:
+            raise UserError(f"CTranslate2 runs one model, found {len(folders)}; an ensemble needs --engine keras")
+        settings = read_bundle_config(folders[0])[0]
+        config, tokenizers = override(settings.decoding, overrides), Tokenizers.load(bundle_folder(folders[0]))
+        search = EngineSearcher(folders[0], settings.model, tokenizers, config, tokenizers.target.encode(banned))
+        return cls(search, tokenizers, config)
 
     def translate(self, lines: Sequence[str], nbest: int = 1, first_line: int = 1) -> list[Translation]:
         """One translation per line, in order.
@@ -104,23 +129,14 @@ class Translator:
         if nbest > self.config.beam:
             raise UserError(f"{nbest} best hypotheses need a beam of at least {nbest}, found {self.config.beam}")
         found = [BLANK] * len(lines)
-        sources = self.encode_sources(lines, first_line)
+        limit = min(self.config.max_source_length, self.search.max_length - 1)
+        sources = encode_sources(self.tokenizers.source, lines, limit, first_line)
         for batch in self._batches(sources):
             for index, translation in zip(
                 batch, self._translate_batch([sources[i] for i in batch], nbest), strict=True
             ):
                 found[index] = translation
         return found
-
-    def encode_sources(self, lines: Sequence[str], first_line: int) -> list[list[int]]:
-        """Piece ids of each line without EOS, cut to the limit with a warning; empty for a blank line."""
-        limit = min(self.config.max_source_length, self.model.max_length - 1)
-        sources = self.tokenizers.source.encode([line.translate(_PLAIN).strip() for line in lines])
-        for number, source in enumerate(sources, start=first_line):
-            if len(source) > limit:
-                log.warning("line %d has %d pieces; only the first %d are translated", number, len(source), limit)
-                del source[limit:]
-        return sources
 
     def _batches(self, sources: list[list[int]]) -> Iterator[list[int]]:
         """Indices of the sources that are not blank, by length; padded pieces times the beam stay in `batch_tokens`."""
@@ -137,9 +153,24 @@ class Translator:
     def _translate_batch(self, sources: list[list[int]], nbest: int) -> Iterator[Translation]:
         lengths = np.array([len(source) for source in sources])
         limits = (lengths * self.config.max_length_ratio).astype("int32") + self.config.max_length_extra
-        found: Hypotheses = self._search(pad_source(sources), np.minimum(limits, min(self.model.max_length, 2**30)))
+        found = self.search(pad_source(sources), np.minimum(limits, min(self.search.max_length, 2**30)))
         for ids, sizes, scores in zip(found.ids, found.lengths, found.scores, strict=True):
             kept = [n for n in range(nbest) if sizes[n] > 0]
             texts = self.tokenizers.target.decode([ids[n, : sizes[n] - 1] for n in kept])
             hypotheses = [(t.translate(_PLAIN).strip(), float(scores[n])) for t, n in zip(texts, kept, strict=True)]
             yield Translation(*hypotheses[0], tuple(hypotheses))
+
+
+def encode_sources(tokenizer: Tokenizer, lines: Sequence[str], limit: int, first_line: int) -> list[list[int]]:
+    """Piece ids of each line without EOS, cut to `limit` with a warning; empty for a blank line."""
+    sources = tokenizer.encode([line.translate(_PLAIN).strip() for line in lines])
+    for number, source in enumerate(sources, start=first_line):
+        if len(source) > limit:
+            log.warning("line %d has %d pieces; only the first %d are translated", number, len(source), limit)
+            del source[limit:]
+    return sources
+
+
+def override(config: DecodingConfig, overrides: Mapping[str, Any]) -> DecodingConfig:
+    """The settings with some keys replaced."""
+    return DecodingConfig.model_validate(config.model_dump() | dict(overrides))

@@ -152,6 +152,10 @@ class _Positions(keras.layers.Layer):
             self.constant = sinusoids(*shape)
         self.built = True
 
+    def all(self) -> np.ndarray:
+        """The whole table, float32 [max_positions, width]."""
+        return np.asarray(self.table.value, "float32") if self.config.positions == "learned" else self.constant
+
     def add(self, embedded: Tensor, positions: Tensor, training: bool) -> Tensor:
         table = self.table if self.config.positions == "learned" else ops.convert_to_tensor(self.constant)
         added = ops.cast(ops.take(table, positions, axis=0), embedded.dtype)

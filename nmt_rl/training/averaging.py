@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
-
-import numpy as np
+from typing import Any, Literal
 
 from nmt_rl.bundle import load_bundle, save_bundle
 from nmt_rl.errors import UserError
-from nmt_rl.training.checkpoints import Checkpoints, load_arrays
+from nmt_rl.training.checkpoints import Checkpoints, mean_arrays
 
 
 def average_models(folders: Sequence[Path], out: Path) -> list[str]:
@@ -66,13 +64,10 @@ def average_snapshots(stage: Path, count: int, which: Literal["last", "best"], o
         )
     order = sorted(scores) if which == "last" else sorted(scores, key=lambda step: (scores[step], -step))
     paths = [stage / "snapshots" / f"weights-{step:08d}.npz" for step in sorted(order[-count:])]
-    sums: dict[str, np.ndarray] = {}
-    for path in paths:
-        for name, value in load_arrays(path).items():
-            sums[name] = sums.get(name, 0.0) + value / count
+    means = mean_arrays(paths)
     bundle = load_bundle(stage / "model")
     for variable in bundle.model.trainable_variables:
-        variable.assign(sums[variable.path])
+        variable.assign(means[variable.path])
     names = [str(path) for path in paths]
     save_bundle(out, bundle.config, bundle.tokenizers, bundle.model, _card(bundle.card, names))
     return names
@@ -83,6 +78,6 @@ def _must_be_new(out: Path) -> None:
         raise UserError(f"output {out} exists already; give the name of a new folder")
 
 
-def _card(card: dict, names: list[str]) -> dict:
+def _card(card: dict[str, Any], names: list[str]) -> dict[str, Any]:
     """Of the mean: its own validation scores are not known."""
     return {**card, "result": {"averaged": names, "valid": {}}}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,3 +73,12 @@ def load_arrays(path: Path) -> dict[str, np.ndarray]:
     """Read the arrays of a .npz file."""
     with np.load(path, allow_pickle=False) as file:
         return {name: file[name] for name in file.files}
+
+
+def mean_arrays(paths: Sequence[Path]) -> dict[str, np.ndarray]:
+    """The mean of each array over files that hold the same names."""
+    sums: dict[str, np.ndarray] = {}
+    for path in paths:
+        for name, value in load_arrays(path).items():
+            sums[name] = sums.get(name, 0.0) + value / len(paths)
+    return sums

@@ -16,7 +16,7 @@ import numpy as np
 
 from nmt_rl.config import FinetuneConfig, PretrainConfig
 from nmt_rl.errors import RunError
-from nmt_rl.training.checkpoints import Checkpoints, load_arrays, save_arrays
+from nmt_rl.training.checkpoints import Checkpoints, mean_arrays, save_arrays
 from nmt_rl.training.events import EventLog
 from nmt_rl.training.learner import Learner
 from nmt_rl.training.progress import ProgressLine
@@ -134,12 +134,9 @@ class TrainingLoop:
 
     def load_average(self, steps: list[int]) -> None:
         """Set the model to the mean of kept snapshots."""
-        sums: dict[str, np.ndarray] = {}
-        for step in steps:
-            for name, value in load_arrays(self._snapshot(step)).items():
-                sums[name] = sums.get(name, 0.0) + value / len(steps)
+        means = mean_arrays([self._snapshot(step) for step in steps])
         for variable in self.learner.model.trainable_variables:
-            variable.assign(sums[variable.path])
+            variable.assign(means[variable.path])
 
     def _done(self) -> bool:
         progress, config = self.progress, self.config

@@ -34,7 +34,7 @@ def tiny_model(tokenizers):
 
 @pytest.fixture(scope="session")
 def translator(tiny_model, tokenizers):
-    return Translator(tiny_model, tokenizers, DECODING)
+    return Translator.of_model(tiny_model, tokenizers, DECODING)
 
 
 @pytest.fixture(scope="module")

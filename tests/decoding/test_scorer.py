@@ -17,14 +17,14 @@ TARGETS = ["Hund", "die grüne Wiese", "", "ein kleiner Hund läuft"]
 
 
 @pytest.fixture(scope="module")
-def scorer(translator):
-    return Scorer(translator)
+def scorer(tiny_model, tokenizers, translator):
+    return Scorer(tiny_model, tokenizers, translator.config)
 
 
-def test_log_probabilities_are_those_of_teacher_forcing(scorer, translator, tokenizers):
+def test_log_probabilities_are_those_of_teacher_forcing(scorer, tiny_model, tokenizers):
     found = scorer.score(SOURCES, TARGETS)
     source, target = (pad_source(tokenizers.source.encode(lines)) for lines in (SOURCES, TARGETS))
-    expected = forced_log_probs(translator.model, source, target)
+    expected = forced_log_probs(tiny_model, source, target)
     for score, values, ids in zip(found, expected, target, strict=True):
         count = int((ids != 0).sum())
         np.testing.assert_allclose(score.log_probs, values[:count], atol=1e-4)
@@ -34,11 +34,9 @@ def test_log_probabilities_are_those_of_teacher_forcing(scorer, translator, toke
 
 
 def test_batches_change_nothing(translator, tiny_model, tokenizers):
-    whole = Scorer(translator).score(SOURCES, TARGETS)
+    whole = Scorer(tiny_model, tokenizers, translator.config).score(SOURCES, TARGETS)
     small = translator.config.model_copy(update={"batch_tokens": 1})
-    for one, other in zip(
-        whole, Scorer(Translator(tiny_model, tokenizers, small)).score(SOURCES, TARGETS), strict=True
-    ):
+    for one, other in zip(whole, Scorer(tiny_model, tokenizers, small).score(SOURCES, TARGETS), strict=True):
         np.testing.assert_allclose(one.log_probs, other.log_probs, atol=1e-4)
 
 
@@ -47,13 +45,13 @@ def test_a_search_is_scored_as_it_scored_itself(tiny_model, tokenizers, translat
     whole_words = np.array([p.startswith("▁") and len(p) > 3 for p in tokenizers.target.pieces(range(size))])
     liked = 20.0 * whole_words.astype("float32")
     monkeypatch.setattr(tiny_model, "project", lambda states: project(states) + liked)
-    four = Translator(tiny_model, tokenizers, translator.config.model_copy(update={"beam": 4}))
+    four = Translator.of_model(tiny_model, tokenizers, translator.config.model_copy(update={"beam": 4}))
     pairs = [
         (line, *best) for line, t in zip(SOURCES, four.translate(SOURCES, nbest=4), strict=True) for best in t.nbest
     ]
     pairs = [pair for pair in pairs if pair[0]]
     assert len(pairs) >= 8
-    scores = Scorer(four).score([p[0] for p in pairs], [p[1] for p in pairs])
+    scores = Scorer(tiny_model, tokenizers, four.config).score([p[0] for p in pairs], [p[1] for p in pairs])
     np.testing.assert_allclose([s.score for s in scores], [p[2] for p in pairs], atol=1e-4)
 
 

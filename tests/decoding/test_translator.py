@@ -2,6 +2,7 @@
 
 import logging
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,7 +10,8 @@ import pytest
 from nmt_rl.bundle import save_bundle
 from nmt_rl.config import Config, DecodingConfig
 from nmt_rl.corpus.tokenizer import EOS, Tokenizers, train_tokenizer
-from nmt_rl.decoding.search import Hypotheses
+from nmt_rl.decoding.hypotheses import Hypotheses
+from nmt_rl.decoding.search import Searcher
 from nmt_rl.decoding.translator import BLANK, Translator
 from nmt_rl.errors import UserError
 
@@ -31,7 +33,9 @@ def test_order_and_batch_size_change_nothing(translator, tiny_model, tokenizers)
     assert len({t.text for t in together}) > 3
     turned = translator.translate(LINES[::-1])[::-1]
     one_by_one = [translator.translate([line])[0] for line in LINES]
-    translator_of_ones = Translator(tiny_model, tokenizers, translator.config.model_copy(update={"batch_tokens": 1}))
+    translator_of_ones = Translator.of_model(
+        tiny_model, tokenizers, translator.config.model_copy(update={"batch_tokens": 1})
+    )
     for other in (turned, one_by_one, translator_of_ones.translate(LINES)):
         assert [t.text for t in other] == [t.text for t in together]
         np.testing.assert_allclose([t.score for t in other], [t.score for t in together], atol=1e-4)
@@ -48,7 +52,7 @@ def test_batches_stay_within_the_budget_and_hold_every_line_once(translator):
 
 
 def test_blank_lines_do_not_touch_the_model(translator, monkeypatch):
-    monkeypatch.setattr(translator, "_search", None)
+    monkeypatch.setattr(translator, "search", SimpleNamespace(max_length=40))
     assert translator.translate(["", " ", "\t\t", "\u3000\u00a0", "\x00", "\r"]) == [BLANK] * 6
     assert translator.translate([]) == []
 
@@ -74,7 +78,7 @@ def test_long_source_is_cut_with_a_warning_that_names_the_line(translator, caplo
 def test_limits_respect_the_position_table(translator, tiny_model, tokenizers, caplog):
     config = translator.config.model_copy(update={"max_source_length": 4000, "max_length_ratio": 9.0, "beam": 1})
     with caplog.at_level(logging.WARNING, logger="nmt_rl"):
-        found = Translator(tiny_model, tokenizers, config).translate(["Hund " * 100])
+        found = Translator.of_model(tiny_model, tokenizers, config).translate(["Hund " * 100])
     assert "only the first 39 are" in caplog.text
     assert len(found) == 1 and np.isfinite(found[0].score)
 
@@ -97,7 +101,7 @@ def test_line_breaks_spelled_by_byte_pieces_become_spaces(translator, tokenizers
     piece_of = {piece: i for i, piece in enumerate(tokenizers.target.pieces(range(tokenizers.target.size)))}
     ids = [piece_of[f"<0x{byte:02X}>"] for byte in spelled.encode()] + [EOS]
     one = np.array([[len(ids)]]), np.array([[-1.0]]), np.array([[-0.5]])
-    monkeypatch.setattr(translator, "_search", lambda *_: Hypotheses(np.array([[ids]]), *one))
+    monkeypatch.setattr(Searcher, "__call__", lambda *_: Hypotheses(np.array([[ids]]), *one))
     text = translator.translate(["Hund"])[0].text
     assert text.split() == ["a", "b"] and len(text.splitlines()) == 1
 
@@ -140,7 +144,8 @@ def test_a_banned_word_is_not_said(tiny_model, tokenizers, translator, monkeypat
     monkeypatch.setattr(tiny_model, "project", lambda states: project(states) + liked)
 
     def said(banned):
-        return Translator(tiny_model, tokenizers, translator.config, banned).translate(LINES[:1])[0].text.split()
+        other = Translator.of_model(tiny_model, tokenizers, translator.config, banned)
+        return other.translate(LINES[:1])[0].text.split()
 
     assert word in said([])
     assert word not in said([word])

@@ -1,0 +1,30 @@
+"""What a search finds, and what a translator asks of a search."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+
+class Hypotheses(NamedTuple):
+    """What a search returns, best hypothesis first; NumPy arrays."""
+
+    ids: np.ndarray
+    """int32 [batch, beam, time]: pieces, EOS, then PAD; all PAD if there are fewer hypotheses than the beam holds."""
+    lengths: np.ndarray
+    """int32 [batch, beam]: pieces including EOS; 0 for a hypothesis that does not exist."""
+    log_probs: np.ndarray
+    """float32 [batch, beam]: log-probability of the sequence; -inf if it does not exist."""
+    scores: np.ndarray
+    """float32 [batch, beam]: `log_probs` divided by the length penalty; -inf if it does not exist."""
+
+
+class Search(Protocol):
+    """A model and the way its translations are searched for."""
+
+    max_length: int
+    """Most pieces of a source or a translation."""
+
+    def __call__(self, source: np.ndarray, max_lengths: np.ndarray) -> Hypotheses:
+        """The hypotheses of sources int32 [batch, source time]; max_lengths int32 [batch], EOS included."""
