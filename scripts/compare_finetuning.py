@@ -92,17 +92,18 @@ class Split:
     def scores(self, system: tuple[Path, str], baseline: tuple[Path, str] | None) -> dict[int, dict[str, Any]]:
         """Scores of a system for each beam, with the difference from a baseline and its p-value."""
         from nmt_rl.evaluation.metrics import corpus_scores
-        from nmt_rl.evaluation.significance import paired_bootstrap
+        from nmt_rl.evaluation.significance import paired_test
 
         found: dict[int, dict[str, Any]] = {}
         options = {"test_set": self.name, "target_language": self.language}
         for beam in self.beams:
             ours = self.translations(*system, beam)
             scores = corpus_scores(ours, self.references, **options)
-            found[beam] = {name: getattr(scores, name) for name in ("bleu", "chrf", "length_ratio", "bleu_signature")}
+            found[beam] = {name: getattr(scores, name) for name in ("bleu", "chrf", "length_ratio")}
+            found[beam]["bleu_signature"] = scores.metrics["bleu"].signature
             if baseline is not None:
                 theirs = self.translations(*baseline, beam)
-                paired = paired_bootstrap({"baseline": theirs, "system": ours}, self.references, **options)
+                paired = paired_test({"baseline": theirs, "system": ours}, self.references, **options)
                 gain = scores.bleu - corpus_scores(theirs, self.references, **options).bleu
                 found[beam] |= {"gain": gain, "p": paired.system("system").bleu.p_value}
         return found

@@ -24,7 +24,7 @@ BELOW = {
     "corpus": set(),
     "models": {"corpus"},
     "bundle": {"models", "corpus"},
-    "evaluation": set(),
+    "evaluation": {"corpus"},
     "decoding": {"bundle", "models", "corpus"},
     "training": {"evaluation", "decoding", "bundle", "models", "corpus"},
     "rl": {"training", "evaluation", "decoding", "bundle", "models", "corpus"},

@@ -1,42 +1,108 @@
-"""nmt-rl compare: two models on one test set, with the paired bootstrap's p-value."""
+"""nmt-rl compare: two systems on one test set, with the p-value of a paired test."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from nmt_rl.cli.evaluate import translate_all
+from nmt_rl.cli.options import BeamOf, Languages, Metrics, References, Sources, StandardSets, split_metrics
+
+if TYPE_CHECKING:
+    from nmt_rl.evaluation.contrast import Contrast
+    from nmt_rl.evaluation.significance import PairedTest
+    from nmt_rl.evaluation.testsets import TestSet
+
 
 def compare(
-    model_a: Annotated[Path, typer.Argument(help="The baseline's model folder.")],
-    model_b: Annotated[Path, typer.Argument(help="The other model folder.")],
-    source: Annotated[Path | None, typer.Option(help="Source text, one sentence per line.")] = None,
-    reference: Annotated[Path | None, typer.Option(help="Reference translations.")] = None,
-    test_set: Annotated[str | None, typer.Option("-t", "--test-set", help="A sacreBLEU test set: wmt14, ...")] = None,
-    languages: Annotated[str | None, typer.Option("-l", "--languages", help="Its language pair: en-de, ...")] = None,
-    beam: Annotated[int | None, typer.Option(min=1, help="Hypotheses kept; default: each model's own.")] = None,
-    resamples: Annotated[int, typer.Option(min=100, help="Of the paired bootstrap.")] = 1000,
-    seed: Annotated[int, typer.Option(min=1, help="Of the resampling.")] = 12345,
+    baseline: Annotated[Path, typer.Argument(help="A model folder, or a file of translations.")],
+    other: Annotated[Path, typer.Argument(help="Another one.")],
+    source: Sources = None,
+    reference: References = None,
+    test_set: StandardSets = None,
+    languages: Languages = None,
+    metrics: Metrics = "bleu,chrf",
+    beam: BeamOf = None,
+    test: Annotated[
+        Literal["bootstrap", "randomization"],
+        typer.Option(help="Paired bootstrap (Koehn, 2004) or approximate randomization (Riezler and Maxwell, 2005)."),
+    ] = "bootstrap",
+    samples: Annotated[int | None, typer.Option(min=100, help="Of the test; 1,000 resamples or 10,000 trials.")] = None,
+    seed: Annotated[int, typer.Option(min=1, help="Of the test.")] = 12345,
+    html: Annotated[Path | None, typer.Option(help="Write a report with plots and examples.")] = None,
     json_output: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """BLEU, chrF, length ratio and paired bootstrap p-value of two models."""
-    from nmt_rl.cli.evaluate import read_test_set, translate_all
+    """Scores and paired p-value of two systems, and in what their translations differ."""
     from nmt_rl.errors import UserError
-    from nmt_rl.evaluation.significance import format_paired, paired_bootstrap
+    from nmt_rl.evaluation.contrast import contrast
+    from nmt_rl.evaluation.examples import Texts
+    from nmt_rl.evaluation.significance import paired_test
+    from nmt_rl.evaluation.testsets import read_test_sets
 
-    if model_a == model_b:
-        raise UserError(f"compare needs two different models, found {model_a} twice")
-    name, sources, references = read_test_set(source, reference, test_set, languages, needs_source=True)
-    systems, language = {}, ""
-    for model in (model_a, model_b):
-        _, language, systems[str(model)] = translate_all(model, sources, beam)
-    result = paired_bootstrap(
-        systems, references, test_set=name, resamples=resamples, seed=seed, target_language=language
+    if baseline == other:
+        raise UserError(f"compare needs two different systems, found {baseline} twice")
+    needs_source = baseline.is_dir() or other.is_dir()
+    sets = read_test_sets(source or [], reference or [], test_set or [], languages, needs_source)
+    if len(sets) > 1:
+        raise UserError(f"compare takes one test set, found {len(sets)}")
+    target, systems = _translations((baseline, other), sets[0], beam)
+    result = paired_test(
+        systems,
+        sets[0].references,
+        test_set=sets[0].name,
+        kind=test,
+        metrics=split_metrics(metrics),
+        samples=samples or {"bootstrap": 1000, "randomization": 10000}[test],
+        seed=seed,
+        target_language=target,
+        reference_name=sets[0].reference_name,
     )
-    if json_output:
-        import json
+    found = contrast(Texts(sets[0].sources, sets[0].references, *systems.values()), target, seed)
+    _show(result, found, json_output)
+    if html is not None:
+        _write(html, result, found, (sets[0].source_language, target))
 
-        typer.echo(json.dumps(result.to_json(), indent=2))
+
+def _translations(
+    systems: tuple[Path, Path], test_set: TestSet, beam: int | None
+) -> tuple[str, dict[str, Sequence[str]]]:
+    """The target language, and each system's translations: a model's own or those of a file."""
+    from nmt_rl.corpus.lines import read_lines
+
+    target = test_set.target_language
+    texts: dict[str, Sequence[str]] = {}
+    for system in systems:
+        if system.is_dir():
+            target, (texts[str(system)],) = translate_all(system, [test_set], beam)
+        else:
+            texts[str(system)] = list(read_lines(system))
+    return target, texts
+
+
+def _show(result: PairedTest, found: Contrast, json_output: bool) -> None:
+    import json
+
+    from nmt_rl.evaluation.contrast import format_contrast
+    from nmt_rl.evaluation.significance import format_paired
+
+    if json_output:
+        typer.echo(json.dumps({**result.to_json(), "contrast": found.to_json()}, indent=2, ensure_ascii=False))
     else:
-        typer.echo(format_paired(result))
+        names = [system.system for system in result.systems]
+        typer.echo(f"{format_paired(result)}\n\n{format_contrast(found, names)}")
+
+
+def _write(path: Path, result: PairedTest, found: Contrast, languages: tuple[str, str]) -> None:
+    import datetime
+
+    from nmt_rl.errors import UserError
+    from nmt_rl.evaluation.contrast_page import render_contrast
+
+    page = render_contrast(result, found, languages, datetime.date.today().isoformat())
+    try:
+        path.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"--html {path} cannot be written: {error.strerror or error}") from None

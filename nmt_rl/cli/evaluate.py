@@ -1,89 +1,94 @@
-"""nmt-rl evaluate: BLEU and chrF of a model or of a file of translations."""
+"""nmt-rl evaluate: scores of models or of files of translations, on one or several test sets."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from nmt_rl.cli.options import BeamOf, Languages, Metrics, References, Sources, StandardSets, split_metrics
+
+if TYPE_CHECKING:
+    from nmt_rl.evaluation.metrics import Scores
+    from nmt_rl.evaluation.testsets import TestSet
+
 
 def evaluate(
-    model: Annotated[Path | None, typer.Argument(help="Model folder; not needed with --hypothesis.")] = None,
-    source: Annotated[Path | None, typer.Option(help="Source text, one sentence per line.")] = None,
-    reference: Annotated[Path | None, typer.Option(help="Reference translations.")] = None,
-    hypothesis: Annotated[Path | None, typer.Option(help="Score these translations instead of a model's.")] = None,
-    test_set: Annotated[str | None, typer.Option("-t", "--test-set", help="A sacreBLEU test set: wmt14, ...")] = None,
-    languages: Annotated[str | None, typer.Option("-l", "--languages", help="Its language pair: en-de, ...")] = None,
-    beam: Annotated[int | None, typer.Option(min=1, help="Hypotheses kept; default: the model's own.")] = None,
-    json_output: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    models: Annotated[list[Path] | None, typer.Argument(help="Model folders; each translates every test set.")] = None,
+    source: Sources = None,
+    reference: References = None,
+    hypothesis: Annotated[
+        list[Path] | None, typer.Option(help="Score these translations of the test set; repeatable.")
+    ] = None,
+    test_set: StandardSets = None,
+    languages: Languages = None,
+    metrics: Metrics = "bleu,chrf",
+    beam: BeamOf = None,
+    confidence: Annotated[
+        int, typer.Option(min=0, help="Resamples for 95 % confidence intervals (such as 1000); 0: none.")
+    ] = 0,
+    seed: Annotated[int, typer.Option(min=1, help="Of the resampling.")] = 12345,
+    format: Annotated[Literal["text", "markdown", "latex", "json"], typer.Option(help="Of the table.")] = "text",
 ) -> None:
     """Score translations with sacreBLEU: cased, detokenised, with signature, test set and number of lines."""
     from nmt_rl.errors import UserError
-    from nmt_rl.evaluation.metrics import corpus_scores, format_scores
+    from nmt_rl.evaluation.tables import format_scores
+    from nmt_rl.evaluation.testsets import read_test_sets
 
-    if (model is None) == (hypothesis is None):
-        raise UserError(
-            "evaluate needs either a MODEL or --hypothesis FILE, " + ("neither" if not model else "not both")
-        )
-    name, sources, references = read_test_set(source, reference, test_set, languages, needs_source=model is not None)
-    if hypothesis is not None:
+    models, files = models or [], hypothesis or []
+    if not models and not files:
+        raise UserError("evaluate needs a MODEL or --hypothesis FILE, found neither")
+    wanted = split_metrics(metrics)
+    needs_source = bool(models) or "comet" in wanted
+    sets = read_test_sets(source or [], reference or [], test_set or [], languages, needs_source)
+    if files and len(sets) > 1:
+        raise UserError(f"--hypothesis goes with one test set, found {len(sets)}")
+    rows: list[Scores] = []
+    for file in files:
         from nmt_rl.corpus.lines import read_lines
 
-        texts, system, language = list(read_lines(hypothesis)), str(hypothesis), (languages or "-").split("-")[-1]
-    else:
-        assert model is not None
-        system, language, texts = translate_all(model, sources, beam)
+        language = sets[0].target_language
+        rows.append(_score(str(file), language, list(read_lines(file)), sets[0], wanted, confidence, seed))
+    for model in models:
+        language, texts = translate_all(model, sets, beam)
+        for each, lines in zip(sets, texts, strict=True):
+            rows.append(_score(str(model), language, lines, each, wanted, confidence, seed))
+    typer.echo(format_scores(rows, format))
+
+
+def _score(
+    system: str, language: str, texts: list[str], test_set: TestSet, metrics: list[str], resamples: int, seed: int
+) -> Scores:
+    from dataclasses import replace
+
+    from nmt_rl.evaluation.metrics import corpus_scores
+
     scores = corpus_scores(
-        texts, references, test_set=name, system=system, target_language=language, reference_name=str(reference or name)
+        texts,
+        test_set.references,
+        test_set=test_set.name,
+        system=system,
+        metrics=[name for name in metrics if name != "comet"],
+        resamples=resamples,
+        seed=seed,
+        target_language=language,
+        reference_name=test_set.reference_name,
     )
-    if json_output:
-        import json
+    if "comet" in metrics:
+        from nmt_rl.evaluation.comet import comet_score
 
-        typer.echo(json.dumps(scores.to_json(), indent=2))
-    else:
-        typer.echo(format_scores([scores]))
-
-
-def read_test_set(
-    source: Path | None, reference: Path | None, test_set: str | None, languages: str | None, needs_source: bool
-) -> tuple[str, list[str], Sequence[str] | Sequence[Sequence[str]]]:
-    """Name, sources and references (several for some named sets); raises UserError for a wrong combination."""
-    from nmt_rl.corpus.lines import read_lines
-    from nmt_rl.errors import UserError
-
-    if test_set is not None:
-        if source or reference or not languages:
-            raise UserError(
-                "-t SET goes with -l LANGUAGES (such as -t wmt14 -l en-de), without --source and --reference"
-            )
-        from nmt_rl.evaluation.testsets import load_standard_set
-
-        loaded = load_standard_set(test_set, languages)
-        return loaded.name, list(loaded.sources), loaded.references
-    if reference is None or (needs_source and source is None):
-        raise UserError("give --source FILE and --reference FILE, or a named set such as -t wmt14 -l en-de")
-    references = list(read_lines(reference))
-    sources = list(read_lines(source)) if source is not None else []
-    if source is not None and len(sources) != len(references):
-        raise UserError(f"{source} has {len(sources):,} lines but {reference} has {len(references):,}; they must agree")
-    return reference.name, sources, references
+        comet = comet_score(test_set.sources, texts, test_set.references[0])
+        scores = replace(scores, metrics=scores.metrics | {"comet": comet})
+    return scores
 
 
-def translate_all(model: Path, sources: list[str], beam: int | None) -> tuple[str, str, list[str]]:
-    """(system name, target language, translations) of a model folder."""
-    from nmt_rl.bundle import bundle_folder
+def translate_all(model: Path, sets: list[TestSet], beam: int | None) -> tuple[str, list[list[str]]]:
+    """The target language of a model folder, and its translations of each test set."""
+    from nmt_rl.bundle import bundle_folder, read_bundle_config
     from nmt_rl.decoding.translator import Translator
 
     folder = bundle_folder(model)
-    overrides: dict[str, Any] = {} if beam is None else {"beam": beam}
-    translator = Translator.from_folders([folder], overrides)
-    return str(model), target_language(folder), [t.text for t in translator.translate(sources)]
-
-
-def target_language(folder: Path) -> str:
-    """Target language code of a model folder."""
-    from nmt_rl.bundle import read_bundle_config
-
-    return read_bundle_config(folder)[0].corpus.target_language
+    translator = Translator.from_folders([folder], {} if beam is None else {"beam": beam})
+    language = read_bundle_config(folder)[0].corpus.target_language
+    return language, [[t.text for t in translator.translate(each.sources)] for each in sets]

@@ -18,3 +18,17 @@ Fresh = Annotated[
         "--fresh", help="Delete this stage and all later ones first (prepare, run, quickstart: the whole run)."
     ),
 ]
+
+Sources = Annotated[list[Path] | None, typer.Option("--source", help="Source text, one sentence per line.")]
+References = Annotated[list[Path] | None, typer.Option("--reference", help="Reference translations of --source.")]
+StandardSets = Annotated[
+    list[str] | None, typer.Option("-t", "--test-set", metavar="NAME", help="A sacreBLEU test set: wmt14, wmt14/full.")
+]
+Languages = Annotated[str | None, typer.Option("-l", "--languages", help="The language pair of -t: en-de.")]
+Metrics = Annotated[str, typer.Option(metavar="LIST", help="Of bleu, chrf, chrf++, ter, and comet if it is installed.")]
+BeamOf = Annotated[int | None, typer.Option("--beam", min=1, help="Hypotheses kept; default: each model's own.")]
+
+
+def split_metrics(text: str) -> list[str]:
+    """The names in a list such as `bleu,chrf++`."""
+    return [name.strip() for name in text.split(",") if name.strip()]

@@ -32,6 +32,15 @@ def translate(
     ban: Annotated[
         list[str] | None, typer.Option(metavar="PHRASE", help="A phrase no translation may contain; repeatable.")
     ] = None,
+    samples: Annotated[int | None, typer.Option(min=1, help="Draw so many translations instead of searching.")] = None,
+    temperature: Annotated[float | None, typer.Option(min=0.01, help="Of samples; small: near the best.")] = None,
+    top_k: Annotated[int | None, typer.Option(min=0, help="Samples take one of the K most probable pieces.")] = None,
+    top_p: Annotated[float | None, typer.Option(min=0.01, max=1.0, help="Samples take one of the nucleus P.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Of the samples.")] = None,
+    mbr: Annotated[
+        Literal["bleu", "chrf"] | None,
+        typer.Option(help="Of the hypotheses or samples take the one most alike to all (minimum Bayes risk)."),
+    ] = None,
     batch_tokens: Annotated[int | None, typer.Option(min=1, help="Source pieces per batch, times the beam.")] = None,
     max_length_ratio: Annotated[
         float | None, typer.Option(min=0.01, help="Longest translation, relative to the source.")
@@ -50,6 +59,7 @@ def translate(
     from nmt_rl.bundle import bundle_folder, read_bundle_config
     from nmt_rl.decoding.files import open_input, open_output, translate_stream
     from nmt_rl.decoding.progress import line_progress
+    from nmt_rl.decoding.translator import Translator, override
     from nmt_rl.errors import UserError
 
     given = {
@@ -59,18 +69,22 @@ def translate(
         "stopping": stopping,
         "no_repeat_ngram": no_repeat_ngram,
         "repetition_penalty": repetition_penalty,
+        "samples": samples or (1 if temperature or top_k or top_p else None),
+        "temperature": temperature,
+        "top_k": top_k,
+        "top_p": top_p,
+        "seed": seed,
+        "mbr": mbr,
         "batch_tokens": batch_tokens,
         "max_length_ratio": max_length_ratio,
     }
     overrides = {key: value for key, value in given.items() if value is not None}
     folders = [bundle_folder(folder) for folder in model]
-    width = beam or read_bundle_config(folders[0])[0].decoding.beam
-    if nbest is not None and nbest > width:
-        raise UserError(f"--nbest {nbest} needs --beam {nbest} or more, found {width}")
+    most = override(read_bundle_config(folders[0])[0].decoding, overrides).hypotheses
+    if nbest is not None and nbest > most:
+        raise UserError(f"--nbest {nbest} needs --beam {nbest} or more, or --samples, found {most}")
     # The files are opened first: a wrong path must not cost the time of loading the model.
     with open_input(input) as source, open_output(output) as sink, line_progress(input) as progress:
-        from nmt_rl.decoding.translator import Translator
-
         translator = Translator.from_folders(folders, overrides, ban or (), engine)
         name = str(input) if input else None
         translate_stream(translator, source, sink, nbest, name, arriving=stream, progress=progress)

@@ -25,6 +25,18 @@ class DecodingConfig(Section):
     repetition_penalty: float = Field(1.0, ge=1.0)
     """Divides the positive logits of pieces that were chosen before, and multiplies the negative ones (Keskar et al.,
     2019); 1: none. Scores are those after it."""
+    samples: int = Field(0, ge=0)
+    """Translations drawn at random for each source, instead of a search; 0: a search."""
+    temperature: float = Field(1.0, gt=0.0)
+    """Of samples: they are drawn from softmax(logits / temperature)."""
+    top_k: int = Field(0, ge=0)
+    """Samples take one of so many most probable pieces (Fan et al., 2018); 0: any."""
+    top_p: float = Field(1.0, gt=0.0, le=1.0)
+    """Samples take one of the fewest pieces with this probability together (Holtzman et al., 2020); 1: any."""
+    seed: int = Field(1, ge=0)
+    """Of the samples: a source gets the same ones whatever stands around it."""
+    mbr: Literal["bleu", "chrf"] | None = None
+    """Minimum Bayes risk: of the hypotheses or samples take the one most alike to all of them by this metric."""
     max_length_ratio: float = Field(2.0, gt=0.0)
     """Longest translation, pieces: ratio times source pieces plus `max_length_extra`."""
     max_length_extra: int = Field(20, ge=1)
@@ -32,6 +44,11 @@ class DecodingConfig(Section):
     """A longer source, in pieces, is cut with a warning."""
     batch_tokens: int = Field(4096, ge=1)
     """Source pieces per batch, times the beam."""
+
+    @property
+    def hypotheses(self) -> int:
+        """How many translations of each source are found."""
+        return self.samples or self.beam
 
 
 class EvaluationConfig(Section):

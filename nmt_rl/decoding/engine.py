@@ -57,6 +57,8 @@ class EngineSearcher:
             raise UserError(f"{folder} holds no export for CTranslate2; nmt-rl export {folder} makes one")
         if settings.stopping != "early":
             raise UserError("CTranslate2 stops a search early only; give --stopping early, or --engine keras")
+        if settings.samples:
+            raise UserError("CTranslate2 draws samples without a seed; sampling needs --engine keras")
         if settings.length_normalization != "average":
             raise UserError("CTranslate2 has --length-normalization average only; give it, or --engine keras")
         self._alpha = max(settings.length_penalty, LEAST_PENALTY)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -88,7 +89,7 @@ class Generator:
         prefix_lengths: np.ndarray | None = None,
         temperature: np.ndarray | float | None = None,
         epsilon: np.ndarray | float | None = None,
-        seed: int = 0,
+        seed: int | Sequence[Sequence[int]] = 0,
     ) -> Generation:
         """Generate one sequence per source.
 
@@ -101,7 +102,8 @@ class Generator:
             temperature: float [batch] or one number, above 0: sample from softmax(logits / temperature).
             epsilon: float [batch] or one number, in [0, 1]: with this probability a piece uniform among the top_k,
                 else the best. Neither: greedy.
-            seed: of the sampling; the same seed and arguments give the same sequences. The random numbers are
+            seed: of the sampling; the same seed and arguments give the same sequences. Or a seed of several numbers
+                for each row, which then gets the same sequence whatever the others are. The random numbers are
                 NumPy's, so both backends draw the same ones.
         """
         task = make_task(source, max_lengths, prefix, prefix_lengths)
@@ -147,7 +149,7 @@ class Generator:
         prefix_log_probs: np.ndarray | None,
         temperature: np.ndarray | float | None,
         epsilon: np.ndarray | float | None,
-        seed: int,
+        seed: int | Sequence[Sequence[int]],
     ) -> Generation:
         policy, options = self._policy(task, temperature, epsilon, seed)
         out = {"ids": task.blank, "log_probs": np.zeros_like(task.blank, "float32")}
@@ -170,7 +172,11 @@ class Generator:
         return Generation(lengths=lengths, **results)
 
     def _policy(
-        self, task: Task, temperature: np.ndarray | float | None, epsilon: np.ndarray | float | None, seed: int
+        self,
+        task: Task,
+        temperature: np.ndarray | float | None,
+        epsilon: np.ndarray | float | None,
+        seed: int | Sequence[Sequence[int]],
     ) -> tuple[str, dict[str, np.ndarray]]:
         """The name of the policy and the arrays [rows, ...] it needs."""
         if temperature is None and epsilon is None:
@@ -242,12 +248,12 @@ class Generator:
         return draw_boltzmann(permitted / task["temperature"][:, None], uniforms, self.top_k, self.top_p)
 
 
-def _ranks(task: Task, alternatives: int, seed: int) -> np.ndarray:
+def _ranks(task: Task, alternatives: int, seed: int | Sequence[Sequence[int]]) -> np.ndarray:
     """Which of the pieces behind the best one is taken at each step, int32 [rows (padded), width], from 1."""
     return np.random.default_rng([seed, 1]).integers(1, alternatives + 1, task.blank.shape).astype("int32")
 
 
-def _uniforms(task: Task, seed: int) -> np.ndarray:
+def _uniforms(task: Task, seed: int | Sequence[Sequence[int]]) -> np.ndarray:
     """Random numbers below 1 for each step, float32 [rows (padded), width]; 0 in the padding.
 
     Each place of a sequence has its own, so that a sample's own prefix is continued as it was.
@@ -255,7 +261,11 @@ def _uniforms(task: Task, seed: int) -> np.ndarray:
     count, steps = len(task.prefix), int(task.steps.max(initial=1))
     longest = int((task.prefix_lengths + task.steps[:count]).max(initial=1))
     # Below 1 by more than rounding, so that a draw never falls behind the last permitted piece.
-    drawn = np.random.default_rng(seed).random((count, longest)) * (1 - 2**-20)
+    if isinstance(seed, int):
+        drawn = np.random.default_rng(seed).random((count, longest))
+    else:
+        drawn = np.stack([np.random.default_rng(own).random(longest) for own in seed])
+    drawn *= 1 - 2**-20
     places = np.minimum(task.prefix_lengths[:, None] + np.arange(steps), longest - 1)
     uniforms = np.zeros(task.blank.shape, "float32")
     uniforms[:count, :steps] = np.take_along_axis(drawn, places, axis=1)

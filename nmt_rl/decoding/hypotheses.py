@@ -8,7 +8,7 @@ import numpy as np
 
 
 class Hypotheses(NamedTuple):
-    """What a search returns, best hypothesis first; NumPy arrays."""
+    """What a search returns, best hypothesis first (samples: as they were drawn); NumPy arrays."""
 
     ids: np.ndarray
     """int32 [batch, beam, time]: pieces, EOS, then PAD; all PAD if there are fewer hypotheses than the beam holds."""
@@ -17,7 +17,8 @@ class Hypotheses(NamedTuple):
     log_probs: np.ndarray
     """float32 [batch, beam]: log-probability of the sequence; -inf if it does not exist."""
     scores: np.ndarray
-    """float32 [batch, beam]: `log_probs` divided by the length penalty; -inf if it does not exist."""
+    """float32 [batch, beam]: `log_probs` divided by the length penalty, or what else they are ordered by; -inf if it
+    does not exist."""
 
 
 class Search(Protocol):

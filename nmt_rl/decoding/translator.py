@@ -36,7 +36,7 @@ class Translation:
     text: str
     """The best hypothesis, without any line break."""
     score: float
-    """Its log-probability divided by the length penalty; 0 for a blank line."""
+    """Its log-probability divided by the length penalty, or its expected utility (mbr); 0 for a blank line."""
     nbest: tuple[tuple[str, float], ...]
     """The best hypotheses with their scores, best first; fewer than asked for if the search found fewer."""
 
@@ -71,9 +71,12 @@ class Translator:
             config: of decoding.
             banned: phrases that no translation may contain, as far as it spells them as the tokenizer does.
         """
+        from nmt_rl.decoding.sampler import Sampler
         from nmt_rl.decoding.search import Searcher
 
-        return cls(Searcher(model, config, banned=tokenizers.target.encode(banned)), tokenizers, config)
+        pieces = tokenizers.target.encode(banned)
+        search = Sampler(model, config, pieces) if config.samples else Searcher(model, config, banned=pieces)
+        return cls(_least_risk(search, tokenizers, config), tokenizers, config)
 
     @classmethod
     def from_folders(
@@ -110,7 +113,7 @@ class Translator:
         settings = read_bundle_config(folders[0])[0]
         config, tokenizers = override(settings.decoding, overrides), Tokenizers.load(bundle_folder(folders[0]))
         search = EngineSearcher(folders[0], settings.model, tokenizers, config, tokenizers.target.encode(banned))
-        return cls(search, tokenizers, config)
+        return cls(_least_risk(search, tokenizers, config), tokenizers, config)
 
     def translate(self, lines: Sequence[str], nbest: int = 1, first_line: int = 1) -> list[Translation]:
         """One translation per line, in order.
@@ -126,8 +129,9 @@ class Translator:
         Raises:
             UserError: if `nbest` exceeds the beam.
         """
-        if nbest > self.config.beam:
-            raise UserError(f"{nbest} best hypotheses need a beam of at least {nbest}, found {self.config.beam}")
+        if nbest > self.config.hypotheses:
+            most = self.config.hypotheses
+            raise UserError(f"{nbest} best hypotheses need a beam or samples of at least {nbest}, found {most}")
         found = [BLANK] * len(lines)
         limit = min(self.config.max_source_length, self.search.max_length - 1)
         sources = encode_sources(self.tokenizers.source, lines, limit, first_line)
@@ -139,10 +143,10 @@ class Translator:
         return found
 
     def _batches(self, sources: list[list[int]]) -> Iterator[list[int]]:
-        """Indices of the sources that are not blank, by length; padded pieces times the beam stay in `batch_tokens`."""
+        """Indices of the sources that are not blank, by length; pieces times hypotheses stay in `batch_tokens`."""
         batch: list[int] = []
         for index in sorted((i for i, source in enumerate(sources) if source), key=lambda i: len(sources[i])):
-            cost = max(len(sources[index]) + 1, SHORTEST) * self.config.beam
+            cost = max(len(sources[index]) + 1, SHORTEST) * self.config.hypotheses
             if batch and (len(batch) + 1) * cost > self.config.batch_tokens:
                 yield batch
                 batch = []
@@ -169,6 +173,17 @@ def encode_sources(tokenizer: Tokenizer, lines: Sequence[str], limit: int, first
             log.warning("line %d has %d pieces; only the first %d are translated", number, len(source), limit)
             del source[limit:]
     return sources
+
+
+def _least_risk(search: Search, tokenizers: Tokenizers, config: DecodingConfig) -> Search:
+    """The search, or what chooses among its hypotheses if the settings say so."""
+    if config.mbr is None:
+        return search
+    from nmt_rl.decoding.mbr import MinimumRisk, sentence_utility
+
+    if config.hypotheses < 2:
+        raise UserError("mbr chooses among several translations; it needs a beam or samples of at least 2")
+    return MinimumRisk(search, tokenizers.target, sentence_utility(config.mbr))
 
 
 def override(config: DecodingConfig, overrides: Mapping[str, Any]) -> DecodingConfig:

@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from nmt_rl.evaluation.environment import machine, versions
+from nmt_rl.evaluation.examples import Texts
 from nmt_rl.evaluation.metrics import Scores, corpus_scores
-from nmt_rl.evaluation.significance import PairedBootstrap, format_p, paired_bootstrap
+from nmt_rl.evaluation.significance import PairedTest, format_p, paired_test
 
 PRETRAINED, FINETUNED = "pretrained", "fine-tuned"
 
@@ -28,6 +29,10 @@ class Translations:
     pretrained: Sequence[str]
     finetuned: Sequence[str] | None = None
     """None if there is no fine-tuned model."""
+
+    def texts(self) -> Texts:
+        """The same, as examples are chosen from."""
+        return Texts(self.sources, self.references, self.pretrained, self.finetuned)
 
     def systems(self) -> dict[str, Sequence[str]]:
         """The translations by the model's name, the pretrained one first."""
@@ -73,7 +78,7 @@ class SplitScores:
     split: str
     decoding: str
     scores: tuple[Scores, ...]
-    paired: PairedBootstrap | None
+    paired: PairedTest | None
 
     def of(self, system: str) -> Scores:
         """The scores of `pretrained` or `fine-tuned`; raises KeyError."""
@@ -96,8 +101,8 @@ def score_split(translations: Translations, comparison: Comparison) -> SplitScor
         translations.split,
         translations.decoding,
         tuple(corpus_scores(texts, translations.references, system=name, **options) for name, texts in systems.items()),
-        paired_bootstrap(
-            systems, translations.references, resamples=comparison.resamples, seed=comparison.bootstrap_seed, **options
+        paired_test(
+            systems, translations.references, samples=comparison.resamples, seed=comparison.bootstrap_seed, **options
         )
         if len(systems) > 1
         else None,

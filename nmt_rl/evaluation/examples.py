@@ -6,15 +6,27 @@ import dataclasses
 import difflib
 import random
 import re
+from collections.abc import Sequence
 
-from nmt_rl.evaluation.comparison import Translations
-from nmt_rl.evaluation.metrics import sentence_bleu
+from nmt_rl.evaluation.metrics import reference_streams, sentence_bleu
 
 Marked = tuple[tuple[str, bool], ...]
 """A text in pieces, each with whether it differs from the other text."""
 
 # One Chinese or Japanese character, a word, blanks, or one other character.
 _TOKEN = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W\u3040-\u30ff\u3400-\u9fff]+|\s+|[^\w\s]")
+
+
+@dataclasses.dataclass(frozen=True)
+class Texts:
+    """A test set in the words of one or two systems; all lists have one entry per line."""
+
+    sources: Sequence[str]
+    """Empty if they are not known."""
+    references: Sequence[str] | Sequence[Sequence[str]]
+    """One reference per line, or several such lists."""
+    first: Sequence[str]
+    second: Sequence[str] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,10 +37,10 @@ class Example:
     """Counted from 1."""
     source: str
     reference: str
-    pretrained: Marked
-    pretrained_bleu: float
-    finetuned: Marked | None = None
-    finetuned_bleu: float | None = None
+    first: Marked
+    first_bleu: float
+    second: Marked | None = None
+    second_bleu: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,21 +52,21 @@ class Examples:
     drawn: tuple[Example, ...]
 
 
-def choose_examples(translations: Translations, target_language: str, seed: int, count: int = 5) -> Examples:
-    """Up to `count` examples of each kind; without a fine-tuned model only the random draw.
+def choose_examples(texts: Texts, target_language: str, seed: int, count: int = 5) -> Examples:
+    """Up to `count` examples of each kind; without a second system only the random draw.
 
     Args:
-        translations: one split.
+        texts: of one test set.
         target_language: language code, for the tokenizer of the sentence scores.
         seed: of the random draw.
         count: examples of each kind.
     """
-    before = sentence_bleu(translations.pretrained, translations.references, target_language)
+    before = sentence_bleu(texts.first, texts.references, target_language)
     lines = range(len(before))
-    if translations.finetuned is None:
+    if texts.second is None:
         after, gained, lost = None, [], []
     else:
-        after = sentence_bleu(translations.finetuned, translations.references, target_language)
+        after = sentence_bleu(texts.second, texts.references, target_language)
         change = [new - old for new, old in zip(after, before, strict=True)]
         order = sorted(lines, key=change.__getitem__)
         gained = [line for line in reversed(order) if change[line] > 0][:count]
@@ -63,9 +75,14 @@ def choose_examples(translations: Translations, target_language: str, seed: int,
     drawn = sorted(random.Random(seed).sample(rest, min(count, len(rest))))
 
     def examples(chosen: list[int]) -> tuple[Example, ...]:
-        return tuple(_example(translations, line, before, after) for line in chosen)
+        return tuple(_example(texts, line, before, after) for line in chosen)
 
     return Examples(examples(gained), examples(lost), examples(drawn))
+
+
+def words(text: str) -> list[str]:
+    """Words, marks and Chinese or Japanese characters of a text."""
+    return [token for token in _TOKEN.findall(text) if not token.isspace()]
 
 
 def mark_differences(first: str, second: str) -> tuple[Marked, Marked]:
@@ -79,11 +96,10 @@ def mark_differences(first: str, second: str) -> tuple[Marked, Marked]:
     return tuple(piece for piece in left if piece[0]), tuple(piece for piece in right if piece[0])
 
 
-def _example(translations: Translations, line: int, before: list[float], after: list[float] | None) -> Example:
-    source, reference, old = (
-        text[line] for text in (translations.sources, translations.references, translations.pretrained)
-    )
-    if translations.finetuned is None or after is None:
+def _example(texts: Texts, line: int, before: list[float], after: list[float] | None) -> Example:
+    source = texts.sources[line] if texts.sources else ""
+    reference, old = reference_streams(texts.references)[0][line], texts.first[line]
+    if texts.second is None or after is None:
         return Example(line + 1, source, reference, ((old, False),), before[line])
-    marked_old, marked_new = mark_differences(old, translations.finetuned[line])
+    marked_old, marked_new = mark_differences(old, texts.second[line])
     return Example(line + 1, source, reference, marked_old, before[line], marked_new, after[line])

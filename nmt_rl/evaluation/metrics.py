@@ -1,18 +1,20 @@
-"""Corpus BLEU and chrF through sacreBLEU (Post, 2018), never without signature, test set and number of lines."""
+"""Corpus scores through sacreBLEU (Post, 2018), never without signature, test set and number of lines."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import difflib
 import logging
+import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nmt_rl.errors import UserError
 
 if TYPE_CHECKING:
-    from sacrebleu.metrics import BLEU, CHRF
+    from sacrebleu.metrics.base import Metric
 
 logger = logging.getLogger("nmt_rl")
 
@@ -22,25 +24,49 @@ _TWO_LETTERS = {"zho": "zh", "chi": "zh", "cmn": "zh", "jpn": "ja", "kor": "ko"}
 _TOKENISED_PERIODS = 100
 
 
+LABELS = {"bleu": "BLEU", "chrf": "chrF", "chrf++": "chrF++", "ter": "TER"}
+"""sacreBLEU's metrics as they are asked for, and as they are printed."""
+
+
+@dataclasses.dataclass(frozen=True)
+class MetricScore:
+    """One metric of one system on one test set; in percent, but for COMET."""
+
+    value: float
+    signature: str
+    mean: float | None = None
+    """Over bootstrap resamples, if there were any."""
+    ci: float | None = None
+    """Half the width of the 95 % confidence interval around the mean."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Scores:
     """Scores of one system on one test set, with everything needed to reproduce them.
 
-    BLEU and chrF are percentages in [0, 100]; lengths are counted in sacreBLEU's tokens.
+    Lengths are counted in sacreBLEU's tokens.
     """
 
     system: str
     test_set: str
     lines: int
-    bleu: float
-    chrf: float
+    metrics: dict[str, MetricScore]
+    """By the names in LABELS; `bleu` is always there."""
     length_ratio: float
     """Hypothesis length over reference length."""
     brevity_penalty: float
     hypothesis_length: int
     reference_length: int
-    bleu_signature: str
-    chrf_signature: str
+
+    @property
+    def bleu(self) -> float:
+        """BLEU in percent."""
+        return self.metrics["bleu"].value
+
+    @property
+    def chrf(self) -> float:
+        """chrF in percent; raises KeyError if it was not asked for."""
+        return self.metrics["chrf"].value
 
     def to_json(self) -> dict[str, Any]:
         """All fields as plain JSON values."""
@@ -53,6 +79,9 @@ def corpus_scores(
     *,
     test_set: str,
     system: str = "hypothesis",
+    metrics: Sequence[str] = ("bleu", "chrf"),
+    resamples: int = 0,
+    seed: int = 12345,
     target_language: str = "",
     tokenize: str | None = None,
     lowercase: bool = False,
@@ -65,6 +94,9 @@ def corpus_scores(
         references: one reference per line, or several such lists.
         test_set: name the scores are reported under.
         system: name of the system, or of the file its translations come from.
+        metrics: of LABELS; BLEU is always computed.
+        resamples: of the bootstrap for confidence intervals (Koehn, 2004); 0: none.
+        seed: of the resampling, at least 1.
         target_language: language code; Chinese, Japanese and Korean get sacreBLEU's tokenizer for them, others 13a.
         tokenize: sacreBLEU tokenizer that overrides the language's.
         lowercase: score without case.
@@ -83,76 +115,92 @@ def corpus_scores(
             len(hypotheses),
             system,
         )
-    bleu, chrf = build_metrics(streams, target_language, tokenize, lowercase)
-    bleu_score = bleu.corpus_score(hypotheses, None)
-    chrf_score = chrf.corpus_score(hypotheses, None)
+    names = ["bleu", *(name for name in metrics if name != "bleu")]
+    found = {}
+    with sacrebleu_seed(seed):
+        for name, metric in build_metrics(streams, names, target_language, tokenize, lowercase).items():
+            # One resample is sacreBLEU's word for none.
+            found[name] = metric.corpus_score(hypotheses, None, n_bootstrap=max(resamples, 1)), metric.get_signature()
+    bleu = found["bleu"][0]
     return Scores(
         system=system,
         test_set=test_set,
         lines=len(hypotheses),
-        bleu=bleu_score.score,
-        chrf=chrf_score.score,
-        length_ratio=bleu_score.ratio,
-        brevity_penalty=bleu_score.bp,
-        hypothesis_length=bleu_score.sys_len,
-        reference_length=bleu_score.ref_len,
-        bleu_signature=str(bleu.get_signature()),
-        chrf_signature=str(chrf.get_signature()),
+        metrics={name: _metric_score(*both, resamples > 1) for name, both in found.items()},
+        length_ratio=bleu.ratio,
+        brevity_penalty=bleu.bp,
+        hypothesis_length=bleu.sys_len,
+        reference_length=bleu.ref_len,
     )
 
 
+def _metric_score(score: Any, signature: Any, resampled: bool) -> MetricScore:
+    bounds = (float(score._mean), float(score._ci)) if resampled else (None, None)
+    return MetricScore(float(score.score), str(signature), *bounds)
+
+
+@contextlib.contextmanager
+def sacrebleu_seed(seed: int) -> Iterator[None]:
+    """sacreBLEU takes the seed from the environment only."""
+    before = os.environ.get("SACREBLEU_SEED")
+    os.environ["SACREBLEU_SEED"] = str(seed)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["SACREBLEU_SEED"]
+        else:
+            os.environ["SACREBLEU_SEED"] = before
+
+
 def sentence_bleu(
-    hypotheses: Sequence[str], references: Sequence[str], target_language: str = "", tokenize: str | None = None
+    hypotheses: Sequence[str],
+    references: Sequence[str] | Sequence[Sequence[str]],
+    target_language: str = "",
+    tokenize: str | None = None,
 ) -> list[float]:
     """BLEU of each sentence in [0, 100], with effective order and exponential smoothing; only to rank sentences."""
     from sacrebleu.metrics import BLEU
 
     metric = BLEU(tokenize=_tokenizer(target_language, tokenize), effective_order=True, force=True)
     return [
-        metric.sentence_score(hypothesis, [reference]).score
-        for hypothesis, reference in zip(hypotheses, references, strict=True)
+        metric.sentence_score(hypothesis, list(own)).score
+        for hypothesis, *own in zip(hypotheses, *reference_streams(references), strict=True)
     ]
-
-
-def format_scores(scores: Sequence[Scores]) -> str:
-    """A plain text table, one row per system, followed by the signatures."""
-    rows = [("system", "BLEU", "chrF", "length ratio", "lines", "test set")]
-    rows += [
-        (s.system, f"{s.bleu:.2f}", f"{s.chrf:.2f}", f"{s.length_ratio:.3f}", f"{s.lines:,}", s.test_set)
-        for s in scores
-    ]
-    signatures = [f"BLEU {s.bleu_signature}\nchrF {s.chrf_signature}" for s in scores]
-    return "\n".join([align_columns(rows), *dict.fromkeys(signatures)])
-
-
-def align_columns(rows: Sequence[Sequence[str]]) -> str:
-    """Cells padded to columns: first and last column to the left, numbers between them to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    last = len(widths) - 1
-    return "\n".join(
-        "  ".join(
-            cell.ljust(width) if column in (0, last) else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    )
 
 
 def build_metrics(
-    references: Sequence[Sequence[str]], target_language: str = "", tokenize: str | None = None, lowercase: bool = False
-) -> tuple[BLEU, CHRF]:
-    """sacreBLEU's BLEU and chrF2 with cached reference statistics; raises UserError for a tokenizer it cannot make."""
-    from sacrebleu.metrics import BLEU, CHRF
+    references: Sequence[Sequence[str]],
+    names: Sequence[str] = ("bleu", "chrf"),
+    target_language: str = "",
+    tokenize: str | None = None,
+    lowercase: bool = False,
+) -> dict[str, Metric]:
+    """sacreBLEU's metrics by name, with cached reference statistics.
 
-    name = _tokenizer(target_language, tokenize)
-    try:
+    Raises:
+        UserError: for a metric that is not in LABELS, or a tokenizer that cannot be made.
+    """
+    from sacrebleu.metrics import BLEU, CHRF, TER
+
+    for name in names:
+        if name not in LABELS:
+            raise UserError(f"there is no metric {name!r}; {_near(name, LABELS)}")
+    tokenizer = _tokenizer(target_language, tokenize)
+    common: dict[str, Any] = {"references": references}
+    made: dict[str, Callable[[], Metric]] = {
         # force: the warning about tokenised text is given once, by corpus_scores.
-        bleu = BLEU(tokenize=name, lowercase=lowercase, force=True, references=references)
+        "bleu": lambda: BLEU(tokenize=tokenizer, lowercase=lowercase, force=True, **common),
+        "chrf": lambda: CHRF(lowercase=lowercase, **common),
+        "chrf++": lambda: CHRF(lowercase=lowercase, word_order=2, **common),
+        "ter": lambda: TER(case_sensitive=not lowercase, **common),
+    }
+    try:
+        return {name: made[name]() for name in names}
     except (RuntimeError, ImportError, OSError, SystemExit) as error:
-        extra = {"ja-mecab": "pip install 'sacrebleu[ja]'", "ko-mecab": "pip install 'sacrebleu[ko]'"}.get(name)
+        extra = {"ja-mecab": "pip install 'sacrebleu[ja]'", "ko-mecab": "pip install 'sacrebleu[ko]'"}.get(tokenizer)
         hint = f"run {extra}" if extra else " ".join(str(error).split())
-        raise UserError(f"sacreBLEU's tokenizer {name} is not available here: {hint}") from error
-    return bleu, CHRF(lowercase=lowercase, references=references)
+        raise UserError(f"sacreBLEU's tokenizer {tokenizer} is not available here: {hint}") from error
 
 
 def reference_streams(references: Sequence[str] | Sequence[Sequence[str]]) -> list[list[str]]:
@@ -183,7 +231,10 @@ def _tokenizer(target_language: str, tokenize: str | None) -> str:
         code = re.split("[-_]", target_language.lower())[0]
         return BLEU._TOKENIZER_MAP.get(_TWO_LETTERS.get(code, code), BLEU.TOKENIZER_DEFAULT)
     if tokenize not in BLEU.TOKENIZERS:
-        near = difflib.get_close_matches(tokenize, BLEU.TOKENIZERS, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(BLEU.TOKENIZERS)}"
-        raise UserError(f"sacreBLEU has no tokenizer {tokenize!r}; {hint}")
+        raise UserError(f"sacreBLEU has no tokenizer {tokenize!r}; {_near(tokenize, BLEU.TOKENIZERS)}")
     return tokenize
+
+
+def _near(name: str, known: Collection[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {near[0]}?" if near else f"it has {', '.join(known)}"

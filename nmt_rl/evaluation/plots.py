@@ -1,4 +1,4 @@
-"""Learning curves from the events in metrics.jsonl, as PNG images."""
+"""Learning curves from the events in metrics.jsonl, and bars of two systems, as PNG images."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    from nmt_rl.evaluation.contrast import Bucket
 
 Event = Mapping[str, Any]
 
@@ -125,6 +127,30 @@ def finetuning_png(events: Sequence[Event], pretrained_bleu: float | None = None
     return _png(figure)
 
 
+def changes_png(changes: Sequence[float]) -> bytes:
+    """How many sentences changed by how much; 0 is left out."""
+    figure, (axis,) = _figure(1)
+    changed = [change for change in changes if change]
+    axis.hist(changed, bins=range(-100, 101, 5), color=TRAIN)
+    axis.axvline(0.0, color=REFERENCE, linewidth=0.8)
+    _style(axis, f"{len(changed):,} sentences changed", "change of sentence BLEU", "sentences")
+    return _png(figure)
+
+
+def buckets_png(buckets: Sequence[Bucket], names: tuple[str, str], what: str, value: str) -> bytes:
+    """A pair of bars for each bucket."""
+    figure, (axis,) = _figure(1)
+    for shift, color, name, heights in (
+        (-0.2, TRAIN, names[0], [bucket.first for bucket in buckets]),
+        (0.2, VALID, names[1], [bucket.second for bucket in buckets]),
+    ):
+        axis.bar([i + shift for i in range(len(buckets))], heights, width=0.4, color=color, label=name)
+    axis.set_ylim(top=1.25 * max(max(bucket.first, bucket.second) for bucket in buckets) or 1.0)  # Room for the legend.
+    axis.set_xticks(range(len(buckets)), [bucket.name for bucket in buckets])
+    _style(axis, f"By {what}", what, value)
+    return _png(figure)
+
+
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
@@ -142,15 +168,20 @@ def _figure(panels: int) -> tuple[Figure, list[Axes]]:
 
 
 def _finish(axis: Axes, title: str, label: str) -> None:
+    """Of a curve over updates."""
     from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
-    axis.set_title(title, loc="left", fontsize=11, fontweight="bold")
-    axis.set_xlabel("updates", fontsize=9)
-    axis.set_ylabel(label, fontsize=9)
     axis.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
     axis.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     axis.ticklabel_format(axis="y", useOffset=False)
     axis.set_xlim(left=0)
+    _style(axis, title, "updates", label)
+
+
+def _style(axis: Axes, title: str, across: str, up: str) -> None:
+    axis.set_title(title, loc="left", fontsize=11, fontweight="bold")
+    axis.set_xlabel(across, fontsize=9)
+    axis.set_ylabel(up, fontsize=9)
     axis.tick_params(labelsize=9, length=3, color="#999999")
     axis.grid(color="#e4e4e4", linewidth=0.8)
     axis.set_axisbelow(True)

@@ -16,10 +16,10 @@ from nmt_rl.evaluation.comparison import (
     signed,
 )
 from nmt_rl.evaluation.examples import choose_examples
-from nmt_rl.evaluation.metrics import format_scores
 from nmt_rl.evaluation.page import render_page
 from nmt_rl.evaluation.plots import finetuning_png, pretraining_png, read_events
-from nmt_rl.evaluation.significance import PairedBootstrap, format_p
+from nmt_rl.evaluation.significance import PairedTest, format_p
+from nmt_rl.evaluation.tables import format_scores
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +59,7 @@ def write_report(run: Path, comparison: Comparison) -> Report:
         raise ValueError("the fine-tuned model is released, but the validation set has no translations of it")
     splits = tuple(score_split(translations, comparison) for translations in both)
     figures = _write_figures(run, splits[0])
-    examples = choose_examples(both[-1], comparison.target_language, comparison.seed)
+    examples = choose_examples(both[-1].texts(), comparison.target_language, comparison.seed)
     _write(run / "metrics.json", json.dumps(_numbers(comparison, splits), indent=2, ensure_ascii=False) + "\n")
     page = render_page(comparison, splits, figures, examples, splits[-1])
     _write(run / "report.html", page)
@@ -83,13 +83,13 @@ def _write_figures(run: Path, validation: SplitScores) -> list[tuple[str, bytes]
     return figures
 
 
-def _difference(split: SplitScores, paired: PairedBootstrap) -> str:
+def _difference(split: SplitScores, paired: PairedTest) -> str:
     """One line for the terminal: gains and p-values of the fine-tuned model."""
     old, new, tested = split.of(PRETRAINED), split.of(FINETUNED), paired.system(FINETUNED)
     return (
         f"fine-tuned against pretrained: BLEU {signed(new.bleu - old.bleu)} ({format_p(tested.bleu.p_value)}), "
         f"chrF {signed(new.chrf - old.chrf)} ({format_p(tested.chrf.p_value)}); "
-        f"paired bootstrap, {paired.resamples:,} resamples, seed {paired.seed}"
+        f"paired bootstrap, {paired.samples:,} resamples, seed {paired.seed}"
     )
 
 

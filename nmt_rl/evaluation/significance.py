@@ -1,15 +1,14 @@
-"""Paired bootstrap resampling (Koehn, 2004) of BLEU and chrF through sacreBLEU's own test."""
+"""Paired significance tests through sacreBLEU: bootstrap resampling and approximate randomization."""
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import os
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 from nmt_rl.errors import UserError
-from nmt_rl.evaluation.metrics import align_columns, build_metrics, check_lines, reference_streams
+from nmt_rl.evaluation.metrics import build_metrics, check_lines, reference_streams, sacrebleu_seed
+from nmt_rl.evaluation.tables import align_columns, label
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,9 +17,9 @@ class PairedScore:
 
     score: float
     """On the test set itself."""
-    mean: float
-    """Over the resamples."""
-    ci: float
+    mean: float | None
+    """Over the resamples; None without any."""
+    ci: float | None
     """Half the width of the 95 % confidence interval around the mean."""
     p_value: float | None
     """Two-sided, against the baseline; None for the baseline."""
@@ -28,24 +27,38 @@ class PairedScore:
 
 @dataclasses.dataclass(frozen=True)
 class PairedSystem:
-    """A system's resampled scores."""
+    """A system's scores by metric."""
 
     system: str
-    bleu: PairedScore
-    chrf: PairedScore
+    metrics: dict[str, PairedScore]
+
+    @property
+    def bleu(self) -> PairedScore:
+        """Of BLEU."""
+        return self.metrics["bleu"]
+
+    @property
+    def chrf(self) -> PairedScore:
+        """Of chrF; raises KeyError if it was not asked for."""
+        return self.metrics["chrf"]
+
+
+Kind = Literal["bootstrap", "randomization"]
 
 
 @dataclasses.dataclass(frozen=True)
-class PairedBootstrap:
-    """Systems on one test set, the baseline first; the signatures hold seed and number of resamples."""
+class PairedTest:
+    """Systems on one test set, the baseline first; the signatures hold seed and number of resamples or trials."""
 
     systems: tuple[PairedSystem, ...]
     test_set: str
     lines: int
-    resamples: int
+    kind: Kind
+    samples: int
+    """Resamples of the bootstrap, or trials of the randomization."""
     seed: int
-    bleu_signature: str
-    chrf_signature: str
+    signatures: dict[str, str]
+    """By metric."""
 
     def to_json(self) -> dict[str, Any]:
         """All fields as plain JSON values."""
@@ -56,74 +69,77 @@ class PairedBootstrap:
         return {system.system: system for system in self.systems}[name]
 
 
-def paired_bootstrap(
+def paired_test(
     systems: Mapping[str, Sequence[str]],
     references: Sequence[str] | Sequence[Sequence[str]],
     *,
     test_set: str,
-    resamples: int = 1000,
+    kind: Kind = "bootstrap",
+    metrics: Sequence[str] = ("bleu", "chrf"),
+    samples: int = 1000,
     seed: int = 12345,
     target_language: str = "",
     tokenize: str | None = None,
     lowercase: bool = False,
     reference_name: str = "reference",
-) -> PairedBootstrap:
-    """Resample the test set and test each system's difference from the first one.
+) -> PairedTest:
+    """Test each system's difference from the first one: bootstrap (Koehn, 2004) or randomization (Riezler and Maxwell).
 
-    The numbers are those of `sacrebleu --paired-bs` with `SACREBLEU_SEED=seed`, whatever the environment says, but for
-    one: where a system's score equals the baseline's, sacreBLEU's formula gives its smallest p-value; here it is 1.
-    Memory is about 80 bytes per resample and line.
+    The numbers are those of `sacrebleu --paired-bs` or `--paired-ar` with `SACREBLEU_SEED=seed`, whatever the
+    environment says, but for one: where a system's score equals the baseline's, sacreBLEU's bootstrap gives its
+    smallest p-value; here it is 1. Memory is about 80 bytes per sample and line.
 
     Args:
         systems: translations by name, one per line; the first is the baseline.
         references: one reference per line, or several such lists.
         test_set: name the scores are reported under.
-        resamples: number of bootstrap samples, at least 1.
-        seed: of the resampling, at least 1 (sacreBLEU takes 0 for "unseeded").
+        kind: which test; the randomization shuffles the two systems' translations (Riezler and Maxwell, 2005), and
+            gives no intervals.
+        metrics: of `metrics.LABELS`.
+        samples: of the test, at least 1.
+        seed: of the sampling, at least 1 (sacreBLEU takes 0 for "unseeded").
         target_language, tokenize, lowercase, reference_name: as in `metrics.corpus_scores`.
 
     Raises:
-        UserError: if line counts differ, or seed or resamples are not positive.
+        UserError: if line counts differ, or seed or samples are not positive.
     """
-    for key, value in (("seed", seed), ("number of resamples", resamples)):
+    for key, value in (("seed", seed), ("number of samples", samples)):
         if value < 1:
-            raise UserError(f"the {key} of the paired bootstrap must be 1 or more, found {value}")
+            raise UserError(f"the {key} of the paired test must be 1 or more, found {value}")
     streams = reference_streams(references)
     for name, hypotheses in systems.items():
         check_lines(name, hypotheses, reference_name, streams)
-    bleu, chrf = build_metrics(streams, target_language, tokenize, lowercase)
-    signatures, scores = _paired_test(systems, {"BLEU": bleu, "chrF": chrf}, resamples, seed)
-    bleu_name, chrf_name = signatures
-    return PairedBootstrap(
+    built = build_metrics(streams, metrics, target_language, tokenize, lowercase)
+    signatures, scores = _run(systems, built, kind, samples, seed)
+    return PairedTest(
         systems=tuple(
-            PairedSystem(
-                name,
-                _paired_score(scores[bleu_name][index], scores[bleu_name][0]),
-                _paired_score(scores[chrf_name][index], scores[chrf_name][0]),
-            )
+            PairedSystem(name, {m: _paired_score(scores[m][index], scores[m][0]) for m in metrics})
             for index, name in enumerate(systems)
         ),
         test_set=test_set,
         lines=len(streams[0]),
-        resamples=resamples,
+        kind=kind,
+        samples=samples,
         seed=seed,
-        bleu_signature=str(signatures[bleu_name]),
-        chrf_signature=str(signatures[chrf_name]),
+        signatures=signatures,
     )
 
 
-def format_paired(result: PairedBootstrap) -> str:
+def format_paired(result: PairedTest) -> str:
     """A plain text table of scores, 95 % intervals and p-values, followed by the signatures."""
-    rows: list[tuple[str, ...]] = [("system", "BLEU", "p", "chrF", "p", "")]
+    heads = [cell for name in result.signatures for cell in (label(name), "p")]
+    rows = [["system", *heads, ""]]
     for system in result.systems:
-        cells = [cell for score in (system.bleu, system.chrf) for cell in (_interval(score), _p_cell(score))]
-        rows.append((system.system, *cells, "baseline" if system is result.systems[0] else ""))
+        cells = [cell for score in system.metrics.values() for cell in (_interval(score), _p_cell(score))]
+        rows.append([system.system, *cells, "baseline" if system is result.systems[0] else ""])
+    what = f"score (mean ± 95 % interval, {result.samples:,} resamples)"
+    if result.kind == "randomization":
+        what = f"approximate randomization, {result.samples:,} trials"
     return "\n".join(
         [
-            f"{result.test_set}, {result.lines:,} lines; score (mean ± 95 % interval, {result.resamples:,} resamples)",
+            f"{result.test_set}, {result.lines:,} lines; {what}",
             align_columns(rows),
-            f"BLEU {result.bleu_signature}",
-            f"chrF {result.chrf_signature}",
+            *(f"{label(name)} {signature}" for name, signature in result.signatures.items()),
         ]
     )
 
@@ -136,42 +152,31 @@ def format_p(p_value: float | None) -> str:
 
 
 def _interval(score: PairedScore) -> str:
-    return f"{score.score:.2f} ({score.mean:.2f} ± {score.ci:.2f})"
+    return f"{score.score:.2f}" + ("" if score.mean is None else f" ({score.mean:.2f} ± {score.ci:.2f})")
 
 
 def _p_cell(score: PairedScore) -> str:
     return "" if score.p_value is None else format_p(score.p_value).removeprefix("p ").removeprefix("= ")
 
 
-def _paired_test(
-    systems: Mapping[str, Sequence[str]], metrics: Mapping[str, Any], resamples: int, seed: int
-) -> tuple[dict[str, Any], dict[str, list[Any]]]:
-    from sacrebleu.significance import PairedTest
+def _run(
+    systems: Mapping[str, Sequence[str]], metrics: Mapping[str, Any], kind: Kind, samples: int, seed: int
+) -> tuple[dict[str, str], dict[str, list[Any]]]:
+    """sacreBLEU's signatures and results of each system, by our names of the metrics, which it renames."""
+    from sacrebleu import significance
 
     named: list[tuple[str, Sequence[str]]] = [(name, list(hypotheses)) for name, hypotheses in systems.items()]
-    with _sacrebleu_seed(seed):
-        test = PairedTest(named, metrics, references=None, test_type="bs", n_samples=resamples)
-        return test()
+    short: Any = {"bootstrap": "bs", "randomization": "ar"}[kind]
+    with sacrebleu_seed(seed):
+        test = significance.PairedTest(named, metrics, references=None, test_type=short, n_samples=samples)
+        signatures, scores = test()
+    theirs = dict(zip(metrics, signatures, strict=True))
+    return {m: str(signatures[t]) for m, t in theirs.items()}, {m: list(scores[t]) for m, t in theirs.items()}
 
 
 def _paired_score(result: Any, baseline: Any) -> PairedScore:
     p_value = result.p_value
     if p_value is not None and result.score == baseline.score:
         p_value = 1.0
-    return PairedScore(
-        float(result.score), float(result.mean), float(result.ci), None if p_value is None else float(p_value)
-    )
-
-
-@contextlib.contextmanager
-def _sacrebleu_seed(seed: int) -> Iterator[None]:
-    """sacreBLEU takes the seed from the environment only."""
-    before = os.environ.get("SACREBLEU_SEED")
-    os.environ["SACREBLEU_SEED"] = str(seed)
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["SACREBLEU_SEED"]
-        else:
-            os.environ["SACREBLEU_SEED"] = before
+    values = (None if value is None else float(value) for value in (result.mean, result.ci, p_value))
+    return PairedScore(float(result.score), *values)

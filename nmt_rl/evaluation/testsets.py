@@ -4,26 +4,74 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-from collections.abc import Iterable
+import itertools
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from nmt_rl.corpus.lines import read_lines
 from nmt_rl.errors import UserError
 
 
 @dataclasses.dataclass(frozen=True)
-class StandardSet:
-    """The text of a standard test set."""
+class TestSet:
+    """Source and references of a test set."""
 
+    __test__ = False
     name: str
-    """sacreBLEU's name and the language pair, such as `wmt14/full en-de`: what scores are reported under."""
-    source_language: str
-    target_language: str
+    """What scores are reported under: sacreBLEU's name and the language pair, such as `wmt14/full en-de`; or a file."""
     sources: tuple[str, ...]
+    """Empty if only references were given."""
     references: tuple[tuple[str, ...], ...]
     """One or several lists of references, each as long as `sources`."""
+    reference_name: str
+    """What errors call the reference."""
+    source_language: str = ""
+    target_language: str = ""
+    """Their codes, if they are known."""
 
 
-def load_standard_set(test_set: str, language_pair: str) -> StandardSet:
+def read_test_sets(
+    sources: Sequence[Path],
+    references: Sequence[Path],
+    names: Sequence[str],
+    languages: str | None,
+    needs_source: bool,
+) -> list[TestSet]:
+    """Test sets from files, or those of sacreBLEU by their names.
+
+    Args:
+        sources, references: files, in pairs.
+        names: sacreBLEU's, such as `wmt14/full`; instead of files.
+        languages: the pair of the named ones, such as `en-de`.
+        needs_source: whether references alone do not do.
+
+    Raises:
+        UserError: for a wrong combination, a file that cannot be read, or numbers of lines that differ.
+    """
+    if names:
+        if sources or references or not languages:
+            raise UserError(
+                "-t SET goes with -l LANGUAGES (such as -t wmt14 -l en-de), without --source and --reference"
+            )
+        return [load_standard_set(name, languages) for name in names]
+    if not references or (needs_source and not sources):
+        raise UserError("give --source FILE and --reference FILE, or a named set such as -t wmt14 -l en-de")
+    if sources and len(sources) != len(references):
+        raise UserError(f"--source and --reference go in pairs, found {len(sources)} and {len(references)}")
+    source_language, _, target_language = (languages or "").partition("-")
+    both = itertools.zip_longest(sources, references)
+    return [_read_files(source, reference, source_language, target_language) for source, reference in both]
+
+
+def _read_files(source: Path | None, reference: Path, *languages: str) -> TestSet:
+    references = tuple(read_lines(reference))
+    sources = tuple(read_lines(source)) if source is not None else ()
+    if source is not None and len(sources) != len(references):
+        raise UserError(f"{source} has {len(sources):,} lines but {reference} has {len(references):,}; they must agree")
+    return TestSet(reference.name, sources, (references,), str(reference), *languages)
+
+
+def load_standard_set(test_set: str, language_pair: str) -> TestSet:
     """Source and reference lines of a sacreBLEU test set, downloaded once to sacreBLEU's cache.
 
     Args:
@@ -63,8 +111,8 @@ def load_standard_set(test_set: str, language_pair: str) -> StandardSet:
                 f"{source_file} has {len(sources):,} lines but {file} has {len(lines):,}; "
                 f"delete {Path(source_file).parent} to download test set {test_set} again"
             )
-    source, target = language_pair.split("-", 1)
-    return StandardSet(f"{test_set} {language_pair}", source, target, sources, references)
+    name = f"{test_set} {language_pair}"
+    return TestSet(name, sources, references, name, *language_pair.split("-", 1))
 
 
 def _hint(name: str, known: Iterable[str], otherwise: str) -> str:

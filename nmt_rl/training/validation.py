@@ -58,7 +58,7 @@ class Validator:
     def scores(self, hypotheses: Sequence[str]) -> Scores:
         """sacreBLEU's scores of translations of the validation sources."""
         scores = corpus_scores(hypotheses, self.references, test_set=self.name, target_language=self.language)
-        self.signature = scores.bleu_signature
+        self.signature = scores.metrics["bleu"].signature
         return scores
 
     def __call__(self) -> dict[str, float]:

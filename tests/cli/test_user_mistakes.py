@@ -70,16 +70,15 @@ def test_evaluate_with_unequal_files_names_both(refuses, tiny_corpus, tmp_path):
 
 def test_evaluate_needs_one_system_and_a_test_set(refuses, tmp_path):
     assert "neither" in refuses("evaluate")
-    assert "not both" in refuses("evaluate", tmp_path, "--hypothesis", tmp_path / "x")
     assert "--reference FILE" in refuses("evaluate", "--hypothesis", tmp_path / "x")
     assert "-l LANGUAGES" in refuses("evaluate", "--hypothesis", tmp_path / "x", "-t", "wmt14")
     text = refuses("evaluate", "--hypothesis", tmp_path / "x", "-t", "wmt144", "-l", "en-de")
     assert "sacreBLEU has no test set 'wmt144'; did you mean wmt14?" in text
 
 
-def test_compare_needs_two_models(refuses, tmp_path):
+def test_compare_needs_two_systems(refuses, tmp_path):
     text = refuses("compare", tmp_path, tmp_path, "--source", "a", "--reference", "b")
-    assert text == f"compare needs two different models, found {tmp_path} twice"
+    assert text == f"compare needs two different systems, found {tmp_path} twice"
 
 
 def test_an_input_file_that_is_not_there(refuses, tiny_run, tmp_path):

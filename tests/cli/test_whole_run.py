@@ -23,7 +23,7 @@ def test_a_run_leaves_report_numbers_curves_and_a_model(tiny_run):
     numbers = json.loads((tiny_run.folder / "metrics.json").read_text())
     assert set(numbers["scores"]) == {"validation", "test"}
     assert [score["system"] for score in numbers["scores"]["test"]["scores"]] == ["pretrained", "fine-tuned"]
-    assert numbers["scores"]["test"]["paired"]["resamples"] == 100
+    assert numbers["scores"]["test"]["paired"]["samples"] == 100
     assert "case:mixed" in (tiny_run.folder / "report.html").read_text()
 
 
@@ -65,31 +65,57 @@ def test_translate_gives_a_line_for_every_line_and_nothing_else(tiny_run, tiny_c
 
 def test_evaluate_prints_scores_with_their_signature(tiny_run, tiny_corpus, command):
     files = ("--source", tiny_corpus / "test.de", "--reference", tiny_corpus / "test.en")
-    result = command("evaluate", tiny_run.folder / "model", *files, "--json")
+    result = command("evaluate", tiny_run.folder / "model", *files, "--format", "json")
     assert result.code == 0
-    scores = json.loads(result.out)
+    (scores,) = json.loads(result.out)
     assert (scores["lines"], scores["test_set"]) == (8, "test.en")
     reported = json.loads((tiny_run.folder / "metrics.json").read_text())
     released = {"pretrained": 0, "finetuned": 1}[reported["released"]]
-    assert scores["bleu"] == reported["scores"]["test"]["scores"][released]["bleu"]
-    assert "nrefs:1|case:mixed" in scores["bleu_signature"]
+    assert scores["metrics"] == reported["scores"]["test"]["scores"][released]["metrics"]
+    assert "nrefs:1|case:mixed" in scores["metrics"]["bleu"]["signature"]
 
 
 def test_evaluate_scores_a_file_of_translations(tiny_corpus, command):
     reference = tiny_corpus / "test.en"
-    result = command("evaluate", "--hypothesis", reference, "--reference", reference, "--json")
+    options = ("--metrics", "ter,bleu", "--confidence", 100, "--format", "json")
+    result = command("evaluate", "--hypothesis", reference, "--reference", reference, *options)
     assert result.code == 0
-    assert json.loads(result.out)["bleu"] == pytest.approx(100.0)
+    metrics = json.loads(result.out)[0]["metrics"]
+    assert list(metrics) == ["bleu", "ter"] and metrics["bleu"]["ci"] == 0.0
+    assert metrics["bleu"]["value"] == pytest.approx(100.0)
+
+
+def test_evaluate_scores_models_and_files_on_several_sets(tiny_run, tiny_corpus, command):
+    model = tiny_run.folder / "model"
+    both = [
+        f"--source={tiny_corpus / name}.de --reference={tiny_corpus / name}.en".split() for name in ("valid", "test")
+    ]
+    table = command("evaluate", model, *both[0], *both[1], "--beam", 1).out.splitlines()
+    assert [line.split()[0] for line in table[1:3]] == [str(model)] * 2
+    assert [line.split()[-1] for line in table[1:3]] == ["valid.en", "test.en"]
+    result = command("evaluate", "--hypothesis", tiny_corpus / "test.en", *both)
+    assert result.code == 2 and "--hypothesis goes with one test set, found 2" in result.err
+
+
+def test_compare_takes_files_and_writes_a_page(tiny_corpus, command, tmp_path):
+    reference = tiny_corpus / "test.en"
+    (tmp_path / "short").write_text("".join(line[:20] + "\n" for line in reference.read_text().splitlines()))
+    page = tmp_path / "page.html"
+    options = ("--reference", reference, "--test", "randomization", "--samples", 100, "--html", page)
+    result = command("compare", tmp_path / "short", reference, *options)
+    assert result.code == 0 and "approximate randomization, 100 trials" in result.out
+    assert f"{reference} is better in" in result.out and "Largest gains" in page.read_text()
+    assert command("compare", reference, tmp_path / "short", *options[:-1], tmp_path / "no" / "page").code == 2
 
 
 def test_compare_gives_both_scores_and_a_p_value(tiny_run, tiny_corpus, command):
     stages = [tiny_run.folder / stage / "model" for stage in ("pretrain", "finetune")]
     files = ("--source", tiny_corpus / "test.de", "--reference", tiny_corpus / "test.en")
-    result = command("compare", *stages, *files, "--resamples", 100, "--json")
+    result = command("compare", *stages, *files, "--samples", 100, "--json")
     assert result.code == 0
     tree = json.loads(result.out)
     assert [system["system"] for system in tree["systems"]] == [str(stage) for stage in stages]
-    assert 0 < tree["systems"][1]["bleu"]["p_value"] <= 1
+    assert 0 < tree["systems"][1]["metrics"]["bleu"]["p_value"] <= 1
 
 
 def test_info_tells_where_a_model_comes_from(tiny_run, command):

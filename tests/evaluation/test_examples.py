@@ -1,14 +1,13 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nmt_rl.evaluation.comparison import Translations
-from nmt_rl.evaluation.examples import choose_examples, mark_differences
+from nmt_rl.evaluation.examples import Texts, choose_examples, mark_differences
 
 REFERENCES = [f"Sentence number {n} is about the weather in the north of town {n}." for n in range(12)]
 
 
-def translations(pretrained, finetuned):
-    return Translations("test", "toy", "greedy", [r.upper() for r in REFERENCES], REFERENCES, pretrained, finetuned)
+def translations(first, second):
+    return Texts([r.upper() for r in REFERENCES], REFERENCES, first, second)
 
 
 def lines(examples):
@@ -25,7 +24,7 @@ def test_gains_and_losses_are_the_largest_changes():
     assert lines(chosen.lost) == [8]
     assert len(chosen.drawn) == 3
     assert not {*lines(chosen.drawn)} & {3, 6, 8}
-    assert chosen.gained[0].finetuned_bleu > chosen.gained[0].pretrained_bleu
+    assert chosen.gained[0].second_bleu > chosen.gained[0].first_bleu
 
 
 def test_draw_is_seeded():
@@ -37,11 +36,11 @@ def test_draw_is_seeded():
     }
 
 
-def test_without_a_finetuned_model_lines_are_drawn():
+def test_without_a_second_system_lines_are_drawn():
     chosen = choose_examples(translations(REFERENCES, None), "en", seed=1, count=20)
     assert (chosen.gained, chosen.lost) == ((), ())
     assert lines(chosen.drawn) == list(range(1, 13))
-    assert chosen.drawn[0].finetuned is None
+    assert chosen.drawn[0].second is None
 
 
 def test_differing_words_are_marked():

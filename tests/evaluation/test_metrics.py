@@ -1,4 +1,3 @@
-import json
 import logging
 import math
 
@@ -6,11 +5,9 @@ import pytest
 
 from nmt_rl.errors import UserError
 from nmt_rl.evaluation.metrics import (
-    align_columns,
     build_metrics,
     check_lines,
     corpus_scores,
-    format_scores,
     sentence_bleu,
 )
 
@@ -45,8 +42,8 @@ def test_scores_are_cased_and_say_so():
     caseless = corpus_scores(hypotheses, REFERENCE, test_set="toy", lowercase=True)
     assert cased.bleu < 50
     assert caseless.bleu == pytest.approx(100)
-    assert "case:mixed" in cased.bleu_signature
-    assert "case:lc" in caseless.bleu_signature
+    assert "case:mixed" in cased.metrics["bleu"].signature
+    assert "case:lc" in caseless.metrics["bleu"].signature
 
 
 @pytest.mark.parametrize(
@@ -54,15 +51,15 @@ def test_scores_are_cased_and_say_so():
 )
 def test_tokenizer_follows_the_target_language(language, tokenizer):
     scores = corpus_scores(["猫在垫子上。"], ["猫在垫子上。"], test_set="toy", target_language=language)
-    assert f"tok:{tokenizer}|" in scores.bleu_signature
-    assert "version:" in scores.bleu_signature
-    assert "nc:6" in scores.chrf_signature
+    assert f"tok:{tokenizer}|" in scores.metrics["bleu"].signature
+    assert "version:" in scores.metrics["bleu"].signature
+    assert "nc:6" in scores.metrics["chrf"].signature
 
 
 @pytest.mark.parametrize(("language", "extra"), [("ja", "sacrebleu[ja]"), ("kor", "sacrebleu[ko]")])
 def test_missing_tokenizer_names_the_extra(language, extra):
     try:
-        signature = str(build_metrics([["a"]], language)[0].tokenizer_signature)
+        signature = str(build_metrics([["a"]], ("bleu",), language)["bleu"].tokenizer_signature)
     except UserError as error:
         assert extra in str(error)
     else:
@@ -78,7 +75,7 @@ def test_several_references_take_the_best_match():
     worse = ["Nothing alike here at all."] * 3
     scores = corpus_scores(REFERENCE, [worse, REFERENCE], test_set="toy")
     assert scores.bleu == pytest.approx(100)
-    assert "nrefs:2" in scores.bleu_signature
+    assert "nrefs:2" in scores.metrics["bleu"].signature
 
 
 def test_line_counts_that_differ_are_named():
@@ -113,14 +110,23 @@ def test_sentence_bleu_ranks_sentences():
     assert exact > near > far
 
 
-def test_json_and_table_carry_signature_set_and_lines():
-    scores = corpus_scores(REFERENCE, REFERENCE, test_set="toy", system="mine")
-    assert json.loads(json.dumps(scores.to_json()))["bleu_signature"] == scores.bleu_signature
-    table = format_scores([scores, corpus_scores(["x"] * 3, REFERENCE, test_set="toy", system="other")])
-    assert table.splitlines()[1].split() == ["mine", "100.00", "100.00", "1.000", "3", "toy"]
-    assert table.count(scores.bleu_signature) == 1
-    assert table.count(scores.chrf_signature) == 1
+def test_every_metric_says_what_it_is():
+    hypotheses = ["The cat sat on a mat.", *REFERENCE[1:]]
+    scores = corpus_scores(hypotheses, REFERENCE, test_set="toy", metrics=("ter", "chrf++", "bleu"))
+    assert list(scores.metrics) == ["bleu", "ter", "chrf++"]
+    # One of 16 words (6 + 7 + 2, and sacreBLEU's TER counts marks with their words) is another one.
+    assert scores.metrics["ter"].value == pytest.approx(100 / 15)
+    assert "nw:2" in scores.metrics["chrf++"].signature and "case:mixed" in scores.metrics["ter"].signature
+    with pytest.raises(UserError, match="no metric 'chr'; did you mean chrf"):
+        corpus_scores(REFERENCE, REFERENCE, test_set="toy", metrics=("chr",))
 
 
-def test_columns_are_aligned():
-    assert align_columns([("a", "1", "x"), ("bb", "22", "y")]) == "a    1  x\nbb  22  y"
+def test_intervals_come_from_seeded_resamples():
+    hypotheses = ["The cat sat on a mat.", *REFERENCE[1:]]
+    plain, one, same, other = (
+        corpus_scores(hypotheses, REFERENCE, test_set="toy", resamples=n, seed=seed).metrics["bleu"]
+        for n, seed in ((0, 1), (100, 1), (100, 1), (100, 2))
+    )
+    assert plain.ci is None and one == same != other
+    assert one.value == plain.value and abs(one.mean - one.value) < one.ci
+    assert "bs:100|seed:1" in one.signature and "bs:" not in plain.signature

@@ -119,11 +119,12 @@ def test_page_loads_nothing_and_runs_nothing(full):
 def test_metrics_json_agrees_with_the_returned_scores(full):
     numbers = json.loads(full.path.with_name("metrics.json").read_text())
     validation = numbers["scores"]["validation"]["scores"]
-    assert [entry["bleu"] for entry in validation] == [scores.bleu for scores in full.splits[0].scores]
+    found = [entry["metrics"]["bleu"]["value"] for entry in validation]
+    assert found == [scores.bleu for scores in full.splits[0].scores]
     assert validation[0]["test_set"] == "toy/validation"
     assert validation[0]["lines"] == 40
-    assert numbers["bleu_gain"]["test"] == pytest.approx(validation[1]["bleu"] - validation[0]["bleu"])
-    assert numbers["scores"]["test"]["paired"]["systems"][1]["bleu"]["p_value"] < 0.05
+    assert numbers["bleu_gain"]["test"] == pytest.approx(found[1] - found[0])
+    assert numbers["scores"]["test"]["paired"]["systems"][1]["metrics"]["bleu"]["p_value"] < 0.05
     assert numbers["released"] == "finetuned"
 
 

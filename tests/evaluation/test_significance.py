@@ -9,7 +9,7 @@ import pytest
 
 from nmt_rl.errors import UserError
 from nmt_rl.evaluation.metrics import corpus_scores
-from nmt_rl.evaluation.significance import format_p, format_paired, paired_bootstrap
+from nmt_rl.evaluation.significance import format_p, format_paired, paired_test
 
 WORDS = tuple("abcdefghijklmnopqrst")
 
@@ -28,7 +28,7 @@ def corpus():
 
 def compare(corpus, systems, **options):
     texts = {name: corpus[name.split()[0]] for name in systems}
-    return paired_bootstrap(texts, corpus["reference"], test_set="toy", **{"resamples": 200, **options})
+    return paired_test(texts, corpus["reference"], test_set="toy", **{"samples": 200, **options})
 
 
 def test_identical_systems_do_not_differ(corpus):
@@ -46,7 +46,7 @@ def test_clearly_better_system_is_significant(corpus):
 
 def test_equally_noisy_systems_do_not_differ(corpus):
     texts = {"one": noisy(corpus["reference"], 0.1, 5), "two": noisy(corpus["reference"], 0.1, 6)}
-    result = paired_bootstrap(texts, corpus["reference"], test_set="toy", resamples=200)
+    result = paired_test(texts, corpus["reference"], test_set="toy", samples=200)
     assert result.system("two").bleu.p_value > 0.05
 
 
@@ -60,7 +60,7 @@ def test_score_is_the_corpus_score_and_lies_in_the_interval(corpus):
 
 def test_seed_and_resamples_are_in_the_signature(corpus):
     result = compare(corpus, ["bad", "good"], seed=7)
-    for signature in (result.bleu_signature, result.chrf_signature):
+    for signature in result.signatures.values():
         assert "bs:200" in signature
         assert "seed:7" in signature
     assert json.loads(json.dumps(result.to_json()))["seed"] == 7
@@ -76,37 +76,39 @@ def test_environment_neither_leaks_in_nor_is_changed(corpus, monkeypatch):
     assert compare(corpus, ["bad", "good"], seed=8) != plain
 
 
-def test_numbers_of_the_sacrebleu_command(corpus, tmp_path):
+@pytest.mark.parametrize("kind", ["bootstrap", "randomization"])
+def test_numbers_of_the_sacrebleu_command(corpus, tmp_path, kind):
     for name, lines in corpus.items():
         (tmp_path / name).write_text("".join(line + "\n" for line in lines))
     command = [sys.executable, "-m", "sacrebleu", "reference", "-i", "bad", "good", "-m", "bleu", "chrf", "-w", "4"]
+    short = {"bootstrap": "bs", "randomization": "ar"}[kind]
     output = subprocess.run(
-        [*command, "--paired-bs", "--paired-bs-n", "200", "-f", "text", "--quiet"],
+        [*command, f"--paired-{short}", f"--paired-{short}-n", "200", "-f", "text", "--quiet"],
         cwd=tmp_path,
         env={**os.environ, "SACREBLEU_SEED": "99", "NO_COLOR": "1"},
         capture_output=True,
         check=True,
         text=True,
     ).stdout
-    result = compare(corpus, ["bad", "good"], seed=99)
+    result = compare(corpus, ["bad", "good"], seed=99, kind=kind)
     theirs = [float(number) for number in re.findall(r"\d+\.\d+", output[output.index("System") :].split("----")[0])]
     ours = []
     for system in result.systems:
         for score in (system.bleu, system.chrf):
-            ours += [score.score, score.mean, score.ci]
+            ours += [score.score, score.mean, score.ci] if kind == "bootstrap" else [score.score]
     ours += [result.systems[1].bleu.p_value, result.systems[1].chrf.p_value]
     assert theirs == pytest.approx(ours, abs=1e-3)
 
 
-@pytest.mark.parametrize("option", ["seed", "resamples"])
+@pytest.mark.parametrize("option", ["seed", "samples"])
 def test_zero_is_refused(corpus, option):
-    with pytest.raises(UserError, match=f"{option} of the paired bootstrap must be 1 or more, found 0"):
+    with pytest.raises(UserError, match=f"{option} of the paired test must be 1 or more, found 0"):
         compare(corpus, ["bad", "good"], **{option: 0})
 
 
 def test_line_counts_that_differ_are_named(corpus):
     with pytest.raises(UserError, match="short has 1 lines but reference has 200"):
-        paired_bootstrap({"good": corpus["good"], "short": ["x"]}, corpus["reference"], test_set="toy")
+        paired_test({"good": corpus["good"], "short": ["x"]}, corpus["reference"], test_set="toy")
 
 
 def test_table(corpus):

@@ -1,0 +1,37 @@
+"""COMET (Rei et al., 2020), where its package is installed: a learned metric that reads the source, too."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from nmt_rl.errors import UserError
+from nmt_rl.evaluation.metrics import MetricScore
+
+MODEL = "Unbabel/wmt22-comet-da"
+BATCH = 32
+
+
+def comet_score(sources: Sequence[str], hypotheses: Sequence[str], references: Sequence[str]) -> MetricScore:
+    """The mean score of the translations, on COMET's own scale.
+
+    Args:
+        sources, hypotheses, references: one sentence per line.
+
+    Raises:
+        UserError: if the package is not installed, or its model cannot be had.
+    """
+    try:
+        import comet
+    except ImportError:
+        raise UserError("COMET is not installed; pip install unbabel-comet, or leave comet out of --metrics") from None
+    try:
+        model = comet.load_from_checkpoint(comet.download_model(MODEL))
+    except Exception as error:  # The hub's and torch's errors share no base but this one.
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(f"COMET's model {MODEL} cannot be loaded ({reason}); connect to the network once") from error
+    rows = [
+        {"src": source, "mt": hypothesis, "ref": reference}
+        for source, hypothesis, reference in zip(sources, hypotheses, references, strict=True)
+    ]
+    found = model.predict(rows, batch_size=BATCH, gpus=0)
+    return MetricScore(float(found.system_score), f"model:{MODEL}|version:{comet.__version__}")

@@ -1,0 +1,69 @@
+"""Scores of systems as tables: plain text, Markdown, LaTeX, JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Literal
+
+from nmt_rl.evaluation.metrics import LABELS, MetricScore, Scores
+
+Format = Literal["text", "markdown", "latex", "json"]
+
+
+def format_scores(scores: Sequence[Scores], kind: Format = "text") -> str:
+    """One row per system and test set, followed by the signatures; JSON: a list of all that is known."""
+    if kind == "json":
+        return json.dumps([s.to_json() for s in scores], indent=2, ensure_ascii=False)
+    names = list(scores[0].metrics)
+    labels = [label(name) for name in names]
+    rows = [["system", *labels, "length ratio", "lines", "test set"]]
+    for s in scores:
+        cells = [_cell(s.metrics[name]) for name in names]
+        rows.append([s.system, *cells, f"{s.length_ratio:.3f}", f"{s.lines:,}", s.test_set])
+    signatures = list(dict.fromkeys(f"{label(name)} {s.metrics[name].signature}" for s in scores for name in names))
+    if kind == "markdown":
+        return "\n".join([_markdown(rows), "", *(f"`{signature}`  " for signature in signatures)])
+    if kind == "latex":
+        return "\n".join([_latex(rows), *(f"% {signature}" for signature in signatures)])
+    return "\n".join([align_columns(rows), *signatures])
+
+
+def label(name: str) -> str:
+    """How a metric is printed."""
+    return LABELS.get(name, name.upper())
+
+
+def align_columns(rows: Sequence[Sequence[str]]) -> str:
+    """Cells padded to columns: first and last column to the left, numbers between them to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    last = len(widths) - 1
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if column in (0, last) else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    )
+
+
+def _cell(score: MetricScore) -> str:
+    return f"{score.value:.2f}" + ("" if score.ci is None else f" ± {score.ci:.2f}")
+
+
+def _markdown(rows: Sequence[Sequence[str]]) -> str:
+    head, *body = (["".join("\\|" if c == "|" else c for c in cell) for cell in row] for row in rows)
+    lines = [head, ["---"] * len(head), *body]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+_LATEX = {**{c: "\\" + c for c in "&%$#_{}"}, "\\": r"\textbackslash{}", "~": r"\textasciitilde{}"}
+_LATEX |= {"^": r"\textasciicircum{}", "±": r"$\pm$"}
+
+
+def _latex(rows: Sequence[Sequence[str]]) -> str:
+    """A tabular in the style of booktabs."""
+    head, *body = (" & ".join("".join(_LATEX.get(c, c) for c in cell) for cell in row) + r" \\" for row in rows)
+    columns = "l" + "r" * (len(rows[0]) - 2) + "l"
+    begin, end = rf"\begin{{tabular}}{{{columns}}}", r"\end{tabular}"
+    return "\n".join([begin, r"\toprule", head, r"\midrule", *body, r"\bottomrule", end])

@@ -1,0 +1,58 @@
+"""Minimum Bayes risk: expected utilities by hand, and the translation they choose."""
+
+import numpy as np
+import pytest
+
+from nmt_rl.decoding.hypotheses import Hypotheses
+from nmt_rl.decoding.mbr import MinimumRisk, expected_utilities, sentence_utility
+from nmt_rl.decoding.translator import Translator
+from nmt_rl.errors import UserError
+
+
+def common_words(hypothesis, reference):
+    """Share of the hypothesis' words that the reference holds."""
+    words = hypothesis.split()
+    return sum(word in reference.split() for word in words) / len(words)
+
+
+def test_expected_utilities_by_hand():
+    texts = ["a b", "a c", "a b", "d"]
+    # "a b": 1 + 1/2 + 1 + 0; "a c": 1/2 + 1 + 1/2 + 0; "d": 1 with itself.
+    assert expected_utilities(texts, common_words) == [2.5 / 4, 2 / 4, 2.5 / 4, 1 / 4]
+
+
+def test_the_most_common_translation_comes_first(tokenizers):
+    texts = ["drei Vögel", "ein kleiner Hund läuft", "ein kleiner Hund"]
+    rows = [[*ids, 3] for ids in tokenizers.target.encode(texts)]
+    width = max(map(len, rows))
+    ids = np.array([[row + [0] * (width - len(row)) for row in rows] + [[0] * width]])
+    lengths = np.array([[*map(len, rows), 0]])
+    scores = np.array([[-1.0, -2.0, -3.0, -np.inf]], "float32")
+
+    def search(source, max_lengths):
+        return Hypotheses(ids, lengths, scores, scores)
+
+    search.max_length = 40
+    found = MinimumRisk(search, tokenizers.target, sentence_utility("chrf"))(np.array([[4, 3]]), np.array([9]))
+    order = tokenizers.target.decode(row[:n] for row, n in zip(found.ids[0], found.lengths[0], strict=True))
+    assert order[0] in texts[1:] and order[2:] == [texts[0], ""]
+    assert found.scores[0, 0] >= found.scores[0, 1] > found.scores[0, 2] > found.scores[0, 3] == -np.inf
+    assert found.log_probs[0, 2] == -1.0
+
+
+def test_utilities_are_sacrebleus_sentence_scores():
+    assert sentence_utility("bleu")("the cat sat", "the cat sat") == pytest.approx(100)
+    # 1-grams 2/3, 2-grams 1/2, and of longer ones only what there are: 3-grams, smoothed to 1/2 of one.
+    assert sentence_utility("bleu")("the cat ran", "the cat sat") == pytest.approx(
+        100 * (2 / 3 * 1 / 2 * 1 / 2) ** (1 / 3)
+    )
+
+
+def test_a_translator_with_mbr(tiny_model, tokenizers, translator):
+    settings = {"samples": 6, "mbr": "chrf", "temperature": 0.8}
+    found = Translator.of_model(tiny_model, tokenizers, translator.config.model_copy(update=settings))
+    (line,) = found.translate(["ein kleiner Hund"], nbest=6)
+    scores = [score for _, score in line.nbest]
+    assert len(scores) == 6 and scores == sorted(scores, reverse=True) and 0 <= scores[-1] <= scores[0] <= 100
+    with pytest.raises(UserError, match="beam or samples of at least 2"):
+        Translator.of_model(tiny_model, tokenizers, translator.config.model_copy(update={"beam": 1, "mbr": "bleu"}))

@@ -1,0 +1,51 @@
+"""Samples: of the model's distribution, and of each source by itself."""
+
+import numpy as np
+import pytest
+from lively import SOURCES, lively, next_log_probs
+
+from nmt_rl.config import DecodingConfig
+from nmt_rl.corpus.tokenizer import EOS
+from nmt_rl.decoding.sampler import Sampler
+
+LIMITS = np.array([4, 4, 4])
+
+
+@pytest.fixture(scope="module")
+def model():
+    return lively("transformer")
+
+
+def drawn(model, source=SOURCES, **settings):
+    settings = DecodingConfig(**{"samples": 3, **settings})
+    return Sampler(model, settings)(source, LIMITS[: len(source)])
+
+
+def test_samples_follow_the_distribution(model):
+    found = drawn(model, SOURCES[:1], samples=2000)
+    first = np.exp(next_log_probs(model)[0][()])
+    allowed = first[[EOS, 4, 5, 6]] / first[[EOS, 4, 5, 6]].sum()
+    shares = [(found.ids[0, :, 0] == piece).mean() for piece in (EOS, 4, 5, 6)]
+    np.testing.assert_allclose(shares, allowed, atol=4 * np.sqrt(0.25 / 2000))
+
+
+def test_neighbours_and_order_change_nothing_and_the_seed_does(model):
+    together, turned = drawn(model), drawn(model, SOURCES[::-1])
+    width = min(together.ids.shape[2], turned.ids.shape[2])
+    np.testing.assert_array_equal(together.ids[:, :, :width], turned.ids[::-1, :, :width])
+    more = drawn(model, SOURCES[:1], samples=5)
+    width = min(together.ids.shape[2], more.ids.shape[2])
+    np.testing.assert_array_equal(more.ids[0, :3, :width], together.ids[0, :, :width])
+    many = [drawn(model, samples=20, seed=seed).lengths for seed in (1, 1, 2)]
+    assert (many[0] == many[1]).all() and (many[0] != many[2]).any()
+
+
+def test_a_low_temperature_or_one_piece_is_greedy(model):
+    greedy = drawn(model, top_k=1).ids
+    assert (greedy == greedy[:, :1]).all()
+    np.testing.assert_array_equal(drawn(model, temperature=0.001).ids, greedy)
+
+
+def test_scores_are_log_probabilities_over_the_length(model):
+    found = drawn(model, length_penalty=2.0)
+    np.testing.assert_allclose(found.scores, found.log_probs / found.lengths**2, rtol=1e-6)

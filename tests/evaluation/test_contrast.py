@@ -1,0 +1,68 @@
+"""What two systems' translations differ in, by hand, and the page that shows it."""
+
+import pytest
+
+from nmt_rl.evaluation.contrast import bucket_of, contrast, format_contrast, word_f1, wording
+from nmt_rl.evaluation.contrast_page import render_contrast
+from nmt_rl.evaluation.examples import Texts
+from nmt_rl.evaluation.significance import paired_test
+
+REFERENCES = [
+    "a dog runs over the green field today",
+    "a man sleeps",
+    "two men play chess in the park with a dog and with a very small cat",
+]
+FIRST = ["a dog runs over the green field today", "a man sits", "two men play chess"]
+SECOND = ["a cat runs over the red field today", "a man sleeps", "two men play chess"]
+
+
+@pytest.fixture(scope="module")
+def found():
+    return contrast(Texts([], REFERENCES, FIRST, SECOND), "en")
+
+
+def test_wins_losses_and_ties_are_by_sentence(found):
+    assert (found.wins, found.ties, found.losses) == (1, 1, 1)
+    assert found.changes[0] < 0 < found.changes[1] and found.changes[2] == 0
+    assert [e.line for e in found.examples.gained] == [2] and [e.line for e in found.examples.lost] == [1]
+
+
+def test_buckets_of_length_hold_the_corpus_score_of_their_sentences(found):
+    short, long = found.by_length
+    assert (short.name, short.size, long.name, long.size) == ("1-10", 2, "11-20", 1)
+    assert short.first > short.second and long.first == long.second
+
+
+def test_bucket_names():
+    assert [bucket_of(n, (1, 2, 4, 9)) for n in (1, 2, 3, 4, 5, 9, 10)] == ["1", "2", "3-4", "3-4", "5-9", "5-9", "10+"]
+
+
+def test_f1_of_words_by_hand():
+    # dog: said once of 2 wanted, in the right sentence; cat: said once, in the wrong one.
+    lines = [[line.split() for line in side] for side in (SECOND, REFERENCES)]
+    assert word_f1(*lines, {"dog"}) == 0.0
+    assert word_f1([line.split() for line in FIRST], lines[1], {"dog"}) == pytest.approx(100 * 2 * 1 / (1 + 2))
+    assert word_f1(*lines, {"cat"}) == 0.0
+    assert word_f1([["a", "a", "a"]], [["a", "a", "b"]], {"a"}) == pytest.approx(100 * 2 * 2 / (3 + 2))
+
+
+def test_words_are_grouped_by_their_frequency_in_the_reference(found):
+    sizes = {bucket.name: bucket.size for bucket in found.by_frequency}
+    # Four times "a"; twice "dog", "the", "with" and "a" no more; all others once.
+    assert sizes == {"1": 17, "2": 6, "3-4": 4}
+
+
+def test_repetitions_by_hand():
+    words = wording([["a", "b", "a", "b", "a", "b"], ["a", "b", "a"]], [["x"] * 6])
+    # aba bab aba bab: two of the four trigrams stand there again; the other line starts anew.
+    assert (words.words, words.length_ratio) == (9, 1.5)
+    assert words.repetitions == pytest.approx(1000 * 2 / 9)
+
+
+def test_text_and_page_name_both_systems_and_escape_them(found):
+    names = ["<base>", "tuned & new"]
+    assert "tuned & new is better in 1 sentences, worse in 1" in format_contrast(found, names)
+    result = paired_test(dict(zip(names, (FIRST, SECOND), strict=True)), REFERENCES, test_set="toy", samples=100)
+    page = render_contrast(result, found, ("de", "en"), "2026-01-01")
+    assert "<h1>tuned &amp; new against &lt;base&gt;</h1>" in page and "<base>" not in page
+    assert page.count("data:image/png") == 3 and "Largest gains" in page and "<dt>source</dt>" not in page
