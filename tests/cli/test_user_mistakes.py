@@ -87,7 +87,7 @@ def test_an_input_file_that_is_not_there(refuses, tiny_run, tmp_path):
 
 def test_more_hypotheses_than_the_beam(refuses, tiny_run, tiny_corpus):
     text = refuses("translate", tiny_run.folder, "-i", tiny_corpus / "test.de", "--nbest", 3)
-    assert text == "--nbest 3 needs --beam 3 or more, found 2"
+    assert text == "--nbest 3 needs --beam 3 or more, or --samples, found 2"
 
 
 def test_an_option_that_does_not_exist(command):

@@ -92,7 +92,7 @@ def test_nbest_is_sorted_and_begins_with_the_best(translator):
 
 
 def test_nbest_beyond_the_beam_is_a_user_error(translator):
-    with pytest.raises(UserError, match="beam of at least 3, found 2"):
+    with pytest.raises(UserError, match="beam or samples of at least 3, found 2"):
         translator.translate(["Hund"], nbest=3)
 
 
