@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -13,6 +13,10 @@ def score(
     source: Annotated[Path, typer.Option(help="Source text, one sentence per line (.gz, .xz).")],
     target: Annotated[Path, typer.Option(help="A translation of each line.")],
     tokens: Annotated[bool, typer.Option("--tokens", help="Also the log-probability of each piece.")] = False,
+    alignment: Annotated[
+        Literal["pharaoh", "matrix"] | None,
+        typer.Option(help="Also which source word each word looks at: 'i-j' pairs, or JSON with all weights."),
+    ] = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Text file; default: stdout.")] = None,
 ) -> None:
     """Score translations: a line 'score TAB log-probability TAB pieces' for every line, in order.
@@ -28,4 +32,4 @@ def score(
         from nmt_rl.decoding.scorer import Scorer
 
         scorer = Scorer(bundle.model, bundle.tokenizers, bundle.config.decoding)
-        score_stream(scorer, source, target, sink, tokens)
+        score_stream(scorer, source, target, sink, tokens, alignment)

@@ -41,6 +41,9 @@ def translate(
         Literal["bleu", "chrf"] | None,
         typer.Option(help="Of the hypotheses or samples take the one most alike to all (minimum Bayes risk)."),
     ] = None,
+    prefix: Annotated[
+        Path | None, typer.Option(help="Text file: what each translation begins with; blank: anything.")
+    ] = None,
     batch_tokens: Annotated[int | None, typer.Option(min=1, help="Source pieces per batch, times the beam.")] = None,
     max_length_ratio: Annotated[
         float | None, typer.Option(min=0.01, help="Longest translation, relative to the source.")
@@ -87,4 +90,4 @@ def translate(
     with open_input(input) as source, open_output(output) as sink, line_progress(input) as progress:
         translator = Translator.from_folders(folders, overrides, ban or (), engine)
         name = str(input) if input else None
-        translate_stream(translator, source, sink, nbest, name, arriving=stream, progress=progress)
+        translate_stream(translator, source, sink, nbest, name, arriving=stream, prefixes=prefix, progress=progress)

@@ -69,11 +69,22 @@ class EngineSearcher:
         self._banned = [self._pieces[1][phrase].tolist() for phrase in forbidden]
         self._translator = ctranslate2.Translator(str(path), device="cpu", inter_threads=1)
 
-    def __call__(self, source: np.ndarray, max_lengths: np.ndarray) -> Hypotheses:
-        """See Search."""
+    def __call__(
+        self,
+        source: np.ndarray,
+        max_lengths: np.ndarray,
+        prefix: np.ndarray | None = None,
+        prefix_lengths: np.ndarray | None = None,
+    ) -> Hypotheses:
+        """See Search; hypotheses are scored without their prefix, and so may be ranked otherwise than in Keras."""
         rows = [self._pieces[0][row[row != PAD]].tolist() for row in source]
+        given = None
+        if prefix is not None and prefix_lengths is not None:
+            given = [self._pieces[1][row[:n]].tolist() for row, n in zip(prefix, prefix_lengths, strict=True)]
+            max_lengths = np.maximum(max_lengths, prefix_lengths + 1)
         found = self._translator.translate_batch(
             rows,
+            given,
             beam_size=self.settings.beam,
             num_hypotheses=self.settings.beam,
             length_penalty=self._alpha,

@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, cast
+from typing import IO, TYPE_CHECKING, Literal, cast
 
 from nmt_rl.corpus.lines import open_binary, read_lines
 from nmt_rl.corpus.prefetch import Prefetcher
@@ -34,6 +34,7 @@ def translate_stream(
     name: str | None = None,
     chunk: int = CHUNK,
     arriving: bool = False,
+    prefixes: Path | None = None,
     progress: Callable[[int], None] = lambda lines: None,
 ) -> int:
     r"""Translate every line of a binary stream; each output line ends in `\n`.
@@ -44,6 +45,7 @@ def translate_stream(
         nbest: write up to so many lines `index ||| text ||| score` per line, counting lines from 0; None: text only.
         name: what warnings call the source.
         chunk: lines held at a time.
+        prefixes: a file with what each translation begins with, line by line; blank: anything.
         arriving: translate what has arrived as soon as the lines before are done, at most `chunk` lines.
         progress: told the number of lines done, now and then.
 
@@ -53,10 +55,14 @@ def translate_stream(
     Raises:
         BrokenPipeError: if the reader of `sink` has gone.
         RunError: if writing fails otherwise, such as on a full disk.
+        UserError: if `prefixes` has fewer lines.
     """
-    done = 0
+    done, forced = 0, read_lines(prefixes) if prefixes is not None else None
     for held in (_arriving if arriving else _chunks)(read_lines(source, name), chunk):
-        found = translator.translate(held, nbest or 1, first_line=done + 1)
+        given = list(itertools.islice(forced, len(held))) if forced is not None else None
+        if given is not None and len(given) < len(held):
+            raise UserError(f"{prefixes} has {done + len(given):,} lines, fewer than the source; they must agree")
+        found = translator.translate(held, nbest or 1, first_line=done + 1, prefixes=given)
         text = "".join(_format(translation, index, nbest) for index, translation in enumerate(found, start=done))
         _write(sink, text.encode("utf-8"))
         done += len(held)
@@ -76,7 +82,13 @@ def _arriving(lines: Iterator[str], most: int) -> Iterator[list[str]]:
 
 
 def score_stream(
-    scorer: Scorer, source: Path, target: Path, sink: IO[bytes], tokens: bool = False, chunk: int = CHUNK
+    scorer: Scorer,
+    source: Path,
+    target: Path,
+    sink: IO[bytes],
+    tokens: bool = False,
+    alignment: Literal["pharaoh", "matrix"] | None = None,
+    chunk: int = CHUNK,
 ) -> int:
     """Score every pair of lines; each output line holds score, log-probability and number of pieces, by tabs.
 
@@ -85,6 +97,7 @@ def score_stream(
         source, target: text files with the same number of lines.
         sink: gets UTF-8 text, flushed after every chunk.
         tokens: also every piece with its log-probability, `piece log-probability`, by tabs.
+        alignment: also that of the words, before the pieces: `i-j` of source and target, or JSON with the weights.
         chunk: pairs held at a time.
 
     Returns:
@@ -100,8 +113,10 @@ def score_stream(
             longer, shorter = (target, source) if held[-1][0] is None else (source, target)
             raise UserError(f"{shorter} has {number:,} lines but {longer} has more; they must agree")
         sources, targets = zip(*held, strict=True)
-        for score in scorer.score(sources, targets, first_line=done + 1):
+        for score in scorer.score(sources, targets, first_line=done + 1, align=alignment is not None):
             fields = [f"{score.score:.4f}", f"{score.log_prob:.4f}", str(len(score.pieces))]
+            if score.alignment is not None:
+                fields.append(score.alignment.pharaoh() if alignment == "pharaoh" else score.alignment.matrix())
             if tokens:
                 fields += [f"{piece} {value:.4f}" for piece, value in zip(score.pieces, score.log_probs, strict=True)]
             _write(sink, ("\t".join(fields) + "\n").encode("utf-8"))

@@ -27,5 +27,19 @@ class Search(Protocol):
     max_length: int
     """Most pieces of a source or a translation."""
 
-    def __call__(self, source: np.ndarray, max_lengths: np.ndarray) -> Hypotheses:
-        """The hypotheses of sources int32 [batch, source time]; max_lengths int32 [batch], EOS included."""
+    def __call__(
+        self,
+        source: np.ndarray,
+        max_lengths: np.ndarray,
+        prefix: np.ndarray | None = None,
+        prefix_lengths: np.ndarray | None = None,
+    ) -> Hypotheses:
+        """The hypotheses of each source.
+
+        Args:
+            source: int32 [batch, source time], PAD-padded.
+            max_lengths: int32 [batch], at least 1: most pieces including EOS. A prefix that leaves no room for EOS
+                raises its row's limit.
+            prefix: int32 [batch, prefix time], without BOS: the first pieces of every hypothesis of the row.
+            prefix_lengths: int32 [batch]; needed with `prefix`.
+        """

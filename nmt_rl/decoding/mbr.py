@@ -34,9 +34,15 @@ class MinimumRisk:
         self.search, self.tokenizer, self.utility = search, tokenizer, utility
         self.max_length = search.max_length
 
-    def __call__(self, source: np.ndarray, max_lengths: np.ndarray) -> Hypotheses:
+    def __call__(
+        self,
+        source: np.ndarray,
+        max_lengths: np.ndarray,
+        prefix: np.ndarray | None = None,
+        prefix_lengths: np.ndarray | None = None,
+    ) -> Hypotheses:
         """See Search."""
-        found = self.search(source, max_lengths)
+        found = self.search(source, max_lengths, prefix, prefix_lengths)
         scores = np.full_like(found.scores, -np.inf)
         for row, (ids, lengths) in enumerate(zip(found.ids, found.lengths, strict=True)):
             there = np.flatnonzero(lengths)

@@ -35,13 +35,21 @@ class Sampler:
         restrictions = Restrictions(settings.no_repeat_ngram, settings.repetition_penalty, banned)
         self._generator = Generator(model, settings.top_k, settings.top_p, restrictions=restrictions)
 
-    def __call__(self, source: np.ndarray, max_lengths: np.ndarray) -> Hypotheses:
+    def __call__(
+        self,
+        source: np.ndarray,
+        max_lengths: np.ndarray,
+        prefix: np.ndarray | None = None,
+        prefix_lengths: np.ndarray | None = None,
+    ) -> Hypotheses:
         """See Search."""
         settings, count = self.settings, self.settings.samples
         seeds = [[settings.seed, n, *row[row != PAD].tolist()] for row in source for n in range(count)]
         found = self._generator(
             np.repeat(source, count, axis=0),
             np.repeat(max_lengths, count),
+            None if prefix is None else np.repeat(prefix, count, axis=0),
+            None if prefix_lengths is None else np.repeat(prefix_lengths, count),
             temperature=settings.temperature,
             seed=seeds,
         )

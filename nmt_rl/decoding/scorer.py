@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from keras import ops
 
+from nmt_rl.backend import compile_fn
 from nmt_rl.corpus.batches import pad_source
+from nmt_rl.corpus.tokenizer import BOS
+from nmt_rl.decoding.alignment import Alignment, align_words
 from nmt_rl.decoding.penalties import length_penalty
 from nmt_rl.decoding.task import Beginning, make_task
 from nmt_rl.decoding.translator import encode_sources
@@ -34,6 +39,8 @@ class Score:
     """The translation in pieces, EOS last."""
     log_probs: tuple[float, ...]
     """Of each piece; they sum to `log_prob`."""
+    alignment: Alignment | None = None
+    """Of its words with the source's, if it was asked for."""
 
 
 class Scorer:
@@ -51,21 +58,27 @@ class Scorer:
         """See the class docstring."""
         self.tokenizers, self.config, self.max_length = tokenizers, config, model.max_length
         self._begin = Beginning(model)
+        self._attend = compile_fn(
+            lambda source, target_in: model.decode_states(target_in, model.encode(source), False).attention, model
+        )
 
-    def score(self, sources: Sequence[str], targets: Sequence[str], first_line: int = 1) -> list[Score]:
+    def score(
+        self, sources: Sequence[str], targets: Sequence[str], first_line: int = 1, align: bool = False
+    ) -> list[Score]:
         """One score per pair, in order; what is too long is cut, as in translating, with a warning.
 
         Args:
             sources: sentences.
             targets: a translation of each.
             first_line: number of the first line, for warnings.
+            align: give the alignments, too.
         """
         limit = min(self.config.max_source_length, self.max_length - 1)
         rows = encode_sources(self.tokenizers.source, sources, limit, first_line)
         columns = self._encode_targets(targets, first_line)
         found: list[Score | None] = [None] * len(rows)
         for batch in self._batches(rows, columns):
-            scores = self._score_batch([rows[i] for i in batch], [columns[i] for i in batch])
+            scores = self._score_batch([rows[i] for i in batch], [columns[i] for i in batch], align)
             for index, score in zip(batch, scores, strict=True):
                 found[index] = score
         return [score for score in found if score is not None]
@@ -91,13 +104,20 @@ class Scorer:
         if batch:
             yield batch
 
-    def _score_batch(self, rows: list[list[int]], columns: list[list[int]]) -> Iterator[Score]:
+    def _score_batch(self, rows: list[list[int]], columns: list[list[int]], align: bool) -> Iterator[Score]:
         given, config = pad_source(columns), self.config
         lengths = np.array([len(column) + 1 for column in columns])
         log_probs = self._begin.scored(make_task(pad_source(rows), 1, given, lengths))[1]
-        for ids, length, values in zip(given, lengths, log_probs, strict=True):
+        alignments = self._align_batch(rows, columns) if align else itertools.repeat(None, len(rows))
+        for ids, length, values, alignment in zip(given, lengths, log_probs, alignments, strict=True):
             each = tuple(float(value) for value in values[:length])
             total = float(np.sum(values[:length], dtype="float64"))
             divisor = length_penalty(float(length), config.length_penalty, config.length_normalization)
             pieces = tuple(self.tokenizers.target.pieces(ids[:length]))
-            yield Score(total / divisor, total, pieces, each)
+            yield Score(total / divisor, total, pieces, each, alignment)
+
+    def _align_batch(self, rows: list[list[int]], columns: list[list[int]]) -> Iterator[Alignment]:
+        target_in = np.pad(pad_source(columns)[:, :-1], ((0, 0), (1, 0)), constant_values=BOS)
+        attention = ops.convert_to_numpy(self._attend(pad_source(rows), target_in))
+        for row, column, weights in zip(rows, columns, attention, strict=True):
+            yield align_words(self.tokenizers.source.pieces(row), self.tokenizers.target.pieces(column), weights)

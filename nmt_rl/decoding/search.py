@@ -65,15 +65,7 @@ class Searcher:
         prefix: np.ndarray | None = None,
         prefix_lengths: np.ndarray | None = None,
     ) -> Hypotheses:
-        """The best hypotheses of each row.
-
-        Args:
-            source: int [batch, source time], PAD-padded.
-            max_lengths: int [batch] or one number, at least 1: most pieces including EOS. A prefix that leaves no
-                room for EOS raises its row's limit.
-            prefix: int [batch, prefix time], without BOS: the first pieces of every hypothesis of the row.
-            prefix_lengths: int [batch]; needed with `prefix`.
-        """
+        """See Search; `max_lengths` may be one number."""
         if self.beam == 1:
             best = self._greedy(source, max_lengths, prefix, prefix_lengths)
             ids, log_probs = best.ids[:, None], best.log_probs.sum(axis=1, keepdims=True)

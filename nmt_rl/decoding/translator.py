@@ -115,7 +115,9 @@ class Translator:
         search = EngineSearcher(folders[0], settings.model, tokenizers, config, tokenizers.target.encode(banned))
         return cls(_least_risk(search, tokenizers, config), tokenizers, config)
 
-    def translate(self, lines: Sequence[str], nbest: int = 1, first_line: int = 1) -> list[Translation]:
+    def translate(
+        self, lines: Sequence[str], nbest: int = 1, first_line: int = 1, prefixes: Sequence[str] | None = None
+    ) -> list[Translation]:
         """One translation per line, in order.
 
         A blank line stays blank. Control characters count as spaces. A source longer than `max_source_length` pieces
@@ -125,6 +127,7 @@ class Translator:
             lines: sentences.
             nbest: hypotheses per line, at most `beam`.
             first_line: number of the first line, for warnings.
+            prefixes: what each translation begins with, as far as the tokenizer spells it so; it may end in a word.
 
         Raises:
             UserError: if `nbest` exceeds the beam.
@@ -135,10 +138,11 @@ class Translator:
         found = [BLANK] * len(lines)
         limit = min(self.config.max_source_length, self.search.max_length - 1)
         sources = encode_sources(self.tokenizers.source, lines, limit, first_line)
+        forced = self.tokenizers.target.encode(prefixes) if prefixes is not None else None
         for batch in self._batches(sources):
-            for index, translation in zip(
-                batch, self._translate_batch([sources[i] for i in batch], nbest), strict=True
-            ):
+            given = [forced[i][: limit - 1] for i in batch] if forced is not None else None
+            translated = self._translate_batch([sources[i] for i in batch], nbest, given)
+            for index, translation in zip(batch, translated, strict=True):
                 found[index] = translation
         return found
 
@@ -154,10 +158,18 @@ class Translator:
         if batch:
             yield batch
 
-    def _translate_batch(self, sources: list[list[int]], nbest: int) -> Iterator[Translation]:
+    def _translate_batch(
+        self, sources: list[list[int]], nbest: int, forced: list[list[int]] | None
+    ) -> Iterator[Translation]:
         lengths = np.array([len(source) for source in sources])
         limits = (lengths * self.config.max_length_ratio).astype("int32") + self.config.max_length_extra
-        found = self.search(pad_source(sources), np.minimum(limits, min(self.search.max_length, 2**30)))
+        limits = np.minimum(limits, min(self.search.max_length, 2**30))
+        if forced is None:
+            found = self.search(pad_source(sources), limits)
+        else:
+            # pad_source ends each row with EOS, which the length leaves out.
+            given = np.array([len(ids) for ids in forced], "int32")
+            found = self.search(pad_source(sources), limits, pad_source(forced), given)
         for ids, sizes, scores in zip(found.ids, found.lengths, found.scores, strict=True):
             kept = [n for n in range(nbest) if sizes[n] > 0]
             texts = self.tokenizers.target.decode([ids[n, : sizes[n] - 1] for n in kept])

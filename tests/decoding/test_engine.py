@@ -78,6 +78,15 @@ def test_a_banned_word_is_not_said(save):
     assert piece not in other(source, np.array([9])).ids
 
 
+def test_translations_begin_with_their_prefixes(save):
+    folder = save(TransformerConfig(**SMALL))
+    export_ctranslate2(folder)
+    translator = Translator.from_folders([folder], {"beam": 3}, engine="ctranslate2")
+    one, other = translator.translate(LINES[:1] * 2, 3, prefixes=["Vögel am", ""])
+    assert all(text.startswith("Vögel am") for text, _ in one.nbest)
+    assert other.text == translator.translate(LINES[:1])[0].text
+
+
 def test_int8_is_smaller_and_a_new_model_has_no_export(save):
     folder = save(TransformerConfig(**SMALL | {"width": 64}))
     sizes = {}

@@ -18,7 +18,7 @@ from nmt_rl.errors import RunError, UserError
 class Echo:
     """Stands in for a Translator where the text does not matter: upper case."""
 
-    def translate(self, lines, nbest=1, first_line=1):
+    def translate(self, lines, nbest=1, first_line=1, prefixes=None):
         return [
             Translation(line.upper(), -1.5, tuple((f"{line.upper()}{n}", -1.5 - n) for n in range(nbest)))
             if line.strip()
@@ -162,7 +162,7 @@ from nmt_rl.decoding.files import open_input, open_output, translate_stream
 from types import SimpleNamespace
 
 class Echo:
-    def translate(self, lines, nbest=1, first_line=1):
+    def translate(self, lines, nbest=1, first_line=1, prefixes=None):
         return [SimpleNamespace(text=line) for line in lines]
 
 with open_input(None) as source, open_output(None) as sink:
@@ -213,3 +213,9 @@ def test_progress_is_told_the_lines_done():
     told = []
     translate_stream(Echo(), io.BytesIO(b"a\nb\nc\n"), io.BytesIO(), chunk=2, progress=told.append)
     assert told == [2, 3]
+
+
+def test_too_few_prefixes_are_a_user_error(translator, tmp_path):
+    (tmp_path / "prefixes").write_text("Hund\n", encoding="utf-8")
+    with pytest.raises(UserError, match="prefixes has 1 lines, fewer than the source"):
+        translate_stream(translator, io.BytesIO(b"ein\nHund\n"), io.BytesIO(), prefixes=tmp_path / "prefixes")

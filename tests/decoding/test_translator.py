@@ -149,3 +149,12 @@ def test_a_banned_word_is_not_said(tiny_model, tokenizers, translator, monkeypat
 
     assert word in said([])
     assert word not in said([word])
+
+
+@pytest.mark.parametrize("settings", [{}, {"beam": 1}, {"samples": 2, "mbr": "chrf"}])
+def test_translations_begin_with_their_prefixes(tiny_model, tokenizers, translator, settings):
+    other = Translator.of_model(tiny_model, tokenizers, translator.config.model_copy(update=settings))
+    prefixes = ["die grüne Wiese", "", "Vögel am"]
+    found = other.translate(["ein Hund", "ein kleiner Hund", "Himmel"], prefixes=prefixes)
+    assert all(t.text.startswith(prefix) for t, prefix in zip(found, prefixes, strict=True))
+    assert found[1].text == other.translate(["ein kleiner Hund"])[0].text

@@ -1,0 +1,62 @@
+"""Which source words a translation's words look at: the attention of the last decoder layer, word by word."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from nmt_rl.corpus.tokenizer import SPACE
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """Soft alignment of one pair of sentences; words are what stands between blanks."""
+
+    source: tuple[str, ...]
+    target: tuple[str, ...]
+    weights: np.ndarray
+    """float32 [target words, source words]: attention, the mean over a target word's pieces and the sum over a source
+    word's; a row sums to 1 less what looks at the end of the source."""
+
+    def pharaoh(self) -> str:
+        """`i-j` for each target word j and the source word i it looks at most, from 0."""
+        best = self.weights.argmax(axis=1) if self.source else ()
+        return " ".join(f"{i}-{j}" for j, i in enumerate(best))
+
+    def matrix(self) -> str:
+        """Words and weights as JSON, on one line."""
+        weights = [[round(float(value), 4) for value in row] for row in self.weights]
+        return json.dumps({"source": self.source, "target": self.target, "weights": weights}, ensure_ascii=False)
+
+
+def align_words(source: Sequence[str], target: Sequence[str], attention: np.ndarray) -> Alignment:
+    """The alignment of words, from that of their pieces.
+
+    Args:
+        source, target: pieces, without the end symbol.
+        attention: float [pieces of the target or more, pieces of the source or more].
+    """
+    rows, columns = word_starts(target), word_starts(source)
+    weights = np.asarray(attention, "float32")[: len(target), : len(source)]
+    if rows and columns:
+        sizes = np.diff([*rows, len(target)])[:, None]
+        weights = np.add.reduceat(np.add.reduceat(weights, columns, axis=1), rows, axis=0) / sizes
+    return Alignment(_words(source, columns), _words(target, rows), weights.reshape(len(rows), len(columns)))
+
+
+def word_starts(pieces: Sequence[str]) -> list[int]:
+    """Where words begin: at the first piece and at pieces with SentencePiece's sign of a blank.
+
+    A blank that is a piece of its own belongs to the word behind it.
+    """
+    alone = [i > 0 and pieces[i - 1] == SPACE for i in range(len(pieces))]
+    return [i for i, piece in enumerate(pieces) if i == 0 or (piece.startswith(SPACE) and not alone[i])]
+
+
+def _words(pieces: Sequence[str], starts: list[int]) -> tuple[str, ...]:
+    bounds = itertools.pairwise([*starts, len(pieces)])
+    return tuple("".join(pieces[i:j]).replace(SPACE, "") for i, j in bounds)
