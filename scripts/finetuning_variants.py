@@ -112,6 +112,13 @@ LSTM_TRIALS = {
 }
 """The same for the LSTM."""
 
+EN_DE_TRIALS = {
+    "fork-64-3e-4-cosine": f"sentences=64,updates=80,validation.every=10,{RATE}=3e-4,{COSINE},reward.brevity=0.8",
+    "fork-64-1e-4-cosine": f"sentences=64,updates=80,validation.every=10,{RATE}=1e-4,{COSINE},reward.brevity=0.8",
+    "fork-128-1e-4-cosine": f"sentences=128,updates=60,validation.every=10,{RATE}=1e-4,{COSINE},reward.brevity=0.8",
+}
+"""The same for the Transformer from English to German, beside the fork of FINAL."""
+
 FINAL = {
     "fork": f"sentences=64,updates=70,validation.every=10,{RATE}=6e-5,{BREVITY}",
     "scst": f"{SCST},sentences=32,updates=160,validation.every=54,{RATE}=6e-5,{BREVITY}",
@@ -126,6 +133,14 @@ FINAL_LSTM = {
 }
 """For the test set, of the LSTM."""
 
+FINAL_EN_DE = {
+    "fork": EN_DE_TRIALS["fork-128-1e-4-cosine"],
+    "cross-entropy": f"{CE},sentences=128,updates=170,validation.every=34,{RATE}=1e-4",
+    "scst": f"{SCST},sentences=32,updates=260,validation.every=65,{RATE}=1e-4,reward.brevity=0.8",
+    "mrt": f"{MRT},sentences=32,updates=90,validation.every=18,{RATE}=1e-4,reward.brevity=0.8",
+}
+"""For the test set, from English to German; only the fork's settings were chosen by trials in that direction."""
+
 SETS = {"methods": METHODS, "ablations-fork": FORK_ABLATIONS, "ablations-trajectory": TRAJECTORY_ABLATIONS}
 SETS |= {
     "trials-fork": FORK_TRIALS,
@@ -134,7 +149,9 @@ SETS |= {
     "trials-cross-entropy": CROSS_ENTROPY_TRIALS,
     "trials-lstm": LSTM_TRIALS,
     "final": FINAL,
+    "trials-en-de": EN_DE_TRIALS,
     "final-lstm": FINAL_LSTM,
+    "final-en-de": FINAL_EN_DE,
 }
 
 
