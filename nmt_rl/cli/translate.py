@@ -19,6 +19,13 @@ def translate(
         Literal["average", "gnmt"] | None,
         typer.Option(help="Divide by length^penalty (average) or ((5 + length) / 6)^penalty (gnmt)."),
     ] = None,
+    coverage_penalty: Annotated[
+        float | None, typer.Option(min=0.0, help="Prefers translations that look at all of the source; 0: none.")
+    ] = None,
+    diverse_groups: Annotated[
+        int | None, typer.Option(min=1, help="Divide the beam into groups that avoid each other's words.")
+    ] = None,
+    diversity: Annotated[float | None, typer.Option(min=0.0, help="How much they avoid them, nats.")] = None,
     stopping: Annotated[
         Literal["early", "exact"] | None,
         typer.Option(help="End when the beam is full of finished translations, or when none can be better (slower)."),
@@ -69,6 +76,9 @@ def translate(
         "beam": beam,
         "length_penalty": length_penalty,
         "length_normalization": length_normalization,
+        "coverage_penalty": coverage_penalty,
+        "diverse_groups": diverse_groups,
+        "diversity": diversity,
         "stopping": stopping,
         "no_repeat_ngram": no_repeat_ngram,
         "repetition_penalty": repetition_penalty,

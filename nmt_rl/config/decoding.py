@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from nmt_rl.config.section import Section
 
@@ -18,6 +18,13 @@ class DecodingConfig(Section):
     """alpha, the exponent of the length penalty; 0 turns it off, a larger one prefers longer translations."""
     length_normalization: Literal["average", "gnmt"] = "average"
     """Divide log-probabilities by length^alpha, or by ((5 + length) / 6)^alpha (Wu et al., 2016)."""
+    coverage_penalty: float = Field(0.0, ge=0.0)
+    """beta of the coverage penalty, which prefers translations that have looked at all of the source (Wu et al., 2016,
+    equation 14); 0: none."""
+    diverse_groups: int = Field(1, ge=1)
+    """Groups the beam is divided into, each of which avoids what those before it say (Vijayakumar et al., 2018)."""
+    diversity: float = Field(0.5, ge=0.0)
+    """What a piece loses for every hypothesis of an earlier group that has it at the same place, nats."""
     stopping: Literal["early", "exact"] = "early"
     """End a search when `beam` hypotheses are finished, or when no other could be better than them."""
     no_repeat_ngram: int = Field(0, ge=0)
@@ -44,6 +51,12 @@ class DecodingConfig(Section):
     """A longer source, in pieces, is cut with a warning."""
     batch_tokens: int = Field(4096, ge=1)
     """Source pieces per batch, times the beam."""
+
+    @model_validator(mode="after")
+    def _groups_divide_the_beam(self) -> DecodingConfig:
+        if self.beam % self.diverse_groups:
+            raise ValueError(f"beam {self.beam} is not a multiple of diverse_groups {self.diverse_groups}")
+        return self
 
     @property
     def hypotheses(self) -> int:

@@ -12,7 +12,6 @@ from nmt_rl.bundle import bundle_folder
 from nmt_rl.corpus.tokenizer import BOS, EOS, PAD
 from nmt_rl.decoding.export import FOLDER, require_ctranslate2, require_exportable, vocabulary
 from nmt_rl.decoding.hypotheses import Hypotheses
-from nmt_rl.decoding.penalties import length_penalty
 from nmt_rl.errors import UserError
 
 if TYPE_CHECKING:
@@ -57,6 +56,8 @@ class EngineSearcher:
             raise UserError(f"{folder} holds no export for CTranslate2; nmt-rl export {folder} makes one")
         if settings.stopping != "early":
             raise UserError("CTranslate2 stops a search early only; give --stopping early, or --engine keras")
+        if settings.coverage_penalty or settings.diverse_groups > 1:
+            raise UserError("CTranslate2 has neither --coverage-penalty nor --diverse-groups; they need --engine keras")
         if settings.samples:
             raise UserError("CTranslate2 draws samples without a seed; sampling needs --engine keras")
         if settings.length_normalization != "average":
@@ -110,5 +111,5 @@ class EngineSearcher:
                 ids[row, n, : len(kept)] = kept if kept[-1:] == [EOS] else [*kept[:-1], EOS]
             scores[row, : len(result.scores)] = result.scores
         lengths = (ids != PAD).sum(axis=-1).astype("int32")
-        log_probs = scores * length_penalty(np.maximum(lengths, 1).astype("float32"), self._alpha, "average")
+        log_probs = scores * np.maximum(lengths, 1).astype("float32") ** self._alpha
         return Hypotheses(ids[:, :, : max(int(lengths.max(initial=0)), 1)], lengths, log_probs, scores)

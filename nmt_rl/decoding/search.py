@@ -15,7 +15,7 @@ from nmt_rl.corpus.tokenizer import EOS, PAD
 from nmt_rl.decoding.generator import Generator
 from nmt_rl.decoding.hypotheses import Hypotheses
 from nmt_rl.decoding.loop import goes_on, hold_time, play, take_rows
-from nmt_rl.decoding.penalties import length_penalty
+from nmt_rl.decoding.penalties import coverage_penalty, length_penalty
 from nmt_rl.decoding.policies import NEVER, free_pieces, gather
 from nmt_rl.decoding.restrictions import Restrictions
 from nmt_rl.decoding.task import Beginning, Task, make_task
@@ -33,9 +33,12 @@ class Searcher:
     stops when `beam` are finished (early), or when no live hypothesis could, with the largest length penalty still
     attainable, displace one of them (exact).
 
+    A beam may be divided into groups (Vijayakumar et al., 2018, algorithm 1), each a beam of its own; at each step the
+    groups choose in turn, and a piece loses `diversity` for every hypothesis of an earlier group that has just said it.
+
     Args:
         model: the built model; its current weights are used at each call.
-        settings: beam, length penalty, stopping, repetitions.
+        settings: beam, groups, length and coverage penalty, stopping, repetitions.
         allow_unknown: let UNK be chosen.
         banned: piece ids of phrases that no hypothesis may contain.
     """
@@ -52,6 +55,7 @@ class Searcher:
         self.max_length = model.max_length
         self.restrictions = Restrictions(settings.no_repeat_ngram, settings.repetition_penalty, banned)
         self.beam = beam = settings.beam
+        self.width = beam // settings.diverse_groups
         self._penalty = partial(length_penalty, alpha=settings.length_penalty, kind=settings.length_normalization)
         self._greedy = Generator(model, allow_unknown=allow_unknown, restrictions=self.restrictions)
         self._begin = Beginning(model, beam)
@@ -68,16 +72,18 @@ class Searcher:
         """See Search; `max_lengths` may be one number."""
         if self.beam == 1:
             best = self._greedy(source, max_lengths, prefix, prefix_lengths)
-            ids, log_probs = best.ids[:, None], best.log_probs.sum(axis=1, keepdims=True)
-        else:
-            task = make_task(source, max_lengths, prefix, prefix_lengths)
-            found = play(self._beam, self._keep, self._first(task))
-            ids, log_probs = task.behind_prefix(found["ids"], task.prefix), found["log_probs"][: len(source)]
+            log_probs = best.log_probs.sum(axis=1, keepdims=True)
+            scores = log_probs / self._penalty(np.maximum(best.lengths, 1).astype("float32"))[:, None]
+            return Hypotheses(best.ids[:, None], best.lengths[:, None], log_probs, scores)
+        task = make_task(source, max_lengths, prefix, prefix_lengths)
+        found = play(self._beam, self._keep, self._first(task))
+        found = {name: value[: len(source)] for name, value in found.items()}
+        order = np.argsort(-found["scores"], axis=1, kind="stable")  # Of several groups.
+        ids, log_probs, scores = (_reordered(found[name], order) for name in ("ids", "log_probs", "scores"))
         exists = log_probs > NEVER / 2
-        ids = np.where(exists[..., None], ids, PAD)
+        ids = np.where(exists[..., None], task.behind_prefix(ids, task.prefix), PAD)
         lengths = (ids != PAD).sum(axis=-1).astype("int32")
-        log_probs = np.where(exists, log_probs, -np.inf).astype("float32")
-        scores = log_probs / self._penalty(np.maximum(lengths, 1).astype("float32"))
+        log_probs, scores = (np.where(exists, values, -np.inf).astype("float32") for values in (log_probs, scores))
         return Hypotheses(ids[:, :, : max(int(lengths.max(initial=0)), 1)], lengths, log_probs, scores)
 
     def _first(self, task: Task) -> dict[str, Any]:
@@ -86,21 +92,21 @@ class Searcher:
         ids = np.repeat(task.blank[:, None], self.beam, axis=1)
         begun, log_probs = self._begin.scored(task)
         root = np.full((padded, self.beam), NEVER, "float32")
-        root[:count, 0] = log_probs.sum(axis=1)
+        root[:count, :: self.width] = log_probs.sum(axis=1)[:, None]
+        before = np.pad(task.prefix_lengths, (0, padded - count))
         active, nothing = task.steps > 0, np.full_like(root, NEVER)
+        live = {"ids": ids, "log_probs": np.where(active[:, None], root, nothing)}
+        given = {"first": task.tokens, "steps": task.steps, "before": before}
+        if self.settings.coverage_penalty:
+            given["absent"] = task.source == PAD
+            live["coverage"] = np.zeros((padded, self.beam, task.source.shape[1]), "float32")
         # A row whose prefix holds EOS is finished before it begins.
         done = np.where(active[:, None], nothing, root)
-        return {
-            "task": {
-                "first": task.tokens,
-                "steps": task.steps,
-                "before": np.pad(task.prefix_lengths, (0, padded - count)),
-            },
-            "live": {"ids": ids, "log_probs": np.where(active[:, None], root, nothing)},
-            "active": active,
-            "out": {"ids": ids, "log_probs": done, "scores": done},
-            **begun,
-        }
+        done[:, 1:] = NEVER
+        scores = done / self._penalty(np.maximum(before, 1).astype("float32"))[:, None]
+        scores = np.where(done > NEVER / 2, scores, NEVER).astype("float32")
+        out = {"ids": ids, "log_probs": done, "scores": scores}
+        return {"task": given, "live": live, "active": active, "out": out, **begun}
 
     def _loop(self, state: dict[str, Any]) -> dict[str, Any]:
         """Until too few rows are active or the cache is full; a row is active while its finished ones may improve."""
@@ -112,17 +118,10 @@ class Searcher:
             before = ops.take(live["ids"], ops.maximum(step - 1, 0), axis=2)
             tokens = ops.reshape(ops.where(step == 0, task["first"][:, None], before), (-1,))
             output, after = self.model.step(tokens, cache)
-            permitted = self._permitted(output.logits.shape[-1], step >= task["steps"] - 1)
-            candidates, parents = self._extend(live, output.logits, permitted, step)
-            live, kept = self._survivors(candidates)
-            finished = self._finish(done, candidates, task["before"] + step + 1)
-            # A row that has stopped is stepped along with the others, and must not improve by it.
-            done = {name: _where(active, finished[name], done[name]) for name in done}
-            parents = gather(parents, kept)
+            live = self._looked(live, output.attention)
+            live, done, parents = self._advance(live, done, output.logits, step, task, longest)
             order = ops.reshape(parents + ops.arange(rows, dtype="int32")[:, None] * self.beam, (-1,))
-            best, worst = ops.max(live["log_probs"], axis=1), ops.min(done["scores"], axis=1)
-            bound = NEVER / 2 if self.settings.stopping == "early" else best / longest
-            active = active & (best > NEVER / 2) & (bound > worst)
+            active = active & ops.any(self._may_improve(live, done, longest), axis=1)
             after = hold_time(after, cache, ops.repeat(active, self.beam))
             moved = {
                 name: keras.tree.map_structure(lambda x: ops.take(x, order, axis=0), after[name])
@@ -135,62 +134,113 @@ class Searcher:
         end = ops.while_loop(lambda _, active, step, *__: goes_on(active, step, until), body, start)
         return {"task": task, "until": until, **dict(zip(names, end, strict=True))}
 
+    def _looked(self, live: dict[str, Any], attention: Any) -> dict[str, Any]:
+        """The live hypotheses after a step's attention [rows * beam, source], if its sum counts."""
+        if not self.settings.coverage_penalty:
+            return live
+        coverage = live["coverage"]
+        return {**live, "coverage": coverage + ops.reshape(ops.cast(attention, "float32"), ops.shape(coverage))}
+
+    def _may_improve(self, live: dict[str, Any], done: dict[str, Any], longest: Any) -> Any:
+        """Whether the finished hypotheses of each group may still improve: bool [rows, groups]."""
+        groups = (-1, self.settings.diverse_groups, self.width)
+        best = ops.max(ops.reshape(live["log_probs"], groups), axis=2)
+        worst = ops.min(ops.reshape(done["scores"], groups), axis=2)
+        bound = NEVER / 2 if self.settings.stopping == "early" else best / longest[:, None]
+        return (best > NEVER / 2) & (bound > worst)
+
+    def _advance(
+        self, live: dict[str, Any], done: dict[str, Any], logits: Any, step: Any, task: dict[str, Any], longest: Any
+    ) -> tuple[dict[str, Any], dict[str, Any], Any]:
+        """One step of all groups in turn: live and finished hypotheses, and which one each live hypothesis extends."""
+        vocabulary = logits.shape[-1]
+        permitted = self._permitted(vocabulary, step >= task["steps"] - 1)
+        logits = ops.reshape(logits, (-1, self.beam, vocabulary))
+        going, length = self._may_improve(live, done, longest), task["before"] + step + 1
+        said, parts = ops.zeros_like(logits[:, 0]), []
+        for group in range(self.settings.diverse_groups):
+            own = slice(group * self.width, (group + 1) * self.width)
+            old, kept = ({name: value[:, own] for name, value in x.items()} for x in (live, done))
+            flat = ops.reshape(logits[:, own], (-1, vocabulary))
+            candidates, parents = self._extend(old, flat, permitted, said, step)
+            new, places = self._survivors(candidates)
+            finished = self._finish(kept, candidates, length, task)
+            # A group that has stopped is stepped along with the others, and must not improve by it.
+            finished = {name: _where(going[:, group], finished[name], kept[name]) for name in kept}
+            parts.append((new, finished, gather(parents, places) + group * self.width))
+            if group + 1 < self.settings.diverse_groups:
+                tokens = ops.take(new["ids"], step, axis=2)
+                said = said + self.settings.diversity * ops.sum(ops.one_hot(tokens, vocabulary), axis=1)
+        return keras.tree.map_structure(lambda *x: ops.concatenate(x, axis=1), *parts) if len(parts) > 1 else parts[0]
+
     def _permitted(self, vocabulary: int, last: Any) -> Any:
         """0 for pieces that may be chosen, NEVER for others, float32 [rows, vocabulary]; EOS alone in a last step."""
         is_end = np.arange(vocabulary)[None, :] == EOS
         only_end = np.where(is_end, 0.0, NEVER).astype("float32")
         return ops.where(last[:, None], only_end, free_pieces(vocabulary, self.allow_unknown))
 
-    def _extend(self, live: Any, logits: Any, permitted: Any, step: Any) -> tuple[dict[str, Any], Any]:
-        """The 2*beam best extensions of the live hypotheses, best first, and which hypothesis each extends."""
-        vocabulary, wide = logits.shape[-1], 2 * self.beam
+    def _extend(
+        self, live: dict[str, Any], logits: Any, permitted: Any, said: Any, step: Any
+    ) -> tuple[dict[str, Any], Any]:
+        """The 2*width best extensions of a group's live hypotheses, best first, and which hypothesis each extends.
+
+        `said` float32 [rows, vocab] is what pieces lose when extensions are chosen.
+        """
+        vocabulary, width = logits.shape[-1], self.width
         held = ops.reshape(live["ids"], (-1, ops.shape(live["ids"])[2]))
         logits = self.restrictions.rescaled(logits, held, step)
-        before = live["log_probs"] - ops.reshape(ops.logsumexp(logits, axis=-1), (-1, self.beam))
+        before = live["log_probs"] - ops.reshape(ops.logsumexp(logits, axis=-1), (-1, width))
         # The best of all are among the best of each hypothesis, so the vocabulary is gone through only once.
-        scores = ops.reshape(self.restrictions.blocked(logits, held, step), (-1, self.beam, vocabulary))
-        scores = scores + permitted[:, None, :]
-        scores, pieces = ops.top_k(scores, min(wide, vocabulary))
+        scores = ops.reshape(self.restrictions.blocked(logits, held, step), (-1, width, vocabulary))
+        scores, pieces = ops.top_k(scores + (permitted - said)[:, None, :], min(2 * width, vocabulary))
         each = scores.shape[-1]
-        totals = ops.reshape(scores + before[:, :, None], (-1, self.beam * each))
-        best, places = ops.top_k(totals, wide)
+        worth, places = ops.top_k(ops.reshape(scores + before[:, :, None], (-1, width * each)), 2 * width)
         places = ops.cast(places, "int32")
         parents = places // each
-        tokens = gather(ops.reshape(ops.cast(pieces, "int32"), (-1, self.beam * each)), places)
-        ids = gather(live["ids"], parents)
-        here = ops.arange(ops.shape(ids)[2], dtype="int32")[None, None, :] == step
-        ids = ops.where(here, tokens[:, :, None], ids)
-        return {"ids": ids, "log_probs": best, "ends": tokens == EOS}, parents
+        tokens = gather(ops.reshape(ops.cast(pieces, "int32"), (-1, width * each)), places)
+        here = ops.arange(ops.shape(held)[1], dtype="int32")[None, None, :] == step
+        found = {name: gather(value, parents) for name, value in live.items() if name != "log_probs"}
+        found["ids"] = ops.where(here, tokens[:, :, None], found["ids"])
+        log_probs = worth + gather(said, tokens) if self.settings.diverse_groups > 1 else worth
+        return {**found, "log_probs": log_probs, "worth": worth, "ends": tokens == EOS}, parents
 
     def _survivors(self, candidates: dict[str, Any]) -> tuple[dict[str, Any], Any]:
-        """The `beam` best candidates that do not end, and their places among the candidates [batch, beam]."""
-        going_on = ops.where(candidates["ends"], 4 * NEVER, candidates["log_probs"])
-        log_probs, kept = ops.top_k(going_on, self.beam)
-        kept = ops.cast(kept, "int32")
+        """The best candidates that do not end, as many as a group holds, and their places [rows, width]."""
+        worth = ops.where(candidates["ends"], 4 * NEVER, candidates["worth"])
+        kept = ops.cast(ops.top_k(worth, self.width)[1], "int32")
+        log_probs = ops.where(candidates["ends"], 4 * NEVER, candidates["log_probs"])
+        found = {name: value for name, value in candidates.items() if name not in ("worth", "ends")}
+        found = {name: gather(value, kept) for name, value in {**found, "log_probs": log_probs}.items()}
         # Clamped: the sum of a long dead hypothesis must not overtake the mark of one that ends.
-        log_probs = ops.maximum(log_probs, NEVER)
-        return {"ids": gather(candidates["ids"], kept), "log_probs": log_probs}, kept
+        return {**found, "log_probs": ops.maximum(found["log_probs"], NEVER)}, kept
 
-    def _finish(self, done: dict[str, Any], candidates: dict[str, Any], length: Any) -> dict[str, Any]:
-        """The `beam` best of the finished hypotheses and the first `beam` candidates, as far as those end.
+    def _finish(
+        self, done: dict[str, Any], candidates: dict[str, Any], length: Any, task: dict[str, Any]
+    ) -> dict[str, Any]:
+        """The best of a group's finished hypotheses and its first candidates, as far as those end.
 
         `length` int32 [rows] is that of the candidates.
         """
-        log_probs = candidates["log_probs"][:, : self.beam]
-        ended = candidates["ends"][:, : self.beam] & (log_probs > NEVER / 2)
-        penalty = self._penalty(ops.cast(length, "float32"))[:, None]
+        first = {name: value[:, : self.width] for name, value in candidates.items()}
+        ended = first["ends"] & (first["log_probs"] > NEVER / 2)
+        scores = first["log_probs"] / self._penalty(ops.cast(length, "float32"))[:, None]
+        if self.settings.coverage_penalty:
+            missed = coverage_penalty(first["coverage"], task["absent"][:, None, :])
+            scores = scores + self.settings.coverage_penalty * missed
         new = {
-            "ids": candidates["ids"][:, : self.beam],
-            "log_probs": ops.where(ended, log_probs, NEVER),
-            "scores": ops.where(ended, log_probs / penalty, NEVER),
+            "ids": first["ids"],
+            "log_probs": ops.where(ended, first["log_probs"], NEVER),
+            "scores": ops.where(ended, scores, NEVER),
         }
         both = {name: ops.concatenate([done[name], new[name]], axis=1) for name in done}
-        scores, best = ops.top_k(both["scores"], self.beam)
-        return {
-            "ids": gather(both["ids"], best),
-            "log_probs": gather(both["log_probs"], best),
-            "scores": scores,
-        }
+        scores, best = ops.top_k(both["scores"], self.width)
+        found = {name: gather(both[name], best) for name in ("ids", "log_probs")}
+        return {**found, "scores": scores}
+
+
+def _reordered(values: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """values[b, order[b, i]], NumPy arrays [batch, beam, ...]."""
+    return values[np.arange(len(values))[:, None], order]
 
 
 def _where(rows: Any, new: Any, old: Any) -> Any:

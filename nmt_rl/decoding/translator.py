@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from pydantic import ValidationError
 
 from nmt_rl.bundle import bundle_folder, load_ensemble, read_bundle_config
 from nmt_rl.config import DecodingConfig
@@ -199,5 +200,8 @@ def _least_risk(search: Search, tokenizers: Tokenizers, config: DecodingConfig) 
 
 
 def override(config: DecodingConfig, overrides: Mapping[str, Any]) -> DecodingConfig:
-    """The settings with some keys replaced."""
-    return DecodingConfig.model_validate(config.model_dump() | dict(overrides))
+    """The settings with some keys replaced; raises UserError if they do not go together."""
+    try:
+        return DecodingConfig.model_validate(config.model_dump() | dict(overrides))
+    except ValidationError as error:
+        raise UserError(error.errors()[0]["msg"].removeprefix("Value error, ")) from None

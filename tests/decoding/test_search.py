@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+from keras import ops
 from lively import FREE, SOURCES, forced_log_probs, lively, next_log_probs, pieces_of
 
 from nmt_rl.config import DecodingConfig
@@ -92,6 +93,53 @@ def test_narrow_beam_equals_the_plain_search(model, tables, beam, alpha, kind, s
         assert [pieces_of(ids) for ids in found.ids[row, :count]] == [pieces for pieces, _ in expected]
         np.testing.assert_allclose(found.scores[row, :count], [score for _, score in expected], atol=1e-4)
         assert np.isneginf(found.scores[row, count:]).all()
+
+
+def plain_diverse_search(table, limit, settings):
+    """Diverse beam search (early stopping) on lists: groups in turn, a piece said before costs `diversity`."""
+    width = settings.beam // settings.diverse_groups
+    groups = [([((), 0.0)], []) for _ in range(settings.diverse_groups)]
+    for time in range(limit):
+        free, said = [EOS] if time == limit - 1 else FREE, []
+        for number, (live, done) in enumerate(groups):
+            if len(done) < width:
+                grown = [((*p, v), total + table[p][v]) for p, total in live for v in free]
+                grown = sorted(grown, key=lambda x: settings.diversity * said.count(x[0][-1]) - x[1])[: 2 * width]
+                done += [x for x in grown[:width] if x[0][-1] == EOS]
+                live = [x for x in grown if x[0][-1] != EOS][:width]
+                groups[number] = (live, done)
+            said += [p[-1] for p, _ in live]
+    best = (sorted(((p, s / len(p)) for p, s in done), key=lambda x: -x[1])[:width] for _, done in groups)
+    return sorted(itertools.chain.from_iterable(best), key=lambda x: -x[1])
+
+
+@pytest.mark.jax
+@pytest.mark.parametrize(("beam", "groups", "diversity"), [(4, 2, 0.7), (3, 3, 2.0)])
+def test_diverse_groups_equal_the_plain_search(transformer, beam, groups, diversity):
+    settings = DecodingConfig(beam=beam, diverse_groups=groups, diversity=diversity)
+    found = Searcher(transformer, settings)(SOURCES, 5)
+    for row, table in enumerate(next_log_probs(transformer)):
+        expected = plain_diverse_search(table, 5, settings)
+        assert [pieces_of(ids) for ids in found.ids[row, : len(expected)]] == [pieces for pieces, _ in expected]
+        np.testing.assert_allclose(found.scores[row, : len(expected)], [score for _, score in expected], atol=1e-4)
+
+
+@pytest.mark.jax
+def test_coverage_penalty_finds_the_best_with_it(model, tables):
+    settings = DecodingConfig(beam=27, stopping="exact", coverage_penalty=0.5)
+    found = Searcher(model, settings)(SOURCES, 4)
+    everything = [list(all_hypotheses(table, 4)) for table in tables]
+    for row, hypotheses in enumerate(everything):
+        target = np.array([([BOS, *pieces] + [PAD] * 4)[:4] for pieces, _ in hypotheses], "int32")
+        source = np.repeat(SOURCES[row : row + 1], len(target), axis=0)
+        attention = ops.convert_to_numpy(model.decode(target, model.encode(source)).attention)
+        scores = {}
+        for (pieces, total), weights in zip(hypotheses, attention, strict=True):
+            covered = np.minimum(weights[: len(pieces), SOURCES[row] != PAD].sum(axis=0), 1)
+            scores[pieces] = total / len(pieces) + 0.5 * np.log(covered).sum()
+        best = sorted(scores, key=lambda pieces: -scores[pieces])[:10]
+        np.testing.assert_allclose(found.scores[row, :10], [scores[pieces] for pieces in best], atol=1e-4)
+        assert pieces_of(found.ids[row, 0]) == best[0]
 
 
 def test_beam_1_equals_greedy(transformer, sampler):

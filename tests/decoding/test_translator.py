@@ -12,7 +12,7 @@ from nmt_rl.config import Config, DecodingConfig
 from nmt_rl.corpus.tokenizer import EOS, Tokenizers, train_tokenizer
 from nmt_rl.decoding.hypotheses import Hypotheses
 from nmt_rl.decoding.search import Searcher
-from nmt_rl.decoding.translator import BLANK, Translator
+from nmt_rl.decoding.translator import BLANK, Translator, override
 from nmt_rl.errors import UserError
 
 LINES = [
@@ -158,3 +158,8 @@ def test_translations_begin_with_their_prefixes(tiny_model, tokenizers, translat
     found = other.translate(["ein Hund", "ein kleiner Hund", "Himmel"], prefixes=prefixes)
     assert all(t.text.startswith(prefix) for t, prefix in zip(found, prefixes, strict=True))
     assert found[1].text == other.translate(["ein kleiner Hund"])[0].text
+
+
+def test_settings_that_do_not_go_together_are_a_user_error(translator):
+    with pytest.raises(UserError, match="beam 5 is not a multiple of diverse_groups 2"):
+        override(translator.config, {"beam": 5, "diverse_groups": 2})
