@@ -58,6 +58,9 @@ def translate(
     engine: Annotated[
         Literal["keras", "ctranslate2"], typer.Option(help="What computes; ctranslate2 after nmt-rl export.")
     ] = "keras",
+    split_sentences: Annotated[
+        bool, typer.Option("--split-sentences", help="Split lines into sentences, translate these, join them.")
+    ] = False,
     stream: Annotated[
         bool, typer.Option("--stream", help="Translate lines as they arrive, not by chunks of 2,000.")
     ] = False,
@@ -69,6 +72,7 @@ def translate(
     from nmt_rl.bundle import bundle_folder, read_bundle_config
     from nmt_rl.decoding.files import open_input, open_output, translate_stream
     from nmt_rl.decoding.progress import line_progress
+    from nmt_rl.decoding.sentences import SentenceTranslator
     from nmt_rl.decoding.translator import Translator, override
     from nmt_rl.errors import UserError
 
@@ -93,11 +97,13 @@ def translate(
     }
     overrides = {key: value for key, value in given.items() if value is not None}
     folders = [bundle_folder(folder) for folder in model]
-    most = override(read_bundle_config(folders[0])[0].decoding, overrides).hypotheses
+    config = read_bundle_config(folders[0])[0]
+    most = override(config.decoding, overrides).hypotheses
     if nbest is not None and nbest > most:
         raise UserError(f"--nbest {nbest} needs --beam {nbest} or more, or --samples, found {most}")
     # The files are opened first: a wrong path must not cost the time of loading the model.
     with open_input(input) as source, open_output(output) as sink, line_progress(input) as progress:
         translator = Translator.from_folders(folders, overrides, ban or (), engine)
         name = str(input) if input else None
-        translate_stream(translator, source, sink, nbest, name, arriving=stream, prefixes=prefix, progress=progress)
+        by_sentence = SentenceTranslator(translator, config.corpus.source_language) if split_sentences else translator
+        translate_stream(by_sentence, source, sink, nbest, name, arriving=stream, prefixes=prefix, progress=progress)

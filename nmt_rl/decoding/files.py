@@ -18,6 +18,7 @@ from nmt_rl.errors import RunError, UserError
 
 if TYPE_CHECKING:
     from nmt_rl.decoding.scorer import Scorer
+    from nmt_rl.decoding.sentences import SentenceTranslator
     from nmt_rl.decoding.translator import Translation, Translator
 
 CHUNK = 2000
@@ -27,7 +28,7 @@ CLOSED_PIPE = 141
 
 
 def translate_stream(
-    translator: Translator,
+    translator: Translator | SentenceTranslator,
     source: IO[bytes],
     sink: IO[bytes],
     nbest: int | None = None,

@@ -74,7 +74,7 @@ class Scorer:
             align: give the alignments, too.
         """
         limit = min(self.config.max_source_length, self.max_length - 1)
-        rows = encode_sources(self.tokenizers.source, sources, limit, first_line)
+        rows = encode_sources(self.tokenizers.source, sources, limit, range(first_line, first_line + len(sources)))
         columns = self._encode_targets(targets, first_line)
         found: list[Score | None] = [None] * len(rows)
         for batch in self._batches(rows, columns):

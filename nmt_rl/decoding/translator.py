@@ -117,7 +117,12 @@ class Translator:
         return cls(_least_risk(search, tokenizers, config), tokenizers, config)
 
     def translate(
-        self, lines: Sequence[str], nbest: int = 1, first_line: int = 1, prefixes: Sequence[str] | None = None
+        self,
+        lines: Sequence[str],
+        nbest: int = 1,
+        first_line: int = 1,
+        prefixes: Sequence[str] | None = None,
+        numbers: Sequence[int] | None = None,
     ) -> list[Translation]:
         """One translation per line, in order.
 
@@ -129,6 +134,7 @@ class Translator:
             nbest: hypotheses per line, at most `beam`.
             first_line: number of the first line, for warnings.
             prefixes: what each translation begins with, as far as the tokenizer spells it so; it may end in a word.
+            numbers: of the lines, for warnings, if they do not count up from `first_line`.
 
         Raises:
             UserError: if `nbest` exceeds the beam.
@@ -138,7 +144,9 @@ class Translator:
             raise UserError(f"{nbest} best hypotheses need a beam or samples of at least {nbest}, found {most}")
         found = [BLANK] * len(lines)
         limit = min(self.config.max_source_length, self.search.max_length - 1)
-        sources = encode_sources(self.tokenizers.source, lines, limit, first_line)
+        sources = encode_sources(
+            self.tokenizers.source, lines, limit, numbers or range(first_line, first_line + len(lines))
+        )
         forced = self.tokenizers.target.encode(prefixes) if prefixes is not None else None
         for batch in self._batches(sources):
             given = [forced[i][: limit - 1] for i in batch] if forced is not None else None
@@ -178,10 +186,10 @@ class Translator:
             yield Translation(*hypotheses[0], tuple(hypotheses))
 
 
-def encode_sources(tokenizer: Tokenizer, lines: Sequence[str], limit: int, first_line: int) -> list[list[int]]:
-    """Piece ids of each line without EOS, cut to `limit` with a warning; empty for a blank line."""
+def encode_sources(tokenizer: Tokenizer, lines: Sequence[str], limit: int, numbers: Sequence[int]) -> list[list[int]]:
+    """Piece ids of each line without EOS, cut to `limit` with a warning by its number; empty for a blank line."""
     sources = tokenizer.encode([line.translate(_PLAIN).strip() for line in lines])
-    for number, source in enumerate(sources, start=first_line):
+    for number, source in zip(numbers, sources, strict=True):
         if len(source) > limit:
             log.warning("line %d has %d pieces; only the first %d are translated", number, len(source), limit)
             del source[limit:]

@@ -1,0 +1,57 @@
+"""Lines of several sentences: split, translated sentence by sentence, joined again."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+from nmt_rl.decoding.translator import BLANK, Translation, Translator
+from nmt_rl.errors import UserError
+
+
+class SentenceTranslator:
+    """A Translator of single sentences that takes lines of several; in place of it.
+
+    Args:
+        translator: of sentences.
+        language: code of the source language, for the rules of abbreviations and marks (sentencex).
+
+    Raises:
+        UserError: if the splitter is not installed.
+    """
+
+    def __init__(self, translator: Translator, language: str) -> None:
+        """See the class docstring."""
+        try:
+            import sentencex
+        except ImportError:
+            hint = 'pip install sentencex, or pip install "nmt-rl[sentences]"'
+            raise UserError(f"the sentence splitter is not installed; {hint}") from None
+        self.translator, self.language, self._segment = translator, language, sentencex.segment
+
+    def split(self, line: str) -> list[str]:
+        """The sentences of a line; none of a blank one."""
+        return [sentence.strip() for sentence in self._segment(self.language, line) if sentence.strip()]
+
+    def translate(
+        self, lines: Sequence[str], nbest: int = 1, first_line: int = 1, prefixes: Sequence[str] | None = None
+    ) -> list[Translation]:
+        """One translation per line, in order; its score is the mean of its sentences'.
+
+        Raises:
+            UserError: for several best translations, or for prefixes: those are of single sentences.
+        """
+        if nbest > 1 or prefixes is not None:
+            raise UserError("n-best lists and prefixes are of single sentences; leave out --split-sentences")
+        split = [self.split(line) for line in lines]
+        numbers = [number for number, own in enumerate(split, start=first_line) for _ in own]
+        found = iter(self.translator.translate(list(itertools.chain.from_iterable(split)), numbers=numbers))
+        return [_joined([next(found) for _ in own]) for own in split]
+
+
+def _joined(parts: list[Translation]) -> Translation:
+    if not parts:
+        return BLANK
+    text = " ".join(part.text for part in parts if part.text)
+    score = sum(part.score for part in parts) / len(parts)
+    return Translation(text, score, ((text, score),))
