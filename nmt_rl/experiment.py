@@ -155,7 +155,7 @@ def report_stage(config: Config, run: Path) -> Report:
     from nmt_rl.evaluation.report import write_report
 
     prepared, finished = open_prepared(config, run), results(run)
-    corpus, greedy = config.corpus, config.decoding.model_copy(update={"beam": 1})
+    corpus, greedy = config.corpus, config.decoding.greedy()
     test = None
     if prepared.test and corpus.test is not None:
         test = _translations(run, "test", corpus.test.label, prepared.test, config.decoding)
@@ -188,9 +188,8 @@ def _translations(
     texts = {}
     for stage in results(run):
         bundle = load_bundle(run / stage / "model")
-        translator = Translator.of_model(bundle.model, bundle.tokenizers, decoding)
+        language = bundle.config.corpus.target_language
+        translator = Translator.of_model(bundle.model, bundle.tokenizers, decoding, language=language)
         texts[stage] = [t.text for t in translator.translate(sources)]
-    penalty = f"length penalty {decoding.length_penalty:g} ({decoding.length_normalization})"
-    words = "greedy" if decoding.beam == 1 else f"beam {decoding.beam}, {penalty}"
     references = [reference for _, reference in pairs]
-    return Translations(split, name, words, sources, references, texts["pretrain"], texts.get("finetune"))
+    return Translations(split, name, decoding.summary(), sources, references, texts["pretrain"], texts.get("finetune"))

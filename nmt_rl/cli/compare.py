@@ -30,7 +30,9 @@ def compare(
         Literal["bootstrap", "randomization"],
         typer.Option(help="Paired bootstrap (Koehn, 2004) or approximate randomization (Riezler and Maxwell, 2005)."),
     ] = "bootstrap",
-    samples: Annotated[int | None, typer.Option(min=100, help="Of the test; 1,000 resamples or 10,000 trials.")] = None,
+    resamples: Annotated[
+        int | None, typer.Option(min=100, help="Of the test; 1,000 resamples or 10,000 trials.")
+    ] = None,
     seed: Annotated[int, typer.Option(min=1, help="Of the test.")] = 12345,
     html: Annotated[Path | None, typer.Option(help="Write a report with plots and examples.")] = None,
     json_output: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -42,10 +44,13 @@ def compare(
     from nmt_rl.evaluation.significance import paired_test
     from nmt_rl.evaluation.testsets import read_test_sets
 
-    if baseline == other:
+    wanted = split_metrics(metrics)
+    if baseline.resolve() == other.resolve():
         raise UserError(f"compare needs two different systems, found {baseline} twice")
     needs_source = baseline.is_dir() or other.is_dir()
     sets = read_test_sets(source or [], reference or [], test_set or [], languages, needs_source)
+    if html is not None and not html.absolute().parent.is_dir():
+        raise UserError(f"--html {html} cannot be written: there is no folder {html.absolute().parent}")
     if len(sets) > 1:
         raise UserError(f"compare takes one test set, found {len(sets)}")
     target, systems = _translations((baseline, other), sets[0], beam)
@@ -54,8 +59,8 @@ def compare(
         sets[0].references,
         test_set=sets[0].name,
         kind=test,
-        metrics=split_metrics(metrics),
-        samples=samples or {"bootstrap": 1000, "randomization": 10000}[test],
+        metrics=wanted,
+        samples=resamples or {"bootstrap": 1000, "randomization": 10000}[test],
         seed=seed,
         target_language=target,
         reference_name=sets[0].reference_name,
@@ -71,15 +76,17 @@ def _translations(
 ) -> tuple[str, dict[str, Sequence[str]]]:
     """The target language, and each system's translations: a model's own or those of a file."""
     from nmt_rl.corpus.lines import read_lines
+    from nmt_rl.evaluation.metrics import check_lines
 
+    # Files first: a mistake must not cost the time of translating.
+    files = {system: list(read_lines(system)) for system in systems if not system.is_dir()}
+    for system, lines in files.items():
+        check_lines(str(system), lines, test_set.reference_name, test_set.references)
     target = test_set.target_language
-    texts: dict[str, Sequence[str]] = {}
     for system in systems:
         if system.is_dir():
-            target, (texts[str(system)],) = translate_all(system, [test_set], beam)
-        else:
-            texts[str(system)] = list(read_lines(system))
-    return target, texts
+            target, (files[system],) = translate_all(system, [test_set], beam)
+    return target, {str(system): files[system] for system in systems}
 
 
 def _show(result: PairedTest, found: Contrast, json_output: bool) -> None:

@@ -26,7 +26,7 @@ def evaluate(
     metrics: Metrics = "bleu,chrf",
     beam: BeamOf = None,
     confidence: Annotated[
-        int, typer.Option(min=0, help="Resamples for 95 % confidence intervals (such as 1000); 0: none.")
+        int, typer.Option(min=0, help="Resamples for 95 % confidence intervals, such as 1000; 0: none.")
     ] = 0,
     seed: Annotated[int, typer.Option(min=1, help="Of the resampling.")] = 12345,
     format: Annotated[Literal["text", "markdown", "latex", "json"], typer.Option(help="Of the table.")] = "text",
@@ -39,11 +39,17 @@ def evaluate(
     models, files = models or [], hypothesis or []
     if not models and not files:
         raise UserError("evaluate needs a MODEL or --hypothesis FILE, found neither")
-    wanted = split_metrics(metrics)
+    wanted = split_metrics(metrics, ("comet",))
+    if "comet" in wanted:
+        from nmt_rl.evaluation.comet import require_comet
+
+        require_comet()
     needs_source = bool(models) or "comet" in wanted
     sets = read_test_sets(source or [], reference or [], test_set or [], languages, needs_source)
     if files and len(sets) > 1:
         raise UserError(f"--hypothesis goes with one test set, found {len(sets)}")
+    if 0 < confidence < 100:
+        raise UserError(f"--confidence needs 100 resamples or more, found {confidence}")
     rows: list[Scores] = []
     for file in files:
         from nmt_rl.corpus.lines import read_lines

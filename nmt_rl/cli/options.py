@@ -25,10 +25,19 @@ StandardSets = Annotated[
     list[str] | None, typer.Option("-t", "--test-set", metavar="NAME", help="A sacreBLEU test set: wmt14, wmt14/full.")
 ]
 Languages = Annotated[str | None, typer.Option("-l", "--languages", help="The language pair of -t: en-de.")]
-Metrics = Annotated[str, typer.Option(metavar="LIST", help="Of bleu, chrf, chrf++, ter, and comet if it is installed.")]
+Metrics = Annotated[str, typer.Option(metavar="LIST", help="Of bleu, chrf, chrf++, ter (evaluate: and comet).")]
 BeamOf = Annotated[int | None, typer.Option("--beam", min=1, help="Hypotheses kept; default: each model's own.")]
 
 
-def split_metrics(text: str) -> list[str]:
-    """The names in a list such as `bleu,chrf++`."""
-    return [name.strip() for name in text.split(",") if name.strip()]
+def split_metrics(text: str, others: tuple[str, ...] = ()) -> list[str]:
+    """The names in a list such as `bleu,chrf++`; raises UserError for one that is neither sacreBLEU's nor another."""
+    from nmt_rl.errors import UserError
+    from nmt_rl.evaluation.metrics import LABELS
+
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    unknown = [name for name in names if name not in (*LABELS, *others)]
+    if unknown or not names:
+        raise UserError(
+            f"--metrics takes names of {', '.join((*LABELS, *others))}, found {', '.join(unknown) or 'none'}"
+        )
+    return names

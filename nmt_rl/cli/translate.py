@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+
+if TYPE_CHECKING:
+    from nmt_rl.config import DecodingConfig
 
 
 def translate(
@@ -39,19 +43,21 @@ def translate(
     ban: Annotated[
         list[str] | None, typer.Option(metavar="PHRASE", help="A phrase no translation may contain; repeatable.")
     ] = None,
-    samples: Annotated[int | None, typer.Option(min=1, help="Draw so many translations instead of searching.")] = None,
+    samples: Annotated[int | None, typer.Option(min=0, help="Draw so many translations; 0: search.")] = None,
     temperature: Annotated[float | None, typer.Option(min=0.01, help="Of samples; small: near the best.")] = None,
     top_k: Annotated[int | None, typer.Option(min=0, help="Samples take one of the K most probable pieces.")] = None,
     top_p: Annotated[float | None, typer.Option(min=0.01, max=1.0, help="Samples take one of the nucleus P.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Of the samples.")] = None,
     mbr: Annotated[
-        Literal["bleu", "chrf"] | None,
+        Literal["bleu", "chrf", "none"] | None,
         typer.Option(help="Of the hypotheses or samples take the one most alike to all (minimum Bayes risk)."),
     ] = None,
     prefix: Annotated[
         Path | None, typer.Option(help="Text file: what each translation begins with; blank: anything.")
     ] = None,
-    batch_tokens: Annotated[int | None, typer.Option(min=1, help="Source pieces per batch, times the beam.")] = None,
+    batch_tokens: Annotated[
+        int | None, typer.Option(min=1, help="Source pieces per batch, times beam or samples.")
+    ] = None,
     max_length_ratio: Annotated[
         float | None, typer.Option(min=0.01, help="Longest translation, relative to the source.")
     ] = None,
@@ -86,24 +92,52 @@ def translate(
         "stopping": stopping,
         "no_repeat_ngram": no_repeat_ngram,
         "repetition_penalty": repetition_penalty,
-        "samples": samples or (1 if temperature or top_k or top_p else None),
+        "samples": samples,
         "temperature": temperature,
         "top_k": top_k,
         "top_p": top_p,
         "seed": seed,
-        "mbr": mbr,
         "batch_tokens": batch_tokens,
         "max_length_ratio": max_length_ratio,
     }
-    overrides = {key: value for key, value in given.items() if value is not None}
+    overrides: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
+    if mbr is not None:
+        overrides["mbr"] = None if mbr == "none" else mbr
     folders = [bundle_folder(folder) for folder in model]
     config = read_bundle_config(folders[0])[0]
-    most = override(config.decoding, overrides).hypotheses
-    if nbest is not None and nbest > most:
-        raise UserError(f"--nbest {nbest} needs --beam {nbest} or more, or --samples, found {most}")
+    settings = override(config.decoding, overrides)
+    _refuse_what_does_nothing(overrides, settings, nbest)
+    if nbest is not None and nbest > settings.hypotheses:
+        raise UserError(f"--nbest {nbest} needs --beam {nbest} or more, or --samples, found {settings.hypotheses}")
+    if prefix is not None and not prefix.is_file():
+        raise UserError(f"--prefix {prefix} is not a file")
+    if split_sentences and (nbest is not None or prefix is not None):
+        raise UserError("n-best lists and prefixes are of single sentences; leave out --split-sentences")
     # The files are opened first: a wrong path must not cost the time of loading the model.
     with open_input(input) as source, open_output(output) as sink, line_progress(input) as progress:
         translator = Translator.from_folders(folders, overrides, ban or (), engine)
         name = str(input) if input else None
-        by_sentence = SentenceTranslator(translator, config.corpus.source_language) if split_sentences else translator
+        languages = (config.corpus.source_language, config.corpus.target_language)
+        by_sentence = SentenceTranslator(translator, *languages) if split_sentences else translator
         translate_stream(by_sentence, source, sink, nbest, name, arriving=stream, prefixes=prefix, progress=progress)
+
+
+def _refuse_what_does_nothing(given: Mapping[str, Any], settings: DecodingConfig, nbest: int | None) -> None:
+    """Raise a UserError for an option that has no effect with the others."""
+    from nmt_rl.errors import UserError
+
+    def refuse(keys: tuple[str, ...], why: str) -> None:
+        for key in keys:
+            if given.get(key):
+                raise UserError(f"--{key.replace('_', '-')} {why}")
+
+    if settings.samples:
+        refuse(("beam", "stopping", "coverage_penalty", "diverse_groups"), "is of a search; --samples 0 searches")
+        if given.get("samples", 0) > 1 and nbest is None and settings.mbr is None:
+            raise UserError(f"--samples {settings.samples} needs --nbest or --mbr: without, only the first is printed")
+    else:
+        refuse(("temperature", "top_k", "top_p", "seed"), "is of samples; give --samples N, too")
+    if settings.diverse_groups == 1:
+        refuse(("diversity",), "is of several groups; give --diverse-groups N, too")
+    if settings.beam == 1:
+        refuse(("coverage_penalty",), "is of a beam; give --beam N, too")

@@ -23,7 +23,7 @@ class DecodingConfig(Section):
     equation 14); 0: none."""
     diverse_groups: int = Field(1, ge=1)
     """Groups the beam is divided into, each of which avoids what those before it say (Vijayakumar et al., 2018)."""
-    diversity: float = Field(0.5, ge=0.0)
+    diversity: float = Field(0.5, gt=0.0)
     """What a piece loses for every hypothesis of an earlier group that has it at the same place, nats."""
     stopping: Literal["early", "exact"] = "early"
     """End a search when `beam` hypotheses are finished, or when no other could be better than them."""
@@ -50,13 +50,27 @@ class DecodingConfig(Section):
     max_source_length: int = Field(512, ge=4)
     """A longer source, in pieces, is cut with a warning."""
     batch_tokens: int = Field(4096, ge=1)
-    """Source pieces per batch, times the beam."""
+    """Source pieces per batch, times the beam or the samples; one sentence at least."""
 
     @model_validator(mode="after")
     def _groups_divide_the_beam(self) -> DecodingConfig:
         if self.beam % self.diverse_groups:
             raise ValueError(f"beam {self.beam} is not a multiple of diverse_groups {self.diverse_groups}")
         return self
+
+    def greedy(self) -> DecodingConfig:
+        """The same limits and restrictions, without a beam, samples or a choice among them."""
+        return self.model_copy(update={"beam": 1, "diverse_groups": 1, "samples": 0, "mbr": None})
+
+    def summary(self) -> str:
+        """How text is translated, in few words, such as `greedy` or `beam 5, length penalty 1 (average), mbr chrf`."""
+        if self.samples:
+            words = f"{self.samples} samples at temperature {self.temperature:g}"
+        elif self.beam == 1:
+            words = "greedy"
+        else:
+            words = f"beam {self.beam}, length penalty {self.length_penalty:g} ({self.length_normalization})"
+        return words if self.mbr is None else f"{words}, mbr {self.mbr}"
 
     @property
     def hypotheses(self) -> int:

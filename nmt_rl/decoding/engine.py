@@ -68,7 +68,11 @@ class EngineSearcher:
         self._ids = {piece: number for number, piece in enumerate(self._pieces[1].tolist())}
         forbidden = [[PAD], [BOS], *(list(phrase) for phrase in banned if phrase)]
         self._banned = [self._pieces[1][phrase].tolist() for phrase in forbidden]
-        self._translator = ctranslate2.Translator(str(path), device="cpu", inter_threads=1)
+        try:
+            self._translator = ctranslate2.Translator(str(path), device="cpu", inter_threads=1)
+        except (RuntimeError, ValueError) as error:
+            reason = " ".join(str(error).split())
+            raise UserError(f"{path} cannot be loaded ({reason}); nmt-rl export {folder} makes it anew") from error
 
     def __call__(
         self,

@@ -10,7 +10,7 @@ import numpy as np
 
 from nmt_rl.bundle import Bundle, bundle_folder, load_bundle, read_bundle_config
 from nmt_rl.config import LSTMConfig, TransformerConfig
-from nmt_rl.errors import UserError
+from nmt_rl.errors import RunError, UserError
 
 if TYPE_CHECKING:
     from nmt_rl.corpus.tokenizer import Tokenizer
@@ -38,15 +38,18 @@ def export_ctranslate2(folder: Path, quantization: Quantization = "float32") -> 
     require_exportable(read_bundle_config(folder)[0].model, folder)
     bundle = load_bundle(folder)
     out = bundle_folder(folder) / FOLDER
-    made = out.with_name(out.name + ".new")
-    shutil.rmtree(made, ignore_errors=True)
-    made.mkdir()
     spec = _specification(bundle)
     spec.validate()
     spec.optimize(quantization=None if quantization == "float32" else quantization)
-    spec.save(str(made))
-    shutil.rmtree(out, ignore_errors=True)
-    return made.rename(out)
+    made = out.with_name(out.name + ".new")
+    try:
+        shutil.rmtree(made, ignore_errors=True)
+        made.mkdir()
+        spec.save(str(made))
+        shutil.rmtree(out, ignore_errors=True)
+        return made.rename(out)
+    except OSError as error:
+        raise RunError(f"{out} could not be written: {error.strerror or error}") from error
 
 
 def require_ctranslate2() -> None:

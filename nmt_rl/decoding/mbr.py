@@ -61,9 +61,14 @@ def expected_utilities(texts: Sequence[str], utility: Utility) -> list[float]:
     return [means[text] for text in texts]
 
 
-def sentence_utility(metric: Literal["bleu", "chrf"]) -> Utility:
-    """sacreBLEU's score of a sentence, in [0, 100]; BLEU with effective order and exponential smoothing."""
+def sentence_utility(metric: Literal["bleu", "chrf"], language: str = "") -> Utility:
+    """sacreBLEU's score of a sentence, in [0, 100]; BLEU with effective order and exponential smoothing.
+
+    Args:
+        metric: which.
+        language: code of the target language, for BLEU's tokenizer.
+    """
     from sacrebleu.metrics import BLEU, CHRF
 
-    scorer = BLEU(effective_order=True) if metric == "bleu" else CHRF()
+    scorer = BLEU(effective_order=True, trg_lang=language) if metric == "bleu" else CHRF()
     return lambda hypothesis, reference: float(scorer.sentence_score(hypothesis, [reference]).score)

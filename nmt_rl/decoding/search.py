@@ -87,7 +87,7 @@ class Searcher:
         return Hypotheses(ids[:, :, : max(int(lengths.max(initial=0)), 1)], lengths, log_probs, scores)
 
     def _first(self, task: Task) -> dict[str, Any]:
-        """What the loop begins with: one live hypothesis per row; `out` are the finished ones, by falling score."""
+        """What the loop begins with: one live hypothesis per group; `out` are the finished ones, by falling score."""
         count, padded = len(task.prefix), len(task.rows)
         ids = np.repeat(task.blank[:, None], self.beam, axis=1)
         begun, log_probs = self._begin.scored(task)

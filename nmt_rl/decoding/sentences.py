@@ -14,20 +14,22 @@ class SentenceTranslator:
 
     Args:
         translator: of sentences.
-        language: code of the source language, for the rules of abbreviations and marks (sentencex).
+        source_language: its code, for the rules of abbreviations and marks (sentencex).
+        target_language: its code; Chinese and Japanese are joined without blanks.
 
     Raises:
         UserError: if the splitter is not installed.
     """
 
-    def __init__(self, translator: Translator, language: str) -> None:
+    def __init__(self, translator: Translator, source_language: str, target_language: str) -> None:
         """See the class docstring."""
         try:
             import sentencex
         except ImportError:
             hint = 'pip install sentencex, or pip install "nmt-rl[sentences]"'
             raise UserError(f"the sentence splitter is not installed; {hint}") from None
-        self.translator, self.language, self._segment = translator, language, sentencex.segment
+        self.translator, self.language, self._segment = translator, source_language, sentencex.segment
+        self.blank = "" if target_language[:2].lower() in ("zh", "ja") else " "
 
     def split(self, line: str) -> list[str]:
         """The sentences of a line; none of a blank one."""
@@ -46,12 +48,11 @@ class SentenceTranslator:
         split = [self.split(line) for line in lines]
         numbers = [number for number, own in enumerate(split, start=first_line) for _ in own]
         found = iter(self.translator.translate(list(itertools.chain.from_iterable(split)), numbers=numbers))
-        return [_joined([next(found) for _ in own]) for own in split]
+        return [self._joined([next(found) for _ in own]) for own in split]
 
-
-def _joined(parts: list[Translation]) -> Translation:
-    if not parts:
-        return BLANK
-    text = " ".join(part.text for part in parts if part.text)
-    score = sum(part.score for part in parts) / len(parts)
-    return Translation(text, score, ((text, score),))
+    def _joined(self, parts: list[Translation]) -> Translation:
+        if not parts:
+            return BLANK
+        text = self.blank.join(part.text for part in parts if part.text)
+        score = sum(part.score for part in parts) / len(parts)
+        return Translation(text, score, ((text, score),))

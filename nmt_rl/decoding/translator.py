@@ -62,7 +62,12 @@ class Translator:
 
     @classmethod
     def of_model(
-        cls, model: Seq2Seq, tokenizers: Tokenizers, config: DecodingConfig, banned: Sequence[str] = ()
+        cls,
+        model: Seq2Seq,
+        tokenizers: Tokenizers,
+        config: DecodingConfig,
+        banned: Sequence[str] = (),
+        language: str = "",
     ) -> Translator:
         """The translator of a built model, whose current weights are used at each call.
 
@@ -71,13 +76,14 @@ class Translator:
             tokenizers: of the source and the target side.
             config: of decoding.
             banned: phrases that no translation may contain, as far as it spells them as the tokenizer does.
+            language: code of the target language, for sacreBLEU's tokenizer in mbr.
         """
         from nmt_rl.decoding.sampler import Sampler
         from nmt_rl.decoding.search import Searcher
 
         pieces = tokenizers.target.encode(banned)
         search = Sampler(model, config, pieces) if config.samples else Searcher(model, config, banned=pieces)
-        return cls(_least_risk(search, tokenizers, config), tokenizers, config)
+        return cls(_least_risk(search, tokenizers, config, language), tokenizers, config)
 
     @classmethod
     def from_folders(
@@ -102,7 +108,8 @@ class Translator:
             return cls._of_export(folders, overrides or {}, banned)
         bundle = load_ensemble(folders)
         config = override(bundle.config.decoding, overrides or {})
-        return cls.of_model(bundle.model, bundle.tokenizers, config, banned)
+        language = bundle.config.corpus.target_language
+        return cls.of_model(bundle.model, bundle.tokenizers, config, banned, language)
 
     @classmethod
     def _of_export(cls, folders: Sequence[Path], overrides: Mapping[str, Any], banned: Sequence[str]) -> Translator:
@@ -114,7 +121,8 @@ class Translator:
         settings = read_bundle_config(folders[0])[0]
         config, tokenizers = override(settings.decoding, overrides), Tokenizers.load(bundle_folder(folders[0]))
         search = EngineSearcher(folders[0], settings.model, tokenizers, config, tokenizers.target.encode(banned))
-        return cls(_least_risk(search, tokenizers, config), tokenizers, config)
+        language = settings.corpus.target_language
+        return cls(_least_risk(search, tokenizers, config, language), tokenizers, config)
 
     def translate(
         self,
@@ -131,13 +139,13 @@ class Translator:
 
         Args:
             lines: sentences.
-            nbest: hypotheses per line, at most `beam`.
+            nbest: hypotheses per line, at most as many as are searched for or drawn.
             first_line: number of the first line, for warnings.
             prefixes: what each translation begins with, as far as the tokenizer spells it so; it may end in a word.
             numbers: of the lines, for warnings, if they do not count up from `first_line`.
 
         Raises:
-            UserError: if `nbest` exceeds the beam.
+            UserError: if `nbest` exceeds those, or prefixes go with a coverage penalty.
         """
         if nbest > self.config.hypotheses:
             most = self.config.hypotheses
@@ -147,9 +155,11 @@ class Translator:
         sources = encode_sources(
             self.tokenizers.source, lines, limit, numbers or range(first_line, first_line + len(lines))
         )
-        forced = self.tokenizers.target.encode(prefixes) if prefixes is not None else None
+        if prefixes is not None and self.config.coverage_penalty:
+            raise UserError("a coverage penalty does not know what a prefix has looked at; leave out one of them")
+        forced = self.tokenizers.target.encode([_plain(p) for p in prefixes]) if prefixes is not None else None
         for batch in self._batches(sources):
-            given = [forced[i][: limit - 1] for i in batch] if forced is not None else None
+            given = [forced[i][: self.search.max_length - 2] for i in batch] if forced is not None else None
             translated = self._translate_batch([sources[i] for i in batch], nbest, given)
             for index, translation in zip(batch, translated, strict=True):
                 found[index] = translation
@@ -182,13 +192,18 @@ class Translator:
         for ids, sizes, scores in zip(found.ids, found.lengths, found.scores, strict=True):
             kept = [n for n in range(nbest) if sizes[n] > 0]
             texts = self.tokenizers.target.decode([ids[n, : sizes[n] - 1] for n in kept])
-            hypotheses = [(t.translate(_PLAIN).strip(), float(scores[n])) for t, n in zip(texts, kept, strict=True)]
+            hypotheses = [(_plain(text), float(scores[n])) for text, n in zip(texts, kept, strict=True)]
             yield Translation(*hypotheses[0], tuple(hypotheses))
+
+
+def _plain(text: str) -> str:
+    """Without control characters and surrounding blanks."""
+    return text.translate(_PLAIN).strip()
 
 
 def encode_sources(tokenizer: Tokenizer, lines: Sequence[str], limit: int, numbers: Sequence[int]) -> list[list[int]]:
     """Piece ids of each line without EOS, cut to `limit` with a warning by its number; empty for a blank line."""
-    sources = tokenizer.encode([line.translate(_PLAIN).strip() for line in lines])
+    sources = tokenizer.encode([_plain(line) for line in lines])
     for number, source in zip(numbers, sources, strict=True):
         if len(source) > limit:
             log.warning("line %d has %d pieces; only the first %d are translated", number, len(source), limit)
@@ -196,7 +211,7 @@ def encode_sources(tokenizer: Tokenizer, lines: Sequence[str], limit: int, numbe
     return sources
 
 
-def _least_risk(search: Search, tokenizers: Tokenizers, config: DecodingConfig) -> Search:
+def _least_risk(search: Search, tokenizers: Tokenizers, config: DecodingConfig, language: str) -> Search:
     """The search, or what chooses among its hypotheses if the settings say so."""
     if config.mbr is None:
         return search
@@ -204,7 +219,7 @@ def _least_risk(search: Search, tokenizers: Tokenizers, config: DecodingConfig) 
 
     if config.hypotheses < 2:
         raise UserError("mbr chooses among several translations; it needs a beam or samples of at least 2")
-    return MinimumRisk(search, tokenizers.target, sentence_utility(config.mbr))
+    return MinimumRisk(search, tokenizers.target, sentence_utility(config.mbr, language))
 
 
 def override(config: DecodingConfig, overrides: Mapping[str, Any]) -> DecodingConfig:
@@ -212,4 +227,6 @@ def override(config: DecodingConfig, overrides: Mapping[str, Any]) -> DecodingCo
     try:
         return DecodingConfig.model_validate(config.model_dump() | dict(overrides))
     except ValidationError as error:
-        raise UserError(error.errors()[0]["msg"].removeprefix("Value error, ")) from None
+        first = error.errors()[0]
+        key = "".join(f"{part}: " for part in first["loc"])
+        raise UserError(f"{key}{first['msg'].removeprefix('Value error, ')}") from None

@@ -11,6 +11,14 @@ MODEL = "Unbabel/wmt22-comet-da"
 BATCH = 32
 
 
+def require_comet() -> None:
+    """Raise a UserError if the package is not installed."""
+    try:
+        import comet  # noqa: F401
+    except ImportError:
+        raise UserError("COMET is not installed; pip install unbabel-comet, or leave comet out of --metrics") from None
+
+
 def comet_score(sources: Sequence[str], hypotheses: Sequence[str], references: Sequence[str]) -> MetricScore:
     """The mean score of the translations, on COMET's own scale.
 
@@ -20,10 +28,9 @@ def comet_score(sources: Sequence[str], hypotheses: Sequence[str], references: S
     Raises:
         UserError: if the package is not installed, or its model cannot be had.
     """
-    try:
-        import comet
-    except ImportError:
-        raise UserError("COMET is not installed; pip install unbabel-comet, or leave comet out of --metrics") from None
+    require_comet()
+    import comet
+
     try:
         model = comet.load_from_checkpoint(comet.download_model(MODEL))
     except Exception as error:  # The hub's and torch's errors share no base but this one.
@@ -34,4 +41,4 @@ def comet_score(sources: Sequence[str], hypotheses: Sequence[str], references: S
         for source, hypothesis, reference in zip(sources, hypotheses, references, strict=True)
     ]
     found = model.predict(rows, batch_size=BATCH, gpus=0)
-    return MetricScore(float(found.system_score), f"model:{MODEL}|version:{comet.__version__}")
+    return MetricScore(float(found.system_score), f"model:{MODEL}|nrefs:1|version:{comet.__version__}")

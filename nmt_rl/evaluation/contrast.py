@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from nmt_rl.evaluation.examples import Examples, Texts, choose_examples, words
-from nmt_rl.evaluation.metrics import corpus_scores, reference_streams, sentence_bleu
+from nmt_rl.evaluation.metrics import build_metrics, reference_streams, sentence_bleu
 from nmt_rl.evaluation.tables import align_columns
 
 LENGTHS = (10, 20, 30, 40)
@@ -133,8 +133,8 @@ def _by_length(
     for name, group in itertools.groupby(order, lambda i: bucket_of(lengths[i], LENGTHS)):
         chosen = list(group)
         own = [[stream[i] for i in chosen] for stream in streams]
-        options: dict[str, Any] = {"test_set": name, "metrics": ("bleu",), "target_language": language}
-        first, second = (corpus_scores([side[i] for i in chosen], own, **options).bleu for side in sides)
+        bleu = build_metrics(own, ("bleu",), language)["bleu"]
+        first, second = (float(bleu.corpus_score([side[i] for i in chosen], None).score) for side in sides)
         yield Bucket(name, len(chosen), first, second)
 
 

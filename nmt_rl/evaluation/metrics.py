@@ -107,14 +107,7 @@ def corpus_scores(
     """
     streams = reference_streams(references)
     check_lines(system, hypotheses, reference_name, streams)
-    tokenised = sum(line.endswith(" .") for line in hypotheses)
-    if tokenised >= _TOKENISED_PERIODS:
-        logger.warning(
-            "%d of %d lines of %s end in a separate period; BLEU is defined on detokenised text",
-            tokenised,
-            len(hypotheses),
-            system,
-        )
+    warn_if_tokenised(system, hypotheses)
     names = ["bleu", *(name for name in metrics if name != "bleu")]
     found = {}
     with sacrebleu_seed(seed):
@@ -132,6 +125,14 @@ def corpus_scores(
         hypothesis_length=bleu.sys_len,
         reference_length=bleu.ref_len,
     )
+
+
+def warn_if_tokenised(system: str, hypotheses: Sequence[str]) -> None:
+    """Say so on stderr if a text looks tokenised."""
+    tokenised = sum(line.endswith(" .") for line in hypotheses)
+    if tokenised >= _TOKENISED_PERIODS:
+        text = "%d of %d lines of %s end in a separate period; BLEU is defined on detokenised text"
+        logger.warning(text, tokenised, len(hypotheses), system)
 
 
 def _metric_score(score: Any, signature: Any, resampled: bool) -> MetricScore:
@@ -189,7 +190,7 @@ def build_metrics(
     tokenizer = _tokenizer(target_language, tokenize)
     common: dict[str, Any] = {"references": references}
     made: dict[str, Callable[[], Metric]] = {
-        # force: the warning about tokenised text is given once, by corpus_scores.
+        # force: the warning about tokenised text is warn_if_tokenised.
         "bleu": lambda: BLEU(tokenize=tokenizer, lowercase=lowercase, force=True, **common),
         "chrf": lambda: CHRF(lowercase=lowercase, **common),
         "chrf++": lambda: CHRF(lowercase=lowercase, word_order=2, **common),

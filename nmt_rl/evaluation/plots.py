@@ -144,11 +144,18 @@ def buckets_png(buckets: Sequence[Bucket], names: tuple[str, str], what: str, va
         (-0.2, TRAIN, names[0], [bucket.first for bucket in buckets]),
         (0.2, VALID, names[1], [bucket.second for bucket in buckets]),
     ):
-        axis.bar([i + shift for i in range(len(buckets))], heights, width=0.4, color=color, label=name)
-    axis.set_ylim(top=1.25 * max(max(bucket.first, bucket.second) for bucket in buckets) or 1.0)  # Room for the legend.
+        axis.bar([i + shift for i in range(len(buckets))], heights, width=0.4, color=color, label=_literal(name))
+    highest = max((max(bucket.first, bucket.second) for bucket in buckets), default=0.0)
+    axis.set_ylim(top=1.25 * highest or 1.0)  # Room for the legend.
     axis.set_xticks(range(len(buckets)), [bucket.name for bucket in buckets])
     _style(axis, f"By {what}", what, value)
     return _png(figure)
+
+
+def _literal(text: str) -> str:
+    """A label that matplotlib prints as it is: it hides those with `_` in front, and reads formulas between dollars."""
+    text = text.replace("$", r"\$")
+    return f" {text}" if text.startswith("_") else text
 
 
 def _is_number(value: Any) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from nmt_rl.errors import UserError
-from nmt_rl.evaluation.metrics import build_metrics, check_lines, reference_streams, sacrebleu_seed
+from nmt_rl.evaluation.metrics import build_metrics, check_lines, reference_streams, sacrebleu_seed, warn_if_tokenised
 from nmt_rl.evaluation.tables import align_columns, label
 
 
@@ -87,7 +87,7 @@ def paired_test(
 
     The numbers are those of `sacrebleu --paired-bs` or `--paired-ar` with `SACREBLEU_SEED=seed`, whatever the
     environment says, but for one: where a system's score equals the baseline's, sacreBLEU's bootstrap gives its
-    smallest p-value; here it is 1. Memory is about 80 bytes per sample and line.
+    smallest p-value; here it is 1. Memory is about 80 bytes per resample and line.
 
     Args:
         systems: translations by name, one per line; the first is the baseline.
@@ -109,6 +109,7 @@ def paired_test(
     streams = reference_streams(references)
     for name, hypotheses in systems.items():
         check_lines(name, hypotheses, reference_name, streams)
+        warn_if_tokenised(name, hypotheses)
     built = build_metrics(streams, metrics, target_language, tokenize, lowercase)
     signatures, scores = _run(systems, built, kind, samples, seed)
     return PairedTest(

@@ -48,7 +48,9 @@ def align_columns(rows: Sequence[Sequence[str]]) -> str:
 
 
 def _cell(score: MetricScore) -> str:
-    return f"{score.value:.2f}" + ("" if score.ci is None else f" ± {score.ci:.2f}")
+    # COMET's scale ends at about 1, those of the others at 100.
+    value = f"{score.value:.4f}" if score.signature.startswith("model:") else f"{score.value:.2f}"
+    return value if score.ci is None else f"{value} ± {score.ci:.2f}"
 
 
 def _markdown(rows: Sequence[Sequence[str]]) -> str:

@@ -1,4 +1,4 @@
-"""Standard test sets by their sacreBLEU name, such as wmt14 (2,737 lines en-de) and wmt14/full (3,003)."""
+"""Test sets: files, and standard ones by their sacreBLEU name, such as wmt14 (2,737 lines) and wmt14/full (3,003)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class TestSet:
     sources: tuple[str, ...]
     """Empty if only references were given."""
     references: tuple[tuple[str, ...], ...]
-    """One or several lists of references, each as long as `sources`."""
+    """One or several lists of references, one for each line."""
     reference_name: str
     """What errors call the reference."""
     source_language: str = ""
@@ -60,7 +60,10 @@ def read_test_sets(
         raise UserError(f"--source and --reference go in pairs, found {len(sources)} and {len(references)}")
     source_language, _, target_language = (languages or "").partition("-")
     both = itertools.zip_longest(sources, references)
-    return [_read_files(source, reference, source_language, target_language) for source, reference in both]
+    sets = [_read_files(source, reference, source_language, target_language) for source, reference in both]
+    if len({each.name for each in sets}) < len(sets):
+        sets = [dataclasses.replace(each, name=each.reference_name) for each in sets]
+    return sets
 
 
 def _read_files(source: Path | None, reference: Path, *languages: str) -> TestSet:

@@ -36,8 +36,7 @@ class Validator:
         self.signature = ""
         self.sources, self.references = [p[0] for p in pairs], [p[1] for p in pairs]
         self.language, self.name = config.corpus.target_language, config.corpus.valid.label
-        greedy = config.decoding.model_copy(update={"beam": 1, "samples": 0, "mbr": None})
-        self._translator = Translator.of_model(model, tokenizers, greedy)
+        self._translator = Translator.of_model(model, tokenizers, config.decoding.greedy())
         longest = min(model.max_length, config.decoding.max_source_length)
         source = [ids[: longest - 1] for ids in tokenizers.source.encode(self.sources)]
         target = [ids[: longest - 1] for ids in tokenizers.target.encode(self.references)]

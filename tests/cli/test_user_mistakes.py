@@ -135,3 +135,20 @@ def test_average_of_nothing_in_particular(refuses, tiny_run, tmp_path):
     assert refuses("average", model, *out).startswith("average needs two or more model folders")
     assert refuses("average", model, "--last", 2, "--best", 2, *out) == "--last and --best exclude each other"
     assert "take one stage" in refuses("average", model, model, "--last", 2, *out)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (["--temperature", 0.8], "--temperature is of samples; give --samples N, too"),
+        (["--samples", 2, "--beam", 3, "--mbr", "bleu"], "--beam is of a search; --samples 0 searches"),
+        (["--samples", 5], "--samples 5 needs --nbest or --mbr: without, only the first is printed"),
+        (["--diversity", 1.0], "--diversity is of several groups; give --diverse-groups N, too"),
+        (["--beam", 3, "--diverse-groups", 2], "beam 3 is not a multiple of diverse_groups 2"),
+        (["--beam", 1, "--coverage-penalty", 0.2], "--coverage-penalty is of a beam; give --beam N, too"),
+        (["--length-penalty", "inf"], "length_penalty: Input should be a finite number"),
+        (["--prefix", "nowhere"], "--prefix nowhere is not a file"),
+    ],
+)
+def test_an_option_that_would_do_nothing(refuses, tiny_run, tiny_corpus, options, expected):
+    assert refuses("translate", tiny_run.folder, "-i", tiny_corpus / "test.de", *options) == expected

@@ -101,7 +101,7 @@ def test_compare_takes_files_and_writes_a_page(tiny_corpus, command, tmp_path):
     reference = tiny_corpus / "test.en"
     (tmp_path / "short").write_text("".join(line[:20] + "\n" for line in reference.read_text().splitlines()))
     page = tmp_path / "page.html"
-    options = ("--reference", reference, "--test", "randomization", "--samples", 100, "--html", page)
+    options = ("--reference", reference, "--test", "randomization", "--resamples", 100, "--html", page)
     result = command("compare", tmp_path / "short", reference, *options)
     assert result.code == 0 and "approximate randomization, 100 trials" in result.out
     assert f"{reference} is better in" in result.out and "Largest gains" in page.read_text()
@@ -111,7 +111,7 @@ def test_compare_takes_files_and_writes_a_page(tiny_corpus, command, tmp_path):
 def test_compare_gives_both_scores_and_a_p_value(tiny_run, tiny_corpus, command):
     stages = [tiny_run.folder / stage / "model" for stage in ("pretrain", "finetune")]
     files = ("--source", tiny_corpus / "test.de", "--reference", tiny_corpus / "test.en")
-    result = command("compare", *stages, *files, "--samples", 100, "--json")
+    result = command("compare", *stages, *files, "--resamples", 100, "--json")
     assert result.code == 0
     tree = json.loads(result.out)
     assert [system["system"] for system in tree["systems"]] == [str(stage) for stage in stages]

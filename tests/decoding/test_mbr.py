@@ -29,7 +29,7 @@ def test_the_most_common_translation_comes_first(tokenizers):
     lengths = np.array([[*map(len, rows), 0]])
     scores = np.array([[-1.0, -2.0, -3.0, -np.inf]], "float32")
 
-    def search(source, max_lengths):
+    def search(source, max_lengths, prefix=None, prefix_lengths=None):
         return Hypotheses(ids, lengths, scores, scores)
 
     search.max_length = 40

@@ -13,33 +13,35 @@ LINES = ["Der Hund sieht Dr. Vogel. Die Wiese ist z.B. grün! Und?", "", "ein Hu
 
 
 def test_sentences_are_translated_by_themselves_and_joined(translator):
-    by_sentence = SentenceTranslator(translator, "de")
+    by_sentence = SentenceTranslator(translator, "de", "en")
     parts = ["Der Hund sieht Dr. Vogel.", "Die Wiese ist z.B. grün!", "Und?"]
     assert by_sentence.split(LINES[0]) == parts
     found, alone = by_sentence.translate(LINES), translator.translate(parts)
     assert found[0].text == " ".join(t.text for t in alone if t.text)
     assert found[0].score == pytest.approx(sum(t.score for t in alone) / 3)
+    chinese = SentenceTranslator(translator, "de", "zh").translate(LINES[:1])[0]
+    assert chinese.text == "".join(t.text for t in alone)
     assert found[1] == BLANK and found[2].text == translator.translate(LINES[2:])[0].text
 
 
 def test_warnings_name_the_line_and_a_long_line_needs_none(translator, caplog):
     long = "Ein kleiner Hund. " * 9
     with caplog.at_level(logging.WARNING, logger="nmt_rl"):
-        SentenceTranslator(translator, "de").translate(["Hund", "Hund. " + "Hund " * 60 + "."], first_line=10)
+        SentenceTranslator(translator, "de", "en").translate(["Hund", "Hund. " + "Hund " * 60 + "."], first_line=10)
         assert ["line 11 has" in record.getMessage() for record in caplog.records] == [True]
         caplog.clear()
         translator.translate([long])
         assert len(caplog.records) == 1
         caplog.clear()
-        SentenceTranslator(translator, "de").translate([long])
+        SentenceTranslator(translator, "de", "en").translate([long])
     assert not caplog.records
 
 
 def test_what_is_of_single_sentences_is_refused(translator, monkeypatch):
-    by_sentence = SentenceTranslator(translator, "de")
+    by_sentence = SentenceTranslator(translator, "de", "en")
     for options in ({"nbest": 2}, {"prefixes": ["a"]}):
         with pytest.raises(UserError, match="of single sentences; leave out --split-sentences"):
             by_sentence.translate(["Hund"], **options)
     monkeypatch.setitem(sys.modules, "sentencex", None)
     with pytest.raises(UserError, match="splitter is not installed; pip install sentencex"):
-        SentenceTranslator(translator, "de")
+        SentenceTranslator(translator, "de", "en")

@@ -24,7 +24,7 @@ def test_it_is_asked_for_sources_translations_and_references(monkeypatch):
     stand_in(monkeypatch, lambda name: SimpleNamespace(predict=predict))
     score = comet_score(["ein Hund"], ["a dog"], ["the dog"])
     assert asked == [{"src": "ein Hund", "mt": "a dog", "ref": "the dog"}]
-    assert (score.value, score.signature) == (0.75, f"model:{MODEL}|version:2.2")
+    assert (score.value, score.signature) == (0.75, f"model:{MODEL}|nrefs:1|version:2.2")
 
 
 def test_without_the_package_or_its_model_the_user_is_told(monkeypatch):
