@@ -26,10 +26,11 @@ BELOW = {
     "bundle": {"models", "corpus"},
     "evaluation": {"corpus"},
     "decoding": {"bundle", "models", "corpus"},
+    "systems": {"evaluation", "decoding", "bundle", "corpus"},
     "training": {"evaluation", "decoding", "bundle", "models", "corpus"},
     "rl": {"training", "evaluation", "decoding", "bundle", "models", "corpus"},
     "experiment": {"rl", "training", "evaluation", "decoding", "bundle", "models", "corpus"},
-    "cli": {"experiment", "rl", "training", "evaluation", "decoding", "bundle", "models", "corpus"},
+    "cli": {"systems", "experiment", "rl", "training", "evaluation", "decoding", "bundle", "models", "corpus"},
 }
 OPEN = {"errors", "config", "backend"}
 WITHOUT_KERAS = {"errors", "config", "corpus", "evaluation"}

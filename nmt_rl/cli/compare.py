@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from nmt_rl.cli.evaluate import translate_all
 from nmt_rl.cli.options import BeamOf, Languages, Metrics, References, Sources, StandardSets, split_metrics
 
 if TYPE_CHECKING:
     from nmt_rl.evaluation.contrast import Contrast
     from nmt_rl.evaluation.significance import PairedTest
-    from nmt_rl.evaluation.testsets import TestSet
 
 
 def compare(
@@ -43,6 +40,7 @@ def compare(
     from nmt_rl.evaluation.examples import Texts
     from nmt_rl.evaluation.significance import paired_test
     from nmt_rl.evaluation.testsets import read_test_sets
+    from nmt_rl.systems import read_systems
 
     wanted = split_metrics(metrics)
     if baseline.resolve() == other.resolve():
@@ -53,9 +51,13 @@ def compare(
         raise UserError(f"--html {html} cannot be written: there is no folder {html.absolute().parent}")
     if len(sets) > 1:
         raise UserError(f"compare takes one test set, found {len(sets)}")
-    target, systems = _translations((baseline, other), sets[0], beam)
+    first, second = read_systems([baseline, other], sets, beam)
+    if first.target_language != second.target_language and baseline.is_dir() and other.is_dir():
+        both = f"{first.target_language} and {second.target_language}"
+        raise UserError(f"compare needs one target language, but the models have {both}")
+    target = first.target_language or second.target_language
     result = paired_test(
-        systems,
+        {system.name: system.texts[0] for system in (first, second)},
         sets[0].references,
         test_set=sets[0].name,
         kind=test,
@@ -65,28 +67,10 @@ def compare(
         target_language=target,
         reference_name=sets[0].reference_name,
     )
-    found = contrast(Texts(sets[0].sources, sets[0].references, *systems.values()), target, seed)
+    found = contrast(Texts(sets[0].sources, sets[0].references, first.texts[0], second.texts[0]), target, seed)
     _show(result, found, json_output)
     if html is not None:
         _write(html, result, found, (sets[0].source_language, target))
-
-
-def _translations(
-    systems: tuple[Path, Path], test_set: TestSet, beam: int | None
-) -> tuple[str, dict[str, Sequence[str]]]:
-    """The target language, and each system's translations: a model's own or those of a file."""
-    from nmt_rl.corpus.lines import read_lines
-    from nmt_rl.evaluation.metrics import check_lines
-
-    # Files first: a mistake must not cost the time of translating.
-    files = {system: list(read_lines(system)) for system in systems if not system.is_dir()}
-    for system, lines in files.items():
-        check_lines(str(system), lines, test_set.reference_name, test_set.references)
-    target = test_set.target_language
-    for system in systems:
-        if system.is_dir():
-            target, (files[system],) = translate_all(system, [test_set], beam)
-    return target, {str(system): files[system] for system in systems}
 
 
 def _show(result: PairedTest, found: Contrast, json_output: bool) -> None:

@@ -17,7 +17,7 @@ from nmt_rl.corpus.tokenizer import BOS
 from nmt_rl.decoding.alignment import Alignment, align_words
 from nmt_rl.decoding.penalties import length_penalty
 from nmt_rl.decoding.task import Beginning, make_task
-from nmt_rl.decoding.translator import encode_sources
+from nmt_rl.decoding.translator import batches_within, encode_sources
 
 if TYPE_CHECKING:
     from nmt_rl.config import DecodingConfig
@@ -94,15 +94,8 @@ class Scorer:
 
     def _batches(self, rows: list[list[int]], columns: list[list[int]]) -> Iterator[list[int]]:
         """Indices by length; padded pieces of the longer side stay in `batch_tokens`."""
-        sizes = [max(len(row), len(column)) + 1 for row, column in zip(rows, columns, strict=True)]
-        batch: list[int] = []
-        for index in sorted(range(len(sizes)), key=sizes.__getitem__):
-            if batch and (len(batch) + 1) * sizes[index] > self.config.batch_tokens:
-                yield batch
-                batch = []
-            batch.append(index)
-        if batch:
-            yield batch
+        sizes = {i: max(len(row), len(column)) + 1 for i, (row, column) in enumerate(zip(rows, columns, strict=True))}
+        return batches_within(sizes, self.config.batch_tokens)
 
     def _score_batch(self, rows: list[list[int]], columns: list[list[int]], align: bool) -> Iterator[Score]:
         given, config = pad_source(columns), self.config

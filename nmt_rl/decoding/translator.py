@@ -167,15 +167,9 @@ class Translator:
 
     def _batches(self, sources: list[list[int]]) -> Iterator[list[int]]:
         """Indices of the sources that are not blank, by length; pieces times hypotheses stay in `batch_tokens`."""
-        batch: list[int] = []
-        for index in sorted((i for i, source in enumerate(sources) if source), key=lambda i: len(sources[i])):
-            cost = max(len(sources[index]) + 1, SHORTEST) * self.config.hypotheses
-            if batch and (len(batch) + 1) * cost > self.config.batch_tokens:
-                yield batch
-                batch = []
-            batch.append(index)
-        if batch:
-            yield batch
+        count = self.config.hypotheses
+        costs = {i: max(len(ids) + 1, SHORTEST) * count for i, ids in enumerate(sources) if ids}
+        return batches_within(costs, self.config.batch_tokens)
 
     def _translate_batch(
         self, sources: list[list[int]], nbest: int, forced: list[list[int]] | None
@@ -194,6 +188,18 @@ class Translator:
             texts = self.tokenizers.target.decode([ids[n, : sizes[n] - 1] for n in kept])
             hypotheses = [(_plain(text), float(scores[n])) for text, n in zip(texts, kept, strict=True)]
             yield Translation(*hypotheses[0], tuple(hypotheses))
+
+
+def batches_within(costs: Mapping[int, int], budget: int) -> Iterator[list[int]]:
+    """Indices by rising cost, in batches whose size times largest cost stays in the budget; one index at least."""
+    batch: list[int] = []
+    for index in sorted(costs, key=costs.__getitem__):
+        if batch and (len(batch) + 1) * costs[index] > budget:
+            yield batch
+            batch = []
+        batch.append(index)
+    if batch:
+        yield batch
 
 
 def _plain(text: str) -> str:

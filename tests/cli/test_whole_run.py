@@ -94,7 +94,7 @@ def test_evaluate_scores_models_and_files_on_several_sets(tiny_run, tiny_corpus,
     assert [line.split()[0] for line in table[1:3]] == [str(model)] * 2
     assert [line.split()[-1] for line in table[1:3]] == ["valid.en", "test.en"]
     result = command("evaluate", "--hypothesis", tiny_corpus / "test.en", *both)
-    assert result.code == 2 and "--hypothesis goes with one test set, found 2" in result.err
+    assert result.code == 2 and "a file of translations goes with one test set, found 2" in result.err
 
 
 def test_compare_takes_files_and_writes_a_page(tiny_corpus, command, tmp_path):

@@ -1,0 +1,102 @@
+"""Systems that are evaluated: model folders, which translate the test sets, and files of translations."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nmt_rl.errors import UserError
+
+if TYPE_CHECKING:
+    from nmt_rl.evaluation.metrics import Scores
+    from nmt_rl.evaluation.testsets import TestSet
+
+
+@dataclasses.dataclass(frozen=True)
+class System:
+    """A system's translations of some test sets."""
+
+    name: str
+    """The path as the user gave it."""
+    target_language: str
+    """Its code, or empty."""
+    texts: Sequence[Sequence[str]]
+    """One translation per line of each set."""
+
+
+def read_systems(paths: Sequence[Path], sets: Sequence[TestSet], beam: int | None = None) -> list[System]:
+    """The translations of model folders and of files, in the order of the paths.
+
+    Files are read first, so that a mistake does not cost the time of translating.
+
+    Args:
+        paths: a folder is a model, or a run that holds one; anything else a text file.
+        sets: the test sets; a file goes with one only.
+        beam: of the models; None: their own.
+
+    Raises:
+        UserError: for what cannot be read or does not fit, or for a beam without a model.
+    """
+    from nmt_rl.corpus.lines import read_lines
+    from nmt_rl.evaluation.metrics import check_lines
+
+    found = {}
+    for path in paths:
+        if path.is_dir():
+            continue
+        if len(sets) > 1:
+            raise UserError(f"a file of translations goes with one test set, found {len(sets)}")
+        lines = list(read_lines(path))
+        check_lines(str(path), lines, sets[0].reference_name, sets[0].references)
+        found[path] = System(str(path), sets[0].target_language, [lines])
+    if beam is not None and len(found) == len(paths):
+        raise UserError("--beam is of models, but only files of translations are given")
+    return [found[path] if path in found else _translated(path, sets, beam) for path in paths]
+
+
+def _translated(folder: Path, sets: Sequence[TestSet], beam: int | None) -> System:
+    from nmt_rl.bundle import bundle_folder, read_bundle_config
+    from nmt_rl.decoding.translator import Translator
+
+    bundle = bundle_folder(folder)
+    translator = Translator.from_folders([bundle], {} if beam is None else {"beam": beam})
+    language = read_bundle_config(bundle)[0].corpus.target_language
+    return System(str(folder), language, [[t.text for t in translator.translate(each.sources)] for each in sets])
+
+
+def score_systems(
+    systems: Sequence[System], sets: Sequence[TestSet], metrics: Sequence[str], resamples: int, seed: int
+) -> list[Scores]:
+    """Every system on every set.
+
+    Args:
+        systems: with translations of all sets.
+        sets: the test sets.
+        metrics: of `evaluation.metrics.LABELS`, and `comet`.
+        resamples, seed: of the confidence intervals, which COMET has none of; see `corpus_scores`.
+    """
+    from nmt_rl.evaluation.metrics import corpus_scores
+
+    rows = []
+    for system in systems:
+        for each, texts in zip(sets, system.texts, strict=True):
+            scores = corpus_scores(
+                texts,
+                each.references,
+                test_set=each.name,
+                system=system.name,
+                metrics=[name for name in metrics if name != "comet"],
+                resamples=resamples,
+                seed=seed,
+                target_language=system.target_language,
+                reference_name=each.reference_name,
+            )
+            if "comet" in metrics:
+                from nmt_rl.evaluation.comet import comet_score
+
+                comet = comet_score(each.sources, texts, each.references[0])
+                scores = dataclasses.replace(scores, metrics=scores.metrics | {"comet": comet})
+            rows.append(scores)
+    return rows
