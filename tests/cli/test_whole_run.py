@@ -87,10 +87,9 @@ def test_evaluate_scores_a_file_of_translations(tiny_corpus, command):
 
 def test_evaluate_scores_models_and_files_on_several_sets(tiny_run, tiny_corpus, command):
     model = tiny_run.folder / "model"
-    both = [
-        f"--source={tiny_corpus / name}.de --reference={tiny_corpus / name}.en".split() for name in ("valid", "test")
-    ]
-    table = command("evaluate", model, *both[0], *both[1], "--beam", 1).out.splitlines()
+    files = [tiny_corpus / f"{name}.{language}" for name in ("valid", "test") for language in ("de", "en")]
+    both = [word for pair in zip(["--source", "--reference"] * 2, files, strict=True) for word in pair]
+    table = command("evaluate", model, *both, "--beam", 1).out.splitlines()
     assert [line.split()[0] for line in table[1:3]] == [str(model)] * 2
     assert [line.split()[-1] for line in table[1:3]] == ["valid.en", "test.en"]
     result = command("evaluate", "--hypothesis", tiny_corpus / "test.en", *both)
