@@ -29,7 +29,7 @@ class System:
 def read_systems(paths: Sequence[Path], sets: Sequence[TestSet], beam: int | None = None) -> list[System]:
     """The translations of model folders and of files, in the order of the paths.
 
-    Files are read first, so that a mistake does not cost the time of translating.
+    Files are read and folders looked into first, so that a mistake does not cost the time of translating.
 
     Args:
         paths: a folder is a model, or a run that holds one; anything else a text file.
@@ -39,12 +39,14 @@ def read_systems(paths: Sequence[Path], sets: Sequence[TestSet], beam: int | Non
     Raises:
         UserError: for what cannot be read or does not fit, or for a beam without a model.
     """
+    from nmt_rl.bundle import bundle_folder
     from nmt_rl.corpus.lines import read_lines
     from nmt_rl.evaluation.metrics import check_lines
 
     found = {}
     for path in paths:
         if path.is_dir():
+            bundle_folder(path)  # So that a folder without a model is found now.
             continue
         if len(sets) > 1:
             raise UserError(f"a file of translations goes with one test set, found {len(sets)}")
@@ -61,7 +63,7 @@ def _translated(folder: Path, sets: Sequence[TestSet], beam: int | None) -> Syst
     from nmt_rl.decoding.translator import Translator
 
     bundle = bundle_folder(folder)
-    translator = Translator.from_folders([bundle], {} if beam is None else {"beam": beam})
+    translator = Translator.from_folders([bundle], {} if beam is None else {"beam": beam, "samples": 0})
     language = read_bundle_config(bundle)[0].corpus.target_language
     return System(str(folder), language, [[t.text for t in translator.translate(each.sources)] for each in sets])
 

@@ -28,6 +28,7 @@ def evaluate(
     format: Annotated[Literal["text", "markdown", "latex", "json"], typer.Option(help="Of the table.")] = "text",
 ) -> None:
     """Score translations with sacreBLEU: cased, detokenised, with signature, test set and number of lines."""
+    from nmt_rl.bundle import bundle_folder
     from nmt_rl.errors import UserError
     from nmt_rl.evaluation.tables import format_scores
     from nmt_rl.evaluation.testsets import read_test_sets
@@ -36,6 +37,8 @@ def evaluate(
     models, files = models or [], hypothesis or []
     if not models and not files:
         raise UserError("evaluate needs a MODEL or --hypothesis FILE, found neither")
+    for model in models:
+        bundle_folder(model)  # Which a file of translations is not.
     wanted = split_metrics(metrics, ("comet",))
     if "comet" in wanted:
         from nmt_rl.evaluation.comet import require_comet

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 
 def translate(
+    ctx: typer.Context,
     model: Annotated[list[Path], typer.Argument(help="Model folder: RUN/model, or RUN itself; several: an ensemble.")],
     input: Annotated[Path | None, typer.Option("-i", "--input", help="Text file (.gz, .xz); default: stdin.")] = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Text file; default: stdout.")] = None,
@@ -76,33 +77,16 @@ def translate(
     Options that are not given are the (first) model's own. Only translations go to stdout.
     """
     from nmt_rl.bundle import bundle_folder, read_bundle_config
+    from nmt_rl.config import DecodingConfig
     from nmt_rl.decoding.files import open_input, open_output, translate_stream
     from nmt_rl.decoding.progress import line_progress
     from nmt_rl.decoding.sentences import SentenceTranslator
     from nmt_rl.decoding.translator import Translator, override
     from nmt_rl.errors import UserError
 
-    given = {
-        "beam": beam,
-        "length_penalty": length_penalty,
-        "length_normalization": length_normalization,
-        "coverage_penalty": coverage_penalty,
-        "diverse_groups": diverse_groups,
-        "diversity": diversity,
-        "stopping": stopping,
-        "no_repeat_ngram": no_repeat_ngram,
-        "repetition_penalty": repetition_penalty,
-        "samples": samples,
-        "temperature": temperature,
-        "top_k": top_k,
-        "top_p": top_p,
-        "seed": seed,
-        "batch_tokens": batch_tokens,
-        "max_length_ratio": max_length_ratio,
-    }
-    overrides: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
-    if mbr is not None:
-        overrides["mbr"] = None if mbr == "none" else mbr
+    # Options named like keys of the decoding section override them.
+    given = {key: ctx.params.get(key) for key in DecodingConfig.model_fields}
+    overrides = {key: None if value == "none" else value for key, value in given.items() if value is not None}
     folders = [bundle_folder(folder) for folder in model]
     config = read_bundle_config(folders[0])[0]
     settings = override(config.decoding, overrides)
@@ -128,7 +112,7 @@ def _refuse_what_does_nothing(given: Mapping[str, Any], settings: DecodingConfig
 
     def refuse(keys: tuple[str, ...], why: str) -> None:
         for key in keys:
-            if given.get(key):
+            if key in given:
                 raise UserError(f"--{key.replace('_', '-')} {why}")
 
     if settings.samples:
@@ -139,5 +123,5 @@ def _refuse_what_does_nothing(given: Mapping[str, Any], settings: DecodingConfig
         refuse(("temperature", "top_k", "top_p", "seed"), "is of samples; give --samples N, too")
     if settings.diverse_groups == 1:
         refuse(("diversity",), "is of several groups; give --diverse-groups N, too")
-    if settings.beam == 1:
+    if settings.beam == 1 and settings.coverage_penalty:
         refuse(("coverage_penalty",), "is of a beam; give --beam N, too")

@@ -11,7 +11,7 @@ import numpy as np
 from nmt_rl.bundle import bundle_folder
 from nmt_rl.corpus.tokenizer import BOS, EOS, PAD
 from nmt_rl.decoding.export import FOLDER, require_ctranslate2, require_exportable, vocabulary
-from nmt_rl.decoding.hypotheses import Hypotheses
+from nmt_rl.decoding.hypotheses import Hypotheses, Prefix
 from nmt_rl.errors import UserError
 
 if TYPE_CHECKING:
@@ -74,19 +74,13 @@ class EngineSearcher:
             reason = " ".join(str(error).split())
             raise UserError(f"{path} cannot be loaded ({reason}); nmt-rl export {folder} makes it anew") from error
 
-    def __call__(
-        self,
-        source: np.ndarray,
-        max_lengths: np.ndarray,
-        prefix: np.ndarray | None = None,
-        prefix_lengths: np.ndarray | None = None,
-    ) -> Hypotheses:
+    def __call__(self, source: np.ndarray, max_lengths: np.ndarray, prefix: Prefix | None = None) -> Hypotheses:
         """See Search; hypotheses are scored without their prefix, and so may be ranked otherwise than in Keras."""
         rows = [self._pieces[0][row[row != PAD]].tolist() for row in source]
         given = None
-        if prefix is not None and prefix_lengths is not None:
-            given = [self._pieces[1][row[:n]].tolist() for row, n in zip(prefix, prefix_lengths, strict=True)]
-            max_lengths = np.maximum(max_lengths, prefix_lengths + 1)
+        if prefix is not None:
+            given = [self._pieces[1][row[:n]].tolist() for row, n in zip(*prefix, strict=True)]
+            max_lengths = np.maximum(max_lengths, prefix.lengths + 1)
         found = self._translator.translate_batch(
             rows,
             given,

@@ -21,25 +21,27 @@ class Hypotheses(NamedTuple):
     does not exist."""
 
 
+class Prefix(NamedTuple):
+    """What the hypotheses of each source begin with; NumPy arrays."""
+
+    ids: np.ndarray
+    """int32 [batch, prefix time], without BOS."""
+    lengths: np.ndarray
+    """int32 [batch]: how many of them count."""
+
+
 class Search(Protocol):
     """A model and the way its translations are searched for."""
 
     max_length: int
     """Most pieces of a source or a translation."""
 
-    def __call__(
-        self,
-        source: np.ndarray,
-        max_lengths: np.ndarray,
-        prefix: np.ndarray | None = None,
-        prefix_lengths: np.ndarray | None = None,
-    ) -> Hypotheses:
+    def __call__(self, source: np.ndarray, max_lengths: np.ndarray, prefix: Prefix | None = None) -> Hypotheses:
         """The hypotheses of each source.
 
         Args:
             source: int32 [batch, source time], PAD-padded.
             max_lengths: int32 [batch], at least 1: most pieces including EOS. A prefix that leaves no room for EOS
                 raises its row's limit.
-            prefix: int32 [batch, prefix time], without BOS: the first pieces of every hypothesis of the row.
-            prefix_lengths: int32 [batch]; needed with `prefix`.
+            prefix: the first pieces of every hypothesis of the row; None: free.
         """

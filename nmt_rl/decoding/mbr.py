@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from nmt_rl.decoding.hypotheses import Hypotheses, Search
+from nmt_rl.decoding.hypotheses import Hypotheses, Prefix, Search
 
 if TYPE_CHECKING:
     from nmt_rl.corpus.tokenizer import Tokenizer
@@ -34,15 +34,9 @@ class MinimumRisk:
         self.search, self.tokenizer, self.utility = search, tokenizer, utility
         self.max_length = search.max_length
 
-    def __call__(
-        self,
-        source: np.ndarray,
-        max_lengths: np.ndarray,
-        prefix: np.ndarray | None = None,
-        prefix_lengths: np.ndarray | None = None,
-    ) -> Hypotheses:
+    def __call__(self, source: np.ndarray, max_lengths: np.ndarray, prefix: Prefix | None = None) -> Hypotheses:
         """See Search."""
-        found = self.search(source, max_lengths, prefix, prefix_lengths)
+        found = self.search(source, max_lengths, prefix)
         scores = np.full_like(found.scores, -np.inf)
         for row, (ids, lengths) in enumerate(zip(found.ids, found.lengths, strict=True)):
             there = np.flatnonzero(lengths)

@@ -9,7 +9,7 @@ import numpy as np
 
 from nmt_rl.corpus.tokenizer import PAD
 from nmt_rl.decoding.generator import Generator
-from nmt_rl.decoding.hypotheses import Hypotheses
+from nmt_rl.decoding.hypotheses import Hypotheses, Prefix
 from nmt_rl.decoding.penalties import length_penalty
 from nmt_rl.decoding.restrictions import Restrictions
 
@@ -35,24 +35,13 @@ class Sampler:
         restrictions = Restrictions(settings.no_repeat_ngram, settings.repetition_penalty, banned)
         self._generator = Generator(model, settings.top_k, settings.top_p, restrictions=restrictions)
 
-    def __call__(
-        self,
-        source: np.ndarray,
-        max_lengths: np.ndarray,
-        prefix: np.ndarray | None = None,
-        prefix_lengths: np.ndarray | None = None,
-    ) -> Hypotheses:
+    def __call__(self, source: np.ndarray, max_lengths: np.ndarray, prefix: Prefix | None = None) -> Hypotheses:
         """See Search."""
         settings, count = self.settings, self.settings.samples
         seeds = [[settings.seed, n, *row[row != PAD].tolist()] for row in source for n in range(count)]
-        found = self._generator(
-            np.repeat(source, count, axis=0),
-            np.repeat(max_lengths, count),
-            None if prefix is None else np.repeat(prefix, count, axis=0),
-            None if prefix_lengths is None else np.repeat(prefix_lengths, count),
-            temperature=settings.temperature,
-            seed=seeds,
-        )
+        rows, limits = np.repeat(source, count, axis=0), np.repeat(max_lengths, count)
+        ids, lengths = (np.repeat(array, count, axis=0) for array in prefix) if prefix else (None, None)
+        found = self._generator(rows, limits, ids, lengths, temperature=settings.temperature, seed=seeds)
         shape = (len(source), count)
         lengths, log_probs = found.lengths.reshape(shape), found.log_probs.sum(axis=1).reshape(shape)
         divisors = length_penalty(lengths.astype("float32"), settings.length_penalty, settings.length_normalization)

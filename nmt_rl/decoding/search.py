@@ -13,7 +13,7 @@ from keras import ops
 from nmt_rl.backend import compile_fn
 from nmt_rl.corpus.tokenizer import EOS, PAD
 from nmt_rl.decoding.generator import Generator
-from nmt_rl.decoding.hypotheses import Hypotheses
+from nmt_rl.decoding.hypotheses import Hypotheses, Prefix
 from nmt_rl.decoding.loop import goes_on, hold_time, play, take_rows
 from nmt_rl.decoding.penalties import coverage_penalty, length_penalty
 from nmt_rl.decoding.policies import NEVER, free_pieces, gather
@@ -62,20 +62,14 @@ class Searcher:
         self._beam = compile_fn(self._loop, model)
         self._keep = compile_fn(partial(take_rows, beam=beam))
 
-    def __call__(
-        self,
-        source: np.ndarray,
-        max_lengths: np.ndarray | int,
-        prefix: np.ndarray | None = None,
-        prefix_lengths: np.ndarray | None = None,
-    ) -> Hypotheses:
+    def __call__(self, source: np.ndarray, max_lengths: np.ndarray | int, prefix: Prefix | None = None) -> Hypotheses:
         """See Search; `max_lengths` may be one number."""
         if self.beam == 1:
-            best = self._greedy(source, max_lengths, prefix, prefix_lengths)
+            best = self._greedy(source, max_lengths, *(prefix or ()))
             log_probs = best.log_probs.sum(axis=1, keepdims=True)
             scores = log_probs / self._penalty(np.maximum(best.lengths, 1).astype("float32"))[:, None]
             return Hypotheses(best.ids[:, None], best.lengths[:, None], log_probs, scores)
-        task = make_task(source, max_lengths, prefix, prefix_lengths)
+        task = make_task(source, max_lengths, *(prefix or ()))
         found = play(self._beam, self._keep, self._first(task))
         found = {name: value[: len(source)] for name, value in found.items()}
         order = np.argsort(-found["scores"], axis=1, kind="stable")  # Of several groups.

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from nmt_rl.bundle import bundle_folder, load_ensemble, read_bundle_config
 from nmt_rl.config import DecodingConfig
 from nmt_rl.corpus.batches import pad_source
+from nmt_rl.decoding.hypotheses import Prefix
 from nmt_rl.errors import UserError
 
 if TYPE_CHECKING:
@@ -182,7 +183,7 @@ class Translator:
         else:
             # pad_source ends each row with EOS, which the length leaves out.
             given = np.array([len(ids) for ids in forced], "int32")
-            found = self.search(pad_source(sources), limits, pad_source(forced), given)
+            found = self.search(pad_source(sources), limits, Prefix(pad_source(forced), given))
         for ids, sizes, scores in zip(found.ids, found.lengths, found.scores, strict=True):
             kept = [n for n in range(nbest) if sizes[n] > 0]
             texts = self.tokenizers.target.decode([ids[n, : sizes[n] - 1] for n in kept])

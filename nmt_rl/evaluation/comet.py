@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
+from typing import Any
 
 from nmt_rl.errors import UserError
 from nmt_rl.evaluation.metrics import MetricScore
@@ -19,6 +21,18 @@ def require_comet() -> None:
         raise UserError("COMET is not installed; pip install unbabel-comet, or leave comet out of --metrics") from None
 
 
+@functools.cache
+def load_model() -> Any:
+    """COMET's model, loaded once; raises UserError if it cannot be had."""
+    import comet
+
+    try:
+        return comet.load_from_checkpoint(comet.download_model(MODEL))
+    except Exception as error:  # The hub's and torch's errors share no base but this one.
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(f"COMET's model {MODEL} cannot be loaded ({reason}); connect to the network once") from error
+
+
 def comet_score(sources: Sequence[str], hypotheses: Sequence[str], references: Sequence[str]) -> MetricScore:
     """The mean score of the translations, on COMET's own scale.
 
@@ -31,14 +45,9 @@ def comet_score(sources: Sequence[str], hypotheses: Sequence[str], references: S
     require_comet()
     import comet
 
-    try:
-        model = comet.load_from_checkpoint(comet.download_model(MODEL))
-    except Exception as error:  # The hub's and torch's errors share no base but this one.
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise UserError(f"COMET's model {MODEL} cannot be loaded ({reason}); connect to the network once") from error
     rows = [
         {"src": source, "mt": hypothesis, "ref": reference}
         for source, hypothesis, reference in zip(sources, hypotheses, references, strict=True)
     ]
-    found = model.predict(rows, batch_size=BATCH, gpus=0)
+    found = load_model().predict(rows, batch_size=BATCH, gpus=0)
     return MetricScore(float(found.system_score), f"model:{MODEL}|nrefs:1|version:{comet.__version__}")

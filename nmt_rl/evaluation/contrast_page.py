@@ -8,7 +8,7 @@ from nmt_rl.evaluation.contrast import REPEATED, Bucket, Contrast
 from nmt_rl.evaluation.markup import escape, example_groups, figure_html, score_table, signatures_html, whole_page
 from nmt_rl.evaluation.plots import buckets_png, changes_png
 from nmt_rl.evaluation.significance import PairedScore, PairedTest, format_p
-from nmt_rl.evaluation.tables import label
+from nmt_rl.evaluation.tables import label, with_interval
 
 
 def render_contrast(result: PairedTest, found: Contrast, languages: tuple[str, str], date: str) -> str:
@@ -58,7 +58,7 @@ def _scores(result: PairedTest) -> str:
 
 
 def _score(score: PairedScore) -> str:
-    cell = f"{score.score:.2f}" + ("" if score.ci is None else f" ± {score.ci:.2f}")
+    cell = with_interval(f"{score.score:.2f}", score.ci)
     return cell if score.p_value is None else f"{cell}<small>{escape(format_p(score.p_value))}</small>"
 
 

@@ -50,7 +50,12 @@ def align_columns(rows: Sequence[Sequence[str]]) -> str:
 def _cell(score: MetricScore) -> str:
     # COMET's scale ends at about 1, those of the others at 100.
     value = f"{score.value:.4f}" if score.signature.startswith("model:") else f"{score.value:.2f}"
-    return value if score.ci is None else f"{value} ± {score.ci:.2f}"
+    return with_interval(value, score.ci)
+
+
+def with_interval(value: str, ci: float | None) -> str:
+    """A printed score, and half the width of its confidence interval if there is one."""
+    return value if ci is None else f"{value} ± {ci:.2f}"
 
 
 def _markdown(rows: Sequence[Sequence[str]]) -> str:

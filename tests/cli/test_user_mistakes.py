@@ -70,6 +70,10 @@ def test_evaluate_with_unequal_files_names_both(refuses, tiny_corpus, tmp_path):
 
 def test_evaluate_needs_one_system_and_a_test_set(refuses, tmp_path):
     assert "neither" in refuses("evaluate")
+    assert "model folder nowhere does not exist" in refuses("evaluate", "nowhere", "--reference", "a")
+    assert "--metrics takes names of" in refuses(
+        "evaluate", "--hypothesis", "a", "--reference", "a", "--metrics", "blue"
+    )
     assert "--reference FILE" in refuses("evaluate", "--hypothesis", tmp_path / "x")
     assert "-l LANGUAGES" in refuses("evaluate", "--hypothesis", tmp_path / "x", "-t", "wmt14")
     text = refuses("evaluate", "--hypothesis", tmp_path / "x", "-t", "wmt144", "-l", "en-de")
@@ -142,6 +146,7 @@ def test_average_of_nothing_in_particular(refuses, tiny_run, tmp_path):
     [
         (["--temperature", 0.8], "--temperature is of samples; give --samples N, too"),
         (["--samples", 2, "--beam", 3, "--mbr", "bleu"], "--beam is of a search; --samples 0 searches"),
+        (["--seed", 0], "--seed is of samples; give --samples N, too"),
         (["--samples", 5], "--samples 5 needs --nbest or --mbr: without, only the first is printed"),
         (["--diversity", 1.0], "--diversity is of several groups; give --diverse-groups N, too"),
         (["--beam", 3, "--diverse-groups", 2], "beam 3 is not a multiple of diverse_groups 2"),

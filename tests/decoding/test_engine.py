@@ -106,6 +106,9 @@ def test_what_the_engine_does_not_have_is_a_user_error(save):
         Translator.from_folders([folder], {"stopping": "exact"}, engine="ctranslate2")
     with pytest.raises(UserError, match="length-normalization average only"):
         Translator.from_folders([folder], {"length_normalization": "gnmt"}, engine="ctranslate2")
+    (folder / "ctranslate2" / "model.bin").write_bytes(b"damaged")
+    with pytest.raises(UserError, match=r"ctranslate2 cannot be loaded .* makes it anew"):
+        Translator.from_folders([folder], engine="ctranslate2")
     for key, value in (("coverage_penalty", 0.2), ("samples", 2)):
         with pytest.raises(UserError, match=r"needs? --engine keras"):
             Translator.from_folders([folder], {key: value}, engine="ctranslate2")

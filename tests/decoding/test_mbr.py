@@ -29,7 +29,7 @@ def test_the_most_common_translation_comes_first(tokenizers):
     lengths = np.array([[*map(len, rows), 0]])
     scores = np.array([[-1.0, -2.0, -3.0, -np.inf]], "float32")
 
-    def search(source, max_lengths, prefix=None, prefix_lengths=None):
+    def search(source, max_lengths, prefix=None):
         return Hypotheses(ids, lengths, scores, scores)
 
     search.max_length = 40
@@ -56,3 +56,8 @@ def test_a_translator_with_mbr(tiny_model, tokenizers, translator):
     assert len(scores) == 6 and scores == sorted(scores, reverse=True) and 0 <= scores[-1] <= scores[0] <= 100
     with pytest.raises(UserError, match="beam or samples of at least 2"):
         Translator.of_model(tiny_model, tokenizers, translator.config.model_copy(update={"beam": 1, "mbr": "bleu"}))
+
+
+def test_bleu_cuts_chinese_into_characters():
+    near = ("他喜欢那只小猫和狗", "他喜欢那只小猫")
+    assert sentence_utility("bleu", "zh")(*near) > 40 > sentence_utility("bleu")(*near)

@@ -10,6 +10,7 @@ from lively import FREE, SOURCES, forced_log_probs, lively, next_log_probs, piec
 from nmt_rl.config import DecodingConfig
 from nmt_rl.corpus.tokenizer import BOS, EOS, PAD, UNK
 from nmt_rl.decoding import loop, task
+from nmt_rl.decoding.hypotheses import Prefix
 from nmt_rl.decoding.penalties import length_penalty
 from nmt_rl.decoding.search import Searcher
 
@@ -176,7 +177,7 @@ def test_sources_that_leave_the_beam_search_early_change_nothing(model, monkeypa
         searcher = Searcher(model, DecodingConfig(beam=3))
         keep = searcher._keep
         searcher._keep = lambda *args, keep=keep, few=few: (loops.append(few), keep(*args))[1]
-        found[few] = searcher(source, limits, prefix, forced)
+        found[few] = searcher(source, limits, Prefix(prefix, forced))
     assert loops.count(2) >= 1 and loops.count(64) == 0
     np.testing.assert_array_equal(found[2].ids, found[64].ids)
     np.testing.assert_allclose(found[2].log_probs, found[64].log_probs, atol=1e-4)
@@ -192,7 +193,7 @@ def test_forced_prefix_then_free_generation(transformer, greedy, beam_3):
     assert again.alternative[0, 0] == PAD and again.alternative_probs[0, 0] == 0
     prefix = np.array([[6, 5], [4, 0], [0, 0]])
     forced = greedy(SOURCES, 8, prefix, np.array([2, 1, 0]))
-    searched = beam_3(SOURCES, 8, prefix, np.array([2, 1, 0]))
+    searched = beam_3(SOURCES, 8, Prefix(prefix, np.array([2, 1, 0])))
     for found in (forced.ids[:, None], searched.ids):
         assert (found[0, :, :2] == [6, 5]).all()
         assert (found[1, :, 0] == 4).all()
@@ -227,9 +228,8 @@ def test_long_hypotheses_outgrow_the_first_cache():
     model.project = lambda states: project(states) + later
     limits = np.array([2 * task.ROOM + 4, 2 * task.ROOM, 5])
     prefix, lengths = np.array([[4, 5, 4, 4], [0, 0, 0, 0], [6, 0, 0, 0]]), np.array([4, 0, 1])
-    found = Searcher(model, DecodingConfig(beam=3, length_penalty=2.0, stopping="exact"))(
-        SOURCES, limits, prefix, lengths
-    )
+    searcher = Searcher(model, DecodingConfig(beam=3, length_penalty=2.0, stopping="exact"))
+    found = searcher(SOURCES, limits, Prefix(prefix, lengths))
     assert found.lengths.max() > task.ROOM + 4
     for hypothesis in range(3):
         scores = forced_log_probs(model, SOURCES, found.ids[:, hypothesis])
@@ -237,9 +237,11 @@ def test_long_hypotheses_outgrow_the_first_cache():
 
 
 def test_prefix_with_end_symbol_is_the_only_hypothesis(beam_3, transformer):
-    found = beam_3(SOURCES, 8, np.array([[4, EOS, 0], [5, 6, 0], [EOS, 0, 0]]), np.array([2, 2, 1]))
+    prefix = Prefix(np.array([[4, EOS, 0], [5, 6, 0], [EOS, 0, 0]]), np.array([2, 2, 1]))
+    found = beam_3(SOURCES, 8, prefix)
     assert [pieces_of(found.ids[row, 0]) for row in (0, 2)] == [(4, EOS), (EOS,)]
     assert found.lengths[[0, 2]].tolist() == [[2, 0, 0], [1, 0, 0]]
     table = next_log_probs(transformer)[0]
     assert found.log_probs[0, 0] == pytest.approx(table[()][4] + table[(4,)][EOS], abs=1e-4)
+    np.testing.assert_allclose(found.scores[0, 0], found.log_probs[0, 0] / 2)
     assert (found.lengths[1] > 2).all()

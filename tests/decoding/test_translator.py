@@ -163,3 +163,19 @@ def test_translations_begin_with_their_prefixes(tiny_model, tokenizers, translat
 def test_settings_that_do_not_go_together_are_a_user_error(translator):
     with pytest.raises(UserError, match="beam 5 is not a multiple of diverse_groups 2"):
         override(translator.config, {"beam": 5, "diverse_groups": 2})
+
+
+def test_a_prefix_does_not_go_with_a_coverage_penalty(tiny_model, tokenizers, translator):
+    config = translator.config.model_copy(update={"coverage_penalty": 0.2})
+    with pytest.raises(UserError, match="does not know what a prefix has looked at"):
+        Translator.of_model(tiny_model, tokenizers, config).translate(["Hund"], prefixes=["die"])
+
+
+def test_greedy_is_greedy_whatever_the_recipe_says(tiny_model, tokenizers, translator):
+    odd = {"beam": 4, "diverse_groups": 2, "samples": 3, "mbr": "bleu"}
+    config = translator.config.model_copy(update=odd)
+    assert (config.summary(), config.hypotheses) == ("3 samples at temperature 1, mbr bleu", 3)
+    assert (config.greedy().summary(), config.greedy().hypotheses) == ("greedy", 1)
+    plain = translator.config.model_copy(update={"beam": 1})
+    one, other = (Translator.of_model(tiny_model, tokenizers, c).translate(LINES) for c in (config.greedy(), plain))
+    assert [t.text for t in one] == [t.text for t in other]

@@ -6,7 +6,12 @@ from types import SimpleNamespace
 import pytest
 
 from nmt_rl.errors import UserError
-from nmt_rl.evaluation.comet import MODEL, comet_score
+from nmt_rl.evaluation.comet import MODEL, comet_score, load_model
+
+
+@pytest.fixture(autouse=True)
+def not_loaded_yet():
+    load_model.cache_clear()
 
 
 def stand_in(monkeypatch, load):
@@ -21,9 +26,11 @@ def test_it_is_asked_for_sources_translations_and_references(monkeypatch):
         asked.extend(rows)
         return SimpleNamespace(system_score=0.75)
 
-    stand_in(monkeypatch, lambda name: SimpleNamespace(predict=predict))
+    loaded = []
+    stand_in(monkeypatch, lambda name: loaded.append(name) or SimpleNamespace(predict=predict))
     score = comet_score(["ein Hund"], ["a dog"], ["the dog"])
-    assert asked == [{"src": "ein Hund", "mt": "a dog", "ref": "the dog"}]
+    assert asked[:1] == [{"src": "ein Hund", "mt": "a dog", "ref": "the dog"}]
+    assert comet_score(["ein Hund"], ["a dog"], ["the dog"]) == score and loaded == [MODEL]
     assert (score.value, score.signature) == (0.75, f"model:{MODEL}|nrefs:1|version:2.2")
 
 
