@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, NonNegativeFloat, model_validator
 
 from nmt_rl.config.section import Section
 from nmt_rl.config.training import OptimizerConfig, ValidationConfig
@@ -158,7 +158,9 @@ class TrajectoryConfig(Section):
     munchausen_floor: float = Field(-1.0, lt=0.0)
     """Lowest tau log pi in it."""
     beta: float = Field(8.0, ge=0.0)
-    """Heads (dueling, ilql) act and translate by log prior + beta times the advantage, in nats per BLEU of [0, 1]."""
+    """Heads (dueling, ilql) act by log prior + beta times the advantage, in nats per BLEU of [0, 1]."""
+    betas: tuple[NonNegativeFloat, ...] = (2.0, 4.0, 16.0, 32.0)
+    """When the heads have learnt, these are tried as well; the one that validates best is stored with the model."""
     cql: float = Field(0.0, ge=0.0)
     """Weight of conservative Q-learning (Kumar et al., 2020), for heads and logits; for kl it is `cross_entropy`."""
     margin: float = Field(0.0, ge=0.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from nmt_rl.config import BatchConfig, Config
 from nmt_rl.corpus.batches import ordered_batches
 from nmt_rl.corpus.prepare import Prepared
 from nmt_rl.errors import UserError
+from nmt_rl.models.q_guided import QGuided
 from nmt_rl.rl.divergence import Divergence
 from nmt_rl.rl.episodes import EpisodeBatches
 from nmt_rl.rl.family import build_family, copy_of
@@ -67,7 +69,7 @@ def finetune(config: Config, prepared: Prepared, run: Path) -> dict[str, Any]:
     before = _before(run, loop, validator, events)
     progress = loop.run()
     loop.load_average(sorted(progress.snapshots))
-    after = validator()
+    after = choose_beta(model, settings.trajectory.betas, validator) if isinstance(model, QGuided) else validator()
     logger.info("finetune: validation BLEU %.2f -> %.2f", before["bleu"], after["bleu"])
     result: dict[str, Any] = {"updates": progress.step, "seconds": round(progress.seconds, 1)}
     result |= {name: round(getattr(progress, name), 1) for name in ("training_seconds", "processor_seconds")}
@@ -78,6 +80,27 @@ def finetune(config: Config, prepared: Prepared, run: Path) -> dict[str, Any]:
     save_bundle(run / "finetune" / "model", config, tokenizers, model, card)
     write_result(result_path, result)
     return result
+
+
+def choose_beta(model: QGuided, betas: Sequence[float], validate: Callable[[], dict[str, float]]) -> dict[str, float]:
+    """Let the Q heads guide as strongly as validates best: give the model the beta with the highest BLEU.
+
+    Args:
+        model: its own beta is tried as well.
+        betas: in nats per BLEU of [0, 1]; of two that are equally good the smaller is chosen.
+        validate: scores of the model as it is.
+
+    Returns:
+        The scores with that beta, and `beta`.
+    """
+    scores = {}
+    for beta in sorted({float(model.beta), *betas}):
+        model.beta.assign(beta)
+        scores[beta] = validate()
+        logger.info("finetune: beta %g validates at BLEU %.2f", beta, scores[beta]["bleu"])
+    best = max(scores, key=lambda beta: scores[beta]["bleu"])
+    model.beta.assign(best)
+    return scores[best] | {"beta": best}
 
 
 def _before(run: Path, loop: TrainingLoop, validator: PolicyValidator, events: EventLog) -> dict[str, float]:

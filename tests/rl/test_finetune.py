@@ -1,7 +1,9 @@
 """What the stage validates, releases and leaves out; resume is tested with pretraining's."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
+import keras
 import numpy as np
 import pytest
 from gradients import log_softmax
@@ -132,12 +134,20 @@ def test_q_heads_are_part_of_the_saved_model(prepared, tmp_path, q):
     rng = np.random.default_rng(0)
     for variable in family.model.trainable_variables:
         variable.assign(rng.normal(size=variable.shape))
+    stage.choose_beta(family.model, [3.0], lambda: {"bleu": -float(family.model.beta)})
     save_bundle(tmp_path / "model", family.config, corpus.tokenizers, family.model, {})
     loaded = load_bundle(tmp_path / "model").model
+    assert float(loaded.beta) == 3.0
     inputs = {"source": np.array([[5, 6, EOS]]), "target_in": np.array([[2, 7, 8]])}
     logits = np.asarray(family.model(inputs))
     np.testing.assert_array_equal(np.asarray(loaded(inputs)), logits)
     assert np.abs(logits - np.asarray(prior(inputs))).max() > 0.1
+
+
+def test_of_betas_that_validate_equally_well_the_smallest_is_chosen():
+    model, bleu = SimpleNamespace(beta=keras.Variable(8.0)), {2.0: 30.0, 4.0: 31.5, 8.0: 31.0, 16.0: 31.5}
+    scores = stage.choose_beta(model, [16.0, 2.0, 4.0], lambda: {"bleu": bleu[float(model.beta)]})
+    assert scores == {"bleu": 31.5, "beta": 4.0} and float(model.beta) == 4.0
 
 
 def test_without_a_pretrained_model(prepared, tmp_path):
