@@ -95,7 +95,7 @@ class Split:
         from nmt_rl.evaluation.significance import paired_test
 
         found: dict[int, dict[str, Any]] = {}
-        options = {"test_set": self.name, "target_language": self.language}
+        options: Any = {"test_set": self.name, "target_language": self.language}
         for beam in self.beams:
             ours = self.translations(*system, beam)
             scores = corpus_scores(ours, self.references, **options)
@@ -181,7 +181,7 @@ def main() -> None:
     draw_curves(runs, args.out / "curves.png")
     split = Split(args.run, "test" if args.test else "valid", args.beams)
     start = runs[0][2]
-    rows = []
+    rows: list[dict[str, Any]] = []
     for name, seed, run in runs:
         result = json.loads((run / "finetune" / "result.json").read_text(encoding="utf-8"))
         if not rows:

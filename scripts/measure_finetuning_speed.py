@@ -83,7 +83,8 @@ class Bench:
         from nmt_rl.training.losses import CrossEntropy
 
         settings = self.config.pretrain
-        plain = build_model(self.config.model, *frozen.embeddings.sizes, self.config.seed, settings.precision)
+        source, target = frozen.embeddings.sizes
+        plain = build_model(self.config.model, source, target, self.config.seed, settings.precision)
         plain.set_weights(frozen.get_weights())
         return Learner(plain, CrossEntropy(settings.label_smoothing), settings.optimizer)
 
@@ -114,7 +115,8 @@ class Bench:
         """By turns; the first five rounds do not count."""
         for step in range(1, rounds + 6):
             if step == 6:
-                self.clock.sums.clear(), self.pieces.clear()
+                self.clock.sums.clear()
+                self.pieces.clear()
             self.clock.measured("Q-network", self.q_update)(step)
             self.clock.measured("cross-entropy", self.cross_entropy_update)()
 
