@@ -14,7 +14,7 @@ from nmt_rl.models.ensemble import Ensemble
 SOURCE = np.array([[4, 5, 6, 3], [6, 3, 0, 0]], "int32")
 TARGET = np.array([[BOS, 4, 5], [BOS, 6, 6]], "int32")
 KINDS = {
-    "transformer": TransformerConfig(width=8, heads=2, feed_forward=8, encoder_layers=1, decoder_layers=2),
+    "transformer": TransformerConfig(width=8, heads=2, feed_forward=8, encoder_layers=1, decoder_layers=1),
     "lstm": LSTMConfig(units=8, embedding=6, attention_units=4, coverage=True, tie="all"),
 }
 
@@ -32,7 +32,7 @@ def probabilities(model):
 
 @pytest.fixture(scope="module")
 def members():
-    return [lively("transformer", 1), lively("lstm", 2), lively("transformer", 3)]
+    return [lively("transformer", 1), lively("lstm", 2)]
 
 
 @pytest.fixture(scope="module")
@@ -49,12 +49,12 @@ def test_probabilities_are_the_mean(ensemble, members):
 
 
 @pytest.mark.jax
-@pytest.mark.parametrize("beam", [1, 3])
-def test_a_model_twice_searches_like_the_model(members, beam):
-    for member in members[:2]:
-        one, two = (Searcher(m, DecodingConfig(beam=beam))(SOURCE, 9) for m in (member, Ensemble([member, member])))
-        np.testing.assert_array_equal(one.ids, two.ids)
-        np.testing.assert_allclose(one.scores, two.scores, atol=1e-5)
+@pytest.mark.parametrize(("place", "beam"), [(0, 3), (1, 1)])
+def test_a_model_twice_searches_like_the_model(members, place, beam):
+    member, settings = members[place], DecodingConfig(beam=beam)
+    one, two = (Searcher(model, settings)(SOURCE, 9) for model in (member, Ensemble([member, member])))
+    np.testing.assert_array_equal(one.ids, two.ids)
+    np.testing.assert_allclose(one.scores, two.scores, atol=1e-5)
 
 
 def test_steps_give_what_teacher_forcing_gives(ensemble):
