@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from nmt_rl.corpus.tokenizer import BOS, PAD, UNK
+from nmt_rl.corpus.tokenizer import BOS, EOS, PAD, UNK
 
 NEVER = -1e9
 """Score of a forbidden piece or a dead hypothesis: finite, so that sums stay free of NaN."""
+BLOCKS = (40, 32, 50, 64, 25, 20, 16)
+"""Sizes a vocabulary is divided into evenly, the best first, when its largest scores are looked for."""
 
 
 def free_pieces(vocabulary: int, allow_unknown: bool) -> np.ndarray:
@@ -21,6 +23,42 @@ def free_pieces(vocabulary: int, allow_unknown: bool) -> np.ndarray:
     free = np.zeros((1, vocabulary), "float32")
     free[:, [PAD, BOS] if allow_unknown else [PAD, BOS, UNK]] = NEVER
     return free
+
+
+def largest(scores: Any, count: int) -> tuple[Any, Any]:
+    """The largest of scores float32 [rows, pieces], falling, and which pieces they are: [rows, count] each.
+
+    The same as `ops.top_k`, which takes a multiple of the time on a whole vocabulary: the largest are in the blocks
+    with the largest maxima. Of equal scores the first come first.
+    """
+    pieces = scores.shape[-1]
+    size = next((size for size in BLOCKS if pieces % size == 0), pieces)
+    if pieces < 4 * size * count:
+        values, found = ops.top_k(scores, min(count, pieces))
+        return values, ops.cast(found, "int32")
+    blocks = ops.reshape(scores, (-1, pieces // size, size))
+    kept = ops.sort(ops.cast(ops.top_k(ops.max(blocks, axis=-1), count)[1], "int32"), axis=-1)
+    values, places = ops.top_k(ops.reshape(gather(blocks, kept), (-1, count * size)), count)
+    places = ops.cast(places, "int32")
+    return values, gather(kept, places // size) * size + places % size
+
+
+def permitted_pieces(scores: Any, count: int, last: Any, allow_unknown: bool) -> tuple[Any, Any]:
+    """At least `count` largest of scores [rows, vocab] among permitted pieces, and which pieces they are; NEVER pads.
+
+    Args:
+        scores: float32 [rows, vocab].
+        count: of all that are permitted, if they are fewer.
+        last: bool [rows]: EOS alone is permitted.
+        allow_unknown: PAD and BOS never are; whether UNK is.
+    """
+    forbidden = [PAD, BOS] if allow_unknown else [PAD, BOS, UNK]
+    values, pieces = largest(scores, min(count + len(forbidden), scores.shape[-1]))
+    first = ops.arange(values.shape[-1], dtype="int32")[None, :] == 0
+    last, end = last[:, None], scores[:, EOS][:, None]
+    pieces = ops.where(last, EOS, pieces)
+    free = ops.where(last, first, ops.all(pieces[..., None] != np.array(forbidden, "int32"), axis=-1))
+    return ops.where(free, ops.where(last, end, values), NEVER), pieces
 
 
 def best_piece(scores: Any) -> tuple[Any, Any]:

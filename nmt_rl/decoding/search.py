@@ -16,7 +16,7 @@ from nmt_rl.decoding.generator import Generator
 from nmt_rl.decoding.hypotheses import Hypotheses, Prefix
 from nmt_rl.decoding.loop import goes_on, hold_time, play, take_rows
 from nmt_rl.decoding.penalties import coverage_penalty, length_penalty
-from nmt_rl.decoding.policies import NEVER, free_pieces, gather
+from nmt_rl.decoding.policies import NEVER, gather, largest, permitted_pieces
 from nmt_rl.decoding.restrictions import Restrictions
 from nmt_rl.decoding.task import Beginning, Task, make_task
 
@@ -148,7 +148,7 @@ class Searcher:
     ) -> tuple[dict[str, Any], dict[str, Any], Any]:
         """One step of all groups in turn: live and finished hypotheses, and which one each live hypothesis extends."""
         vocabulary = logits.shape[-1]
-        permitted = self._permitted(vocabulary, step >= task["steps"] - 1)
+        last = step >= task["steps"] - 1
         logits = ops.reshape(logits, (-1, self.beam, vocabulary))
         going, length = self._may_improve(live, done, longest), task["before"] + step + 1
         said, parts = ops.zeros_like(logits[:, 0]), []
@@ -156,7 +156,7 @@ class Searcher:
             own = slice(group * self.width, (group + 1) * self.width)
             old, kept = ({name: value[:, own] for name, value in x.items()} for x in (live, done))
             flat = ops.reshape(logits[:, own], (-1, vocabulary))
-            candidates, parents = self._extend(old, flat, permitted, said, step)
+            candidates, parents = self._extend(old, flat, last, said if group else None, step)
             new, places = self._survivors(candidates)
             finished = self._finish(kept, candidates, length, task)
             # A group that has stopped is stepped along with the others, and must not improve by it.
@@ -167,35 +167,32 @@ class Searcher:
                 said = said + self.settings.diversity * ops.sum(ops.one_hot(tokens, vocabulary), axis=1)
         return keras.tree.map_structure(lambda *x: ops.concatenate(x, axis=1), *parts) if len(parts) > 1 else parts[0]
 
-    def _permitted(self, vocabulary: int, last: Any) -> Any:
-        """0 for pieces that may be chosen, NEVER for others, float32 [rows, vocabulary]; EOS alone in a last step."""
-        is_end = np.arange(vocabulary)[None, :] == EOS
-        only_end = np.where(is_end, 0.0, NEVER).astype("float32")
-        return ops.where(last[:, None], only_end, free_pieces(vocabulary, self.allow_unknown))
-
     def _extend(
-        self, live: dict[str, Any], logits: Any, permitted: Any, said: Any, step: Any
+        self, live: dict[str, Any], logits: Any, last: Any, said: Any | None, step: Any
     ) -> tuple[dict[str, Any], Any]:
         """The 2*width best extensions of a group's live hypotheses, best first, and which hypothesis each extends.
 
-        `said` float32 [rows, vocab] is what pieces lose when extensions are chosen.
+        `last` bool [rows]: only EOS may follow; `said` float32 [rows, vocab] is what pieces lose when extensions are
+        chosen.
         """
-        vocabulary, width = logits.shape[-1], self.width
+        width = self.width
         held = ops.reshape(live["ids"], (-1, ops.shape(live["ids"])[2]))
         logits = self.restrictions.rescaled(logits, held, step)
         before = live["log_probs"] - ops.reshape(ops.logsumexp(logits, axis=-1), (-1, width))
         # The best of all are among the best of each hypothesis, so the vocabulary is gone through only once.
-        scores = ops.reshape(self.restrictions.blocked(logits, held, step), (-1, width, vocabulary))
-        scores, pieces = ops.top_k(scores + (permitted - said)[:, None, :], min(2 * width, vocabulary))
+        scores = self.restrictions.blocked(logits, held, step)
+        if said is not None:
+            scores = scores - ops.repeat(said, width, axis=0)
+        scores, pieces = permitted_pieces(scores, 2 * width, ops.repeat(last, width), self.allow_unknown)
         each = scores.shape[-1]
-        worth, places = ops.top_k(ops.reshape(scores + before[:, :, None], (-1, width * each)), 2 * width)
-        places = ops.cast(places, "int32")
+        sums = ops.reshape(scores, (-1, width, each)) + before[:, :, None]
+        worth, places = largest(ops.reshape(sums, (-1, width * each)), 2 * width)
         parents = places // each
-        tokens = gather(ops.reshape(ops.cast(pieces, "int32"), (-1, width * each)), places)
+        tokens = gather(ops.reshape(pieces, (-1, width * each)), places)
         here = ops.arange(ops.shape(held)[1], dtype="int32")[None, None, :] == step
         found = {name: gather(value, parents) for name, value in live.items() if name != "log_probs"}
         found["ids"] = ops.where(here, tokens[:, :, None], found["ids"])
-        log_probs = worth + gather(said, tokens) if self.settings.diverse_groups > 1 else worth
+        log_probs = worth if said is None else worth + gather(said, tokens)
         return {**found, "log_probs": log_probs, "worth": worth, "ends": tokens == EOS}, parents
 
     def _survivors(self, candidates: dict[str, Any]) -> tuple[dict[str, Any], Any]:
