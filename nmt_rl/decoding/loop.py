@@ -11,7 +11,7 @@ from keras import ops
 
 from nmt_rl.backend import is_jax
 from nmt_rl.decoding.task import ROOM, power_of_two
-from nmt_rl.models.seq2seq import resize_past
+from nmt_rl.models.seq2seq import settled
 
 if TYPE_CHECKING:
     from nmt_rl.models.seq2seq import Cache
@@ -61,10 +61,12 @@ def take_rows(state: dict[str, Any], rows: Any, beam: int) -> dict[str, Any]:
         return lambda x: ops.take(x, index, axis=0)
 
     cache, step, until = state["cache"], state["step"], state["until"]
-    kept = {name: keras.tree.map_structure(of(hypotheses), cache[name]) for name in ("rows", "past", "time")}
-    kept["shared"] = keras.tree.map_structure(of(rows), cache["shared"])
+    kept = {
+        name: keras.tree.map_structure(of(rows if name == "shared" else hypotheses), part)
+        for name, part in cache.items()
+    }
     if not is_jax():  # There every length is compiled anew, so the cache has all the room from the beginning.
-        kept["past"] = resize_past(kept["past"], ops.max(kept["time"]) + ROOM)
+        kept = settled(kept, ROOM)
         until = step + ROOM
     others = {name: value for name, value in state.items() if name not in ("cache", "step", "until")}
     return {**keras.tree.map_structure(of(rows), others), "cache": kept, "step": step, "until": until}

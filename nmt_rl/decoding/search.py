@@ -119,7 +119,7 @@ class Searcher:
             after = hold_time(after, cache, ops.repeat(active, self.beam))
             moved = {
                 name: keras.tree.map_structure(lambda x: ops.take(x, order, axis=0), after[name])
-                for name in ("rows", "past")
+                for name in ("rows", "past", "recent")
             }
             return live, active, step + 1, {**after, **moved}, done
 

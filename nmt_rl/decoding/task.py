@@ -136,6 +136,11 @@ def _padded(task: Task) -> Task:
     return task._replace(source=source, target_in=target_in, blank=blank, **of_rows)
 
 
+def _room(blank: Any) -> int:
+    """Steps the cache has room for at first; on JAX for all of them, as every length is compiled anew there."""
+    return ops.shape(blank)[1] if is_jax() else ROOM
+
+
 class Beginning:
     """Encodes the sources of a task and feeds the decoder what was given, in one teacher-forced pass.
 
@@ -173,16 +178,13 @@ class Beginning:
         return self._with_room(task, cache), np.where(task.prefix != PAD, scores, 0).astype("float32")
 
     def _with_room(self, task: Task, cache: Cache) -> dict[str, Any]:
-        until = task.blank.shape[1] if is_jax() else ROOM
-        return {"cache": cache, "step": np.int32(0), "until": np.int32(until)}
+        return {"cache": cache, "step": np.int32(0), "until": np.int32(_room(task.blank))}
 
     def _started(self, source: Any, blank: Any) -> Cache:
-        return self.model.start(self.model.encode(source), ops.shape(blank)[1] if is_jax() else ROOM, self.beam)
+        return self.model.start(self.model.encode(source), _room(blank), self.beam)
 
     def _resumed(self, source: Any, target_in: Any, rows: Any, fed: Any, blank: Any) -> tuple[Any, Cache]:
-        # On JAX a shape cannot depend on values.
-        length = ops.shape(target_in)[1] + ops.shape(blank)[1] if is_jax() else ops.max(fed, initial=0) + ROOM
-        return self.model.resume(target_in, self.model.encode(source), rows, fed, length, self.beam)
+        return self.model.resume(target_in, self.model.encode(source), rows, fed, _room(blank), self.beam)
 
     def _resumed_and_scored(
         self, source: Any, target_in: Any, rows: Any, fed: Any, blank: Any, pieces: Any

@@ -53,6 +53,24 @@ def dot_attention(
     return ops.matmul(dropout(weights, training=training), values), weights
 
 
+def parted_attention(
+    query: Tensor, first: tuple[Tensor, Tensor], second: tuple[Tensor, Tensor], bias: Tensor
+) -> Tensor:
+    """`dot_attention` on keys and values in two parts, which are not joined, because that would copy them.
+
+    Args:
+        query: [batch, heads, time, size].
+        first, second: keys, already divided by sqrt(size), and values, [batch, heads, length, size] each.
+        bias: additive, of the first and then the second, broadcastable to [batch, heads, time, sum of the lengths].
+
+    Returns:
+        Context [batch, heads, time, size].
+    """
+    scores = [ops.einsum("bhqd,bhkd->bhqk", query, keys) for keys, _ in (first, second)]
+    weights, length = ops.softmax(ops.concatenate(scores, axis=-1) + bias, axis=-1), ops.shape(first[0])[2]
+    return ops.matmul(weights[..., :length], first[1]) + ops.matmul(weights[..., length:], second[1])
+
+
 class SoftAttention(keras.layers.Layer):
     """Attention of an LSTM decoder (Luong et al., 2015; Bahdanau et al., 2015), with optional coverage.
 

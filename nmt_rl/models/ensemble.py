@@ -60,31 +60,32 @@ class Ensemble(Seq2Seq):
         """See Seq2Seq.mean_logit; the whole vocabulary is computed."""
         return ops.mean(self.project(states), axis=-1)
 
-    def start(self, encoded: Encoded, max_length: Tensor, beam: int = 1) -> Cache:
+    def start(self, encoded: Encoded, room: Tensor, beam: int = 1) -> Cache:
         """See Seq2Seq.start."""
         pairs = zip(self.members, encoded["members"], strict=True)
-        return _side_by_side([member.start(own, max_length, beam) for member, own in pairs])
+        return _side_by_side([member.start(own, room, beam) for member, own in pairs])
 
     def resume(
-        self, target_in: Tensor, encoded: Encoded, rows: Tensor, times: Tensor, max_length: Tensor, beam: int = 1
+        self, target_in: Tensor, encoded: Encoded, rows: Tensor, times: Tensor, room: Tensor, beam: int = 1
     ) -> tuple[Tensor, Cache]:
         """See Seq2Seq.resume."""
         pairs = zip(self.members, encoded["members"], strict=True)
-        resumed = [member.resume(target_in, own, rows, times, max_length, beam) for member, own in pairs]
+        resumed = [member.resume(target_in, own, rows, times, room, beam) for member, own in pairs]
         states, caches = zip(*resumed, strict=True)
         return ops.concatenate(states, axis=-1), _side_by_side(caches)
 
     def step_states(self, tokens: Tensor, cache: Cache) -> tuple[Tensor, Tensor, Cache]:
         """See Seq2Seq.step_states."""
-        caches = [{**{name: cache[name][i] for name in PARTS}, "time": cache["time"]} for i in range(len(self.members))]
+        members = range(len(self.members))
+        caches = [{name: cache[name][i] if name in PARTS else cache[name] for name in cache} for i in members]
         stepped = [member.step_states(tokens, own) for member, own in zip(self.members, caches, strict=True)]
         states, attention, after = zip(*stepped, strict=True)
         return ops.concatenate(states, axis=-1), ops.mean(ops.stack(attention), axis=0), _side_by_side(after)
 
 
-PARTS = ("shared", "rows", "past")
-"""What each member has in a cache; the time is the same."""
+PARTS = ("shared", "rows", "past", "recent")
+"""What each member has of its own in a cache; the times are the same."""
 
 
 def _side_by_side(caches: Sequence[Cache]) -> Cache:
-    return {**{name: [cache[name] for cache in caches] for name in PARTS}, "time": caches[0]["time"]}
+    return {**caches[0], **{name: [cache[name] for cache in caches] for name in PARTS}}

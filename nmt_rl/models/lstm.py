@@ -11,7 +11,7 @@ from keras import ops
 from nmt_rl.config import LSTMConfig
 from nmt_rl.models.attention import SoftAttention, mask_bias
 from nmt_rl.models.embedding import Embeddings
-from nmt_rl.models.seq2seq import PAD, Cache, DecoderStates, Encoded, Seq2Seq, Tensor
+from nmt_rl.models.seq2seq import PAD, Cache, DecoderStates, Encoded, Seq2Seq, Tensor, with_room
 
 
 class LSTM(Seq2Seq):
@@ -73,15 +73,16 @@ class LSTM(Seq2Seq):
         states = ops.cast(ops.reshape(outputs[..., :width], (batch, time, width)), "float32")
         return DecoderStates(self.dropout(states, training=training), outputs[..., width:])
 
-    def start(self, encoded: Encoded, max_length: Tensor, beam: int = 1) -> Cache:
-        """See Seq2Seq.start; an LSTM's cache does not depend on `max_length`."""
+    def start(self, encoded: Encoded, room: Tensor, beam: int = 1) -> Cache:
+        """See Seq2Seq.start; an LSTM's cache does not depend on `room`."""
         rows = [ops.repeat(state, beam, axis=0) for state in self._initial(encoded)]
-        return self._cache(self._memory(encoded), rows, ops.zeros(ops.shape(rows[0])[:1], "int32"))
+        time = ops.zeros(ops.shape(rows[0])[:1], "int32")
+        return {"shared": self._memory(encoded), "rows": rows, **with_room([], time, room)}
 
     def resume(
-        self, target_in: Tensor, encoded: Encoded, rows: Tensor, times: Tensor, max_length: Tensor, beam: int = 1
+        self, target_in: Tensor, encoded: Encoded, rows: Tensor, times: Tensor, room: Tensor, beam: int = 1
     ) -> tuple[Tensor, Cache]:
-        """See Seq2Seq.resume; an LSTM's cache does not depend on `max_length`."""
+        """See Seq2Seq.resume; an LSTM's cache does not depend on `room`."""
         memory, initial = self._memory(encoded), self._initial(encoded)
 
         def step(states: list[Tensor], embedded: Tensor) -> tuple[list[Tensor], list[Tensor]]:
@@ -98,16 +99,13 @@ class LSTM(Seq2Seq):
         ]
         shared = [ops.take(x, rows, axis=0) for x in memory]
         attentional = ops.cast(ops.transpose(later[2 * self.settings.decoder_layers], (1, 0, 2)), "float32")
-        return attentional, self._cache(shared, states, ops.repeat(times, beam))
-
-    def _cache(self, shared: list[Tensor], rows: list[Tensor], time: Tensor) -> Cache:
-        return {"shared": shared, "rows": rows, "past": [], "time": time}
+        return attentional, {"shared": shared, "rows": states, **with_room([], ops.repeat(times, beam), room)}
 
     def step_states(self, tokens: Tensor, cache: Cache) -> tuple[Tensor, Tensor, Cache]:
         """See Seq2Seq.step_states."""
         output, rows = self.cell.step(self.embeddings.target(tokens), cache["rows"], cache["shared"])
         width = self.settings.embedding
-        return output[:, :width], output[:, width:], self._cache(cache["shared"], rows, cache["time"] + 1)
+        return output[:, :width], output[:, width:], {**cache, "rows": rows, "time": cache["time"] + 1}
 
     def _memory(self, encoded: Encoded) -> list[Tensor]:
         states = encoded["states"]

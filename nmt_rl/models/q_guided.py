@@ -119,15 +119,15 @@ class QGuided(Seq2Seq):
         """See Seq2Seq.mean_logit."""
         return self.base.mean_logit(states) + self.beta * ops.mean(self.heads.advantage(states), axis=-1)
 
-    def start(self, encoded: Encoded, max_length: Tensor, beam: int = 1) -> Cache:
+    def start(self, encoded: Encoded, room: Tensor, beam: int = 1) -> Cache:
         """See Seq2Seq.start."""
-        return self.base.start(encoded, max_length, beam)
+        return self.base.start(encoded, room, beam)
 
     def resume(
-        self, target_in: Tensor, encoded: Encoded, rows: Tensor, times: Tensor, max_length: Tensor, beam: int = 1
+        self, target_in: Tensor, encoded: Encoded, rows: Tensor, times: Tensor, room: Tensor, beam: int = 1
     ) -> tuple[Tensor, Cache]:
         """See Seq2Seq.resume."""
-        return self.base.resume(target_in, encoded, rows, times, max_length, beam)
+        return self.base.resume(target_in, encoded, rows, times, room, beam)
 
     def step_states(self, tokens: Tensor, cache: Cache) -> tuple[Tensor, Tensor, Cache]:
         """See Seq2Seq.step_states."""

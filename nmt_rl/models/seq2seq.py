@@ -20,9 +20,10 @@ Encoded = dict[str, Tensor]
 Cache = dict[str, Any]
 """Decoder memory of hypotheses. `shared` has a row per source sentence; all others have one per hypothesis.
 
-`time` int32 [rows]: tokens fed so far. `past`: what was computed for each of them, arrays [rows, heads, length, size]
-with `time` below `length`; see `resize_past`. `rows`: other state. A search reorders `rows` and `past`; the encoder's
-side is never copied beam-wide.
+`time` int32 [rows]: tokens fed so far; `begun` int32 [rows]: how many of them when the loop began. What was computed
+for each of them, arrays [rows, heads, length, size]: in `past` at places below `begun`, in `recent` at `time - begun`;
+a step writes to `recent` alone, which is short, because to write is to copy. See `with_room` and `settled`. `rows`:
+other state. A search reorders `rows`, `past` and `recent`; the encoder's side is never copied beam-wide.
 """
 
 PAD = 0
@@ -59,15 +60,33 @@ class StepOutput(NamedTuple):
     """[rows, source]"""
 
 
-def resize_past(past: Any, length: Tensor) -> Any:
-    """Cut or pad with zeros a cache's `past` to int32 [] `length`, for less or more room."""
+def with_room(past: Any, time: Tensor, room: Tensor) -> Cache:
+    """The parts of a cache that steps write to, for so many steps behind `past` and `time`."""
 
-    def resized(x: Tensor) -> Tensor:
-        kept = x[:, :, :length]
-        rows, heads, held = ops.shape(kept)[:3]
-        return ops.concatenate([kept, ops.zeros((rows, heads, length - held, x.shape[3]), x.dtype)], axis=2)
+    def empty(x: Tensor) -> Tensor:
+        rows, heads = ops.shape(x)[:2]
+        return ops.zeros((rows, heads, room, x.shape[3]), x.dtype)
 
-    return keras.tree.map_structure(resized, past)
+    return {"past": past, "recent": keras.tree.map_structure(empty, past), "begun": time, "time": time}
+
+
+def settled(cache: Cache, room: Tensor) -> Cache:
+    """The cache with all that was computed in its `past`, and room for int32 [] `room` steps more."""
+    begun, time = cache["begun"][:, None], cache["time"]
+    places = ops.arange(ops.max(time), dtype="int32")[None, :]
+
+    def joined(past: Tensor, recent: Tensor) -> Tensor:
+        both = ops.concatenate([past, recent], axis=2)
+        rows, heads, length = ops.shape(both)[:3]
+        # Behind a row's time stands anything; it is masked.
+        behind = ops.minimum(ops.shape(past)[2] + places - begun, length - 1)
+        index = ops.repeat(ops.where(places < begun, places, behind), heads, axis=0)
+        index = index + ops.arange(rows * heads, dtype="int32")[:, None] * length
+        found = ops.take(ops.reshape(both, (-1, both.shape[3])), index, axis=0)
+        return ops.reshape(found, (rows, heads, -1, both.shape[3]))
+
+    past = keras.tree.map_structure(joined, cache["past"], cache["recent"])
+    return {**cache, **with_room(past, time, room)}
 
 
 class Seq2Seq(keras.Model):
@@ -103,12 +122,12 @@ class Seq2Seq(keras.Model):
         return self.embeddings.mean_logit(states)
 
     @abstractmethod
-    def start(self, encoded: Encoded, max_length: Tensor, beam: int = 1) -> Cache:
-        """Cache for `beam` hypotheses per source and at most `max_length` steps."""
+    def start(self, encoded: Encoded, room: Tensor, beam: int = 1) -> Cache:
+        """Cache for `beam` hypotheses per source and at most `room` steps."""
 
     @abstractmethod
     def resume(
-        self, target_in: Tensor, encoded: Encoded, rows: Tensor, times: Tensor, max_length: Tensor, beam: int = 1
+        self, target_in: Tensor, encoded: Encoded, rows: Tensor, times: Tensor, room: Tensor, beam: int = 1
     ) -> tuple[Tensor, Cache]:
         """Cache of hypotheses whose first tokens have been fed already, from one teacher-forced pass.
 
@@ -116,8 +135,8 @@ class Seq2Seq(keras.Model):
             target_in: int32 [batch, time], BOS first.
             encoded: of `encode`, of the same batch.
             rows: int32 [n]: on which row of the batch each hypothesis is; a row may have any number of them.
-            times: int32 [n]: how many tokens of that row it has been fed; at most `time` and below `max_length`.
-            max_length: steps there is room for, those of `times` included.
+            times: int32 [n]: how many tokens of that row it has been fed; at most `time`.
+            room: steps that follow, at most.
             beam: equal hypotheses of each row and time.
 
         Returns:

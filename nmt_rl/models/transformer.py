@@ -10,10 +10,13 @@ import numpy as np
 from keras import ops
 
 from nmt_rl.config import TransformerConfig
-from nmt_rl.models.attention import causal_bias, dot_attention, mask_bias, merge_heads, split_heads
+from nmt_rl.models.attention import causal_bias, dot_attention, mask_bias, merge_heads, parted_attention, split_heads
 from nmt_rl.models.embedding import Embeddings
 from nmt_rl.models.linear import Linear
-from nmt_rl.models.seq2seq import PAD, Cache, DecoderStates, Encoded, Seq2Seq, Tensor, resize_past
+from nmt_rl.models.seq2seq import PAD, Cache, DecoderStates, Encoded, Seq2Seq, Tensor, with_room
+
+KeysValues = tuple[Tensor, Tensor]
+"""Of a layer's attention: [batch, heads, length, size] each."""
 
 
 class Transformer(Seq2Seq):
@@ -63,39 +66,36 @@ class Transformer(Seq2Seq):
         """See Seq2Seq.decode_states."""
         return self._decode(target_in, self._shared(encoded), training)[0]
 
-    def start(self, encoded: Encoded, max_length: Tensor, beam: int = 1) -> Cache:
+    def start(self, encoded: Encoded, room: Tensor, beam: int = 1) -> Cache:
         """See Seq2Seq.start."""
         states = encoded["states"]
         rows, heads = ops.shape(states)[0] * beam, self.settings.heads
-        empty = ops.zeros((rows, heads, max_length, self.settings.width // heads), states.dtype)
-        past, time = [(empty, empty) for _ in self.decoder], ops.zeros((rows,), "int32")
-        return {"shared": self._shared(encoded), "rows": [], "past": past, "time": time}
+        none = ops.zeros((rows, heads, 0, self.settings.width // heads), states.dtype)
+        past, time = [(none, none) for _ in self.decoder], ops.zeros((rows,), "int32")
+        return {"shared": self._shared(encoded), "rows": [], **with_room(past, time, room)}
 
     def resume(
-        self, target_in: Tensor, encoded: Encoded, rows: Tensor, times: Tensor, max_length: Tensor, beam: int = 1
+        self, target_in: Tensor, encoded: Encoded, rows: Tensor, times: Tensor, room: Tensor, beam: int = 1
     ) -> tuple[Tensor, Cache]:
         """See Seq2Seq.resume."""
         shared, hypotheses = self._shared(encoded), ops.repeat(rows, beam)
-        # What was fed after a hypothesis' own tokens is masked, and overwritten step by step.
+        # What was fed after a hypothesis' own tokens is masked.
         output, past = self._decode(target_in, shared, False)
-        past = resize_past(past, max_length)
-        return output.states, {
-            "shared": keras.tree.map_structure(lambda x: ops.take(x, rows, axis=0), shared),
-            "rows": [],
-            "past": keras.tree.map_structure(lambda x: ops.take(x, hypotheses, axis=0), past),
-            "time": ops.repeat(times, beam),
-        }
+        past = keras.tree.map_structure(lambda x: ops.take(x, hypotheses, axis=0), past)
+        shared = keras.tree.map_structure(lambda x: ops.take(x, rows, axis=0), shared)
+        return output.states, {"shared": shared, "rows": [], **with_room(past, ops.repeat(times, beam), room)}
 
     def step_states(self, tokens: Tensor, cache: Cache) -> tuple[Tensor, Tensor, Cache]:
         """See Seq2Seq.step_states."""
         time, shared = cache["time"], cache["shared"]
         x = self.target_positions.add(self.embeddings.target(tokens[:, None]), time[:, None], False)
-        pasts, now = [], _Now(time, self.settings.heads, ops.shape(cache["past"][0][0])[2])
-        for layer, memory, past in zip(self.decoder, shared["memory"], cache["past"], strict=True):
-            x, weights, past = layer.step(x, past, now, memory, shared["bias"][:, None, None, :])
-            pasts.append(past)
+        recents, now = [], _Now(cache, self.settings.heads)
+        layers = zip(self.decoder, shared["memory"], cache["past"], cache["recent"], strict=True)
+        for layer, memory, past, recent in layers:
+            x, weights, recent = layer.step(x, past, recent, now, memory, shared["bias"][:, None, None, :])
+            recents.append(recent)
         x = x if self.decoder_norm is None else self.decoder_norm(x)
-        return x[:, 0], weights, {**cache, "past": pasts, "time": time + 1}
+        return x[:, 0], weights, {**cache, "recent": recents, "time": time + 1}
 
     def _shared(self, encoded: Encoded) -> dict[str, Any]:
         """What all hypotheses of a source share: its additive bias, and every layer's keys and values of it."""
@@ -166,20 +166,26 @@ class _Now:
     """Where a step's keys and values go: every row has a time of its own.
 
     Attributes:
-        index: int32 [rows * heads, 3], the places in a past of shape [rows, heads, length, size].
-        bias: additive [rows, 1, 1, length], which blocks what is behind a row's time.
+        index: int32 [rows * heads, 3], the places in recent keys or values [rows, heads, room, size].
+        bias: additive [rows, 1, 1, length + room], which blocks what is behind a row's time, in past and recent keys.
     """
 
-    def __init__(self, time: Tensor, heads: int, length: Tensor) -> None:
-        rows = ops.shape(time)[0]
+    def __init__(self, cache: Cache, heads: int) -> None:
+        begun, place = cache["begun"][:, None], cache["time"] - cache["begun"]
+        length, room = (ops.shape(cache[name][0][0])[2] for name in ("past", "recent"))
+        rows = ops.shape(place)[0]
         row = ops.repeat(ops.arange(rows, dtype="int32"), heads)
         head = ops.tile(ops.arange(heads, dtype="int32"), (rows,))
-        self.index = ops.stack([row, head, ops.repeat(time, heads)], axis=1)
-        self.bias = mask_bias(ops.arange(length, dtype="int32")[None, :] <= time[:, None])[:, None, None, :]
+        self.index = ops.stack([row, head, ops.repeat(place, heads)], axis=1)
+        seen = [
+            ops.arange(length, dtype="int32")[None] < begun,
+            ops.arange(room, dtype="int32")[None] <= place[:, None],
+        ]
+        self.bias = mask_bias(ops.concatenate(seen, axis=1))[:, None, None, :]
 
-    def write(self, past: Tensor, new: Tensor) -> Tensor:
-        """`past` with `new` [rows, heads, 1, size] in its place; inside a loop no copy is made."""
-        return ops.scatter_update(past, self.index, ops.reshape(new, (-1, new.shape[3])))
+    def write(self, recent: Tensor, new: Tensor) -> Tensor:
+        """`recent` with `new` [rows, heads, 1, size] in its place."""
+        return ops.scatter_update(recent, self.index, ops.reshape(new, (-1, new.shape[3])))
 
 
 class _Layer(keras.layers.Layer):
@@ -221,8 +227,8 @@ class _Layer(keras.layers.Layer):
         return self._residual("feed_forward", x, lambda y: (self._feed_forward(y, training), None), training)[0]
 
     def decode(
-        self, x: Tensor, causal: Tensor, memory: tuple[Tensor, Tensor], bias: Tensor, training: bool
-    ) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor]]:
+        self, x: Tensor, causal: Tensor, memory: KeysValues, bias: Tensor, training: bool
+    ) -> tuple[Tensor, Tensor, KeysValues]:
         """Decoder layer over [batch, time, width]; also the weights [batch, heads, time, source], keys and values."""
         x, past = self._residual("self", x, lambda y: self._self_attention(y, causal, training), training)
         x, weights = self._residual("cross", x, lambda y: self._cross_attention(y, memory, bias, training), training)
@@ -230,19 +236,19 @@ class _Layer(keras.layers.Layer):
         return x, weights, past
 
     def step(
-        self, x: Tensor, past: tuple[Tensor, Tensor], now: _Now, memory: tuple[Tensor, Tensor], bias: Tensor
-    ) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor]]:
-        """Decoder layer for one position [rows, 1, width]: output, weights [rows, source], the longer past."""
+        self, x: Tensor, past: KeysValues, recent: KeysValues, now: _Now, memory: KeysValues, bias: Tensor
+    ) -> tuple[Tensor, Tensor, KeysValues]:
+        """Decoder layer for one position [rows, 1, width]: output, weights [rows, source], recent keys and values."""
         rows, batch = ops.shape(x)[0], ops.shape(bias)[0]
-        x, past = self._residual("self", x, lambda y: self._cached_self_attention(y, past, now), False)
+        x, recent = self._residual("self", x, lambda y: self._cached_self_attention(y, past, recent, now), False)
         # The hypotheses of a source take the place of time, so its keys are never copied beam-wide.
         x = ops.reshape(x, (batch, rows // batch, self.config.width))
         x, weights = self._residual("cross", x, lambda y: self._cross_attention(y, memory, bias, False), False)
         x = ops.reshape(x, (rows, 1, self.config.width))
         x, _ = self._residual("feed_forward", x, lambda y: (self._feed_forward(y, False), None), False)
-        return x, ops.reshape(ops.mean(weights, axis=1), (rows, ops.shape(weights)[-1])), past
+        return x, ops.reshape(ops.mean(weights, axis=1), (rows, ops.shape(weights)[-1])), recent
 
-    def cross_memory(self, states: Tensor) -> tuple[Tensor, Tensor]:
+    def cross_memory(self, states: Tensor) -> KeysValues:
         """Keys and values [batch, heads, source, size] of encoder states."""
         keys, values = ops.split(self.cross_keys_values(states), 2, axis=-1)
         return split_heads(self._scaled(keys), self.heads), split_heads(values, self.heads)
@@ -259,27 +265,24 @@ class _Layer(keras.layers.Layer):
         # The keys, once, and not the query: TensorFlow 2.21 miscompiles product * scale + bias inside a loop.
         return keys * (self.config.width // self.heads) ** -0.5
 
-    def _self_attention(self, x: Tensor, bias: Tensor, training: bool) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    def _self_attention(self, x: Tensor, bias: Tensor, training: bool) -> tuple[Tensor, KeysValues]:
         query, keys, values = self._query_key_value(x)
         context, _ = dot_attention(query, keys, values, bias, self.attention_dropout, training)
         return self.self_out(merge_heads(context)), (keys, values)
 
     def _cached_self_attention(
-        self, x: Tensor, past: tuple[Tensor, Tensor], now: _Now
-    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        self, x: Tensor, past: KeysValues, recent: KeysValues, now: _Now
+    ) -> tuple[Tensor, KeysValues]:
         query, key, value = self._query_key_value(x)
-        keys, values = now.write(past[0], key), now.write(past[1], value)
-        context, _ = dot_attention(query, keys, values, now.bias, self.attention_dropout, False)
-        return self.self_out(merge_heads(context)), (keys, values)
+        recent = now.write(recent[0], key), now.write(recent[1], value)
+        return self.self_out(merge_heads(parted_attention(query, past, recent, now.bias))), recent
 
     def _query_key_value(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         query, keys, values = ops.split(self.self_qkv(x), 3, axis=-1)
         heads = self.heads
         return split_heads(query, heads), split_heads(self._scaled(keys), heads), split_heads(values, heads)
 
-    def _cross_attention(
-        self, x: Tensor, memory: tuple[Tensor, Tensor], bias: Tensor, training: bool
-    ) -> tuple[Tensor, Tensor]:
+    def _cross_attention(self, x: Tensor, memory: KeysValues, bias: Tensor, training: bool) -> tuple[Tensor, Tensor]:
         query = split_heads(self.cross_query(x), self.heads)
         context, weights = dot_attention(query, *memory, bias, self.attention_dropout, training)
         return self.cross_out(merge_heads(context)), weights

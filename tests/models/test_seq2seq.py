@@ -8,7 +8,7 @@ from keras import ops
 from nmt_rl.backend import compile_fn
 from nmt_rl.config import LSTMConfig, TransformerConfig
 from nmt_rl.models.build import build_model
-from nmt_rl.models.seq2seq import resize_past
+from nmt_rl.models.seq2seq import settled
 
 SMALL = {"encoder_layers": 2, "decoder_layers": 2, "width": 16, "heads": 2, "feed_forward": 24, "max_positions": 32}
 VARIANTS = {
@@ -97,12 +97,17 @@ def test_resumed_equals_teacher_forced_from_any_time_of_any_row(name):
 
 
 @pytest.mark.jax
-def test_a_past_is_cut_and_padded():
-    past = np.arange(12, dtype="float32").reshape(1, 2, 3, 2)
-    cut, padded = (np.asarray(resize_past([(past, past)], length)[0][1]) for length in (2, 5))
-    np.testing.assert_array_equal(cut, past[:, :, :2])
-    np.testing.assert_array_equal(padded[:, :, :3], past)
-    assert padded.shape == (1, 2, 5, 2) and not padded[:, :, 3:].any()
+def test_what_was_computed_recently_joins_the_past_of_each_row():
+    """Two rows, two heads: the first had 3 tokens and was fed 1, the second had 1 and was fed 2."""
+    past = np.arange(24, dtype="float32").reshape(2, 2, 3, 2)
+    recent = past[:, :, :2] + 100
+    cache = {"past": [(past, past)], "recent": [(recent, recent)], "begun": np.array([3, 1], "int32")}
+    after = settled({**cache, "time": np.array([4, 3], "int32"), "rows": []}, 5)
+    joined = np.asarray(after["past"][0][1])
+    assert joined.shape == (2, 2, 4, 2) and np.asarray(after["recent"][0][1]).shape == (2, 2, 5, 2)
+    np.testing.assert_array_equal(joined[0], np.concatenate([past[0], recent[0, :, :1]], axis=1))
+    np.testing.assert_array_equal(joined[1, :, :3], np.concatenate([past[1, :, :1], recent[1]], axis=1))
+    assert np.asarray(after["begun"]).tolist() == np.asarray(after["time"]).tolist() == [4, 3]
 
 
 @pytest.mark.parametrize("name", VARIANTS)
