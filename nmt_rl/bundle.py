@@ -94,15 +94,19 @@ def load_bundle(folder: Path, precision: str = "float32") -> Bundle:
     return Bundle(config, tokenizers, model, card)
 
 
-def load_ensemble(folders: Sequence[Path]) -> Bundle:
+def load_ensemble(folders: Sequence[Path], precision: str = "float32") -> Bundle:
     """Load one model folder, or several as an ensemble with the settings and the card of the first.
+
+    Args:
+        folders: one or more.
+        precision: as in `load_bundle`.
 
     Raises:
         UserError: if a folder holds no model, or another tokenizer than the first.
     """
     from nmt_rl.models.ensemble import Ensemble
 
-    bundles = [load_bundle(folder) for folder in folders]
+    bundles = [load_bundle(folder, precision) for folder in folders]
     first = bundles[0]
     for folder, bundle in zip(folders, bundles, strict=True):
         if bundle.tokenizers != first.tokenizers:

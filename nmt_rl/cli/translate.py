@@ -65,6 +65,10 @@ def translate(
     engine: Annotated[
         Literal["keras", "ctranslate2"], typer.Option(help="What computes; ctranslate2 after nmt-rl export.")
     ] = "keras",
+    precision: Annotated[
+        Literal["float32", "bfloat16"] | None,
+        typer.Option(help="Of Keras' matrix products; bfloat16 is faster where the CPU has it (default: float32)."),
+    ] = None,
     split_sentences: Annotated[
         bool, typer.Option("--split-sentences", help="Split lines into sentences, translate these, join them.")
     ] = False,
@@ -95,11 +99,13 @@ def translate(
         raise UserError(f"--nbest {nbest} needs --beam {nbest} or more, or --samples, found {settings.hypotheses}")
     if prefix is not None and not prefix.is_file():
         raise UserError(f"--prefix {prefix} is not a file")
+    if precision is not None and engine == "ctranslate2":
+        raise UserError("--precision is for --engine keras; that of CTranslate2 is nmt-rl export's --quantization")
     if split_sentences and (nbest is not None or prefix is not None):
         raise UserError("n-best lists and prefixes are of single sentences; leave out --split-sentences")
     # The files are opened first: a wrong path must not cost the time of loading the model.
     with open_input(input) as source, open_output(output) as sink, line_progress(input) as progress:
-        translator = Translator.from_folders(folders, overrides, ban or (), engine)
+        translator = Translator.from_folders(folders, overrides, ban or (), engine, precision or "float32")
         name = str(input) if input else None
         languages = (config.corpus.source_language, config.corpus.target_language)
         by_sentence = SentenceTranslator(translator, *languages) if split_sentences else translator

@@ -93,6 +93,7 @@ class Translator:
         overrides: Mapping[str, Any] | None = None,
         banned: Sequence[str] = (),
         engine: Literal["keras", "ctranslate2"] = "keras",
+        precision: Literal["float32", "bfloat16"] = "float32",
     ) -> Translator:
         """The translator of a model folder (or of a run that holds one); several are an ensemble.
 
@@ -101,13 +102,14 @@ class Translator:
             overrides: keys of the decoding section that replace the bundle's.
             banned: phrases that no translation may contain.
             engine: Keras, or CTranslate2 for one model that was exported to it (then Keras is not loaded).
+            precision: of Keras' matrix products.
 
         Raises:
             UserError: if a folder holds no model, or another tokenizer than the first, or the engine cannot run it.
         """
         if engine == "ctranslate2":
             return cls._of_export(folders, overrides or {}, banned)
-        bundle = load_ensemble(folders)
+        bundle = load_ensemble(folders, precision)
         config = override(bundle.config.decoding, overrides or {})
         language = bundle.config.corpus.target_language
         return cls.of_model(bundle.model, bundle.tokenizers, config, banned, language)

@@ -152,6 +152,10 @@ def test_average_of_nothing_in_particular(refuses, tiny_run, tmp_path):
         (["--beam", 3, "--diverse-groups", 2], "beam 3 is not a multiple of diverse_groups 2"),
         (["--beam", 1, "--coverage-penalty", 0.2], "--coverage-penalty is of a beam; give --beam N, too"),
         (["--length-penalty", "inf"], "length_penalty: Input should be a finite number"),
+        (
+            ["--precision", "bfloat16", "--engine", "ctranslate2"],
+            "--precision is for --engine keras; that of CTranslate2 is nmt-rl export's --quantization",
+        ),
         (["--prefix", "nowhere"], "--prefix nowhere is not a file"),
     ],
 )

@@ -135,6 +135,15 @@ def test_an_ensemble_of_folders(translator, tiny_model, tokenizers, config, tmp_
         Translator.from_folders([tmp_path / "a", tmp_path / "b"])
 
 
+def test_products_in_bfloat16_give_nearly_the_same_scores(translator, tiny_model, tokenizers, config, tmp_path):
+    save_bundle(tmp_path / "model", config, tokenizers, tiny_model, {})
+    half = Translator.from_folders([tmp_path / "model"], {"beam": 1}, precision="bfloat16")
+    full = Translator.from_folders([tmp_path / "model"], {"beam": 1})
+    scores = [[t.score for t in each.translate(LINES)] for each in (half, full)]
+    assert scores[0] != scores[1]
+    np.testing.assert_allclose(*scores, atol=0.05)
+
+
 def test_a_banned_word_is_not_said(tiny_model, tokenizers, translator, monkeypatch):
     words = " ".join(LINES).split()
     word, piece = next(
