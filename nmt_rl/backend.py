@@ -6,12 +6,15 @@ Everything else is written in `keras.ops`. Importing this module imports Keras a
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
+import platform
 import random
 import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 
@@ -57,9 +60,39 @@ with _without_native_messages(), hidden("pandas", "matplotlib"):
         tensorflow.get_logger().setLevel("ERROR")
 
 
+def compilation_cache() -> Path:
+    """Folder in the user's cache for what was compiled on this kind of processor; others may be unable to run it."""
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    try:
+        flags = next(line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("flags"))
+    except (OSError, StopIteration):
+        flags = platform.processor()
+    return home / "nmt-rl" / f"jax-{hashlib.sha256(flags.encode()).hexdigest()[:12]}"
+
+
+def _keep_compiled() -> None:
+    """Let JAX keep on disk what it compiles, for the next start, unless the user has said where it should."""
+    import jax
+
+    if getattr(jax.config, "jax_compilation_cache_dir", None) is not None:
+        return
+    folder = compilation_cache()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.05)
+    jax.config.update("jax_compilation_cache_max_size", 2**28)
+
+
 def is_jax() -> bool:
     """Whether Keras runs on JAX."""
     return keras.backend.backend() == "jax"
+
+
+if is_jax():
+    _keep_compiled()
 
 
 @contextlib.contextmanager
