@@ -9,6 +9,8 @@ import sys
 import threading
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from nmt_rl.decoding.files import CLOSED_PIPE, open_input, open_output, translate_stream
 from nmt_rl.decoding.translator import BLANK, Translation
@@ -25,6 +27,10 @@ class Echo:
             else BLANK
             for line in lines
         ]
+
+
+def utf8(text):
+    return text.encode("utf-8", "surrogatepass")
 
 
 def translated(translator, data, **options):
@@ -69,6 +75,22 @@ def test_as_many_lines_out_as_in(translator, name):
             assert target == vogel
         if not source.strip(" \t\r\x00\u3000"):
             assert target == "\n"
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.lists(st.one_of(st.binary(max_size=40), st.text(max_size=20).map(utf8)), max_size=6).map(b"\n".join))
+def test_any_bytes_give_a_line_for_every_line(translator, data):
+    out, count = translated(translator, data)
+    rest = data.removeprefix(b"\xef\xbb\xbf")
+    assert count == rest.count(b"\n") + bool(rest and not rest.endswith(b"\n"))
+    assert len(out.decode("utf-8").splitlines()) == out.count(b"\n") == count
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(lines=st.lists(st.text(alphabet="ein kHuWs🙂", max_size=30), min_size=1, max_size=9), chunk=st.integers(1, 9))
+def test_what_is_held_together_changes_nothing(translator, lines, chunk):
+    data = utf8("".join(f"{line}\n" for line in lines))
+    assert translated(translator, data, chunk=chunk) == translated(translator, data)
 
 
 def test_byte_order_mark_and_line_ends_do_not_change_the_translation(translator):

@@ -4,13 +4,15 @@ import numpy as np
 import pytest
 from keras import ops
 
-from nmt_rl.corpus.tokenizer import BOS, PAD, UNK
+from nmt_rl.corpus.tokenizer import BOS, EOS, PAD, UNK
 from nmt_rl.decoding.policies import (
     NEVER,
     best_piece,
     draw_boltzmann,
     draw_epsilon_greedy,
     free_pieces,
+    largest,
+    permitted_pieces,
     second_piece,
 )
 
@@ -84,3 +86,31 @@ def test_specials_are_not_free():
     assert np.flatnonzero(free_pieces(9, False)[0] == NEVER).tolist() == [PAD, UNK, BOS]
     assert np.flatnonzero(free_pieces(9, True)[0] == NEVER).tolist() == [PAD, BOS]
     assert not free_pieces(9, True)[0, UNK:BOS].any()
+
+
+@pytest.mark.jax
+@pytest.mark.parametrize("pieces", [640, 1999])
+@pytest.mark.parametrize("values", [3, 10**6])
+def test_the_largest_are_those_of_a_sorted_vocabulary_and_of_equals_the_first(pieces, values):
+    scores = np.random.default_rng(pieces).integers(0, values, (5, pieces)).astype("float32")
+    found, where = (ops.convert_to_numpy(x) for x in largest(scores, 4))
+    order = np.argsort(-scores, axis=1, kind="stable")[:, :4]
+    np.testing.assert_array_equal(where, order)
+    np.testing.assert_array_equal(found, np.take_along_axis(scores, order, axis=1))
+
+
+def permitted(scores, last, allow_unknown):
+    """The two best permitted pieces of each row and their scores."""
+    found, pieces = (ops.convert_to_numpy(x) for x in permitted_pieces(scores, 2, np.array(last), allow_unknown))
+    rows = (zip(*row, strict=True) for row in zip(pieces.tolist(), found.tolist(), strict=True))
+    return [{piece: score for piece, score in row if score > NEVER / 2} for row in rows]
+
+
+@pytest.mark.jax
+def test_only_permitted_pieces_and_in_a_last_step_only_the_end():
+    scores = np.array([[9.0, 9.0, 9.0, 1.0, -5.0, -6.0, 4.0]] * 2, "float32")
+    assert {PAD, UNK, BOS} == {0, 1, 2} and EOS == 3
+    both, end = permitted(scores, [False, True], allow_unknown=False)
+    assert {6: 4.0, EOS: 1.0}.items() <= both.items() and not {PAD, UNK, BOS} & set(both)
+    assert end == {EOS: 1.0}
+    assert permitted(scores, [False, True], allow_unknown=True)[0][UNK] == 9.0
