@@ -106,6 +106,7 @@ LSTM_TRIALS = {
     "fork-64-1e-4-ema": f"sentences=64,updates=80,validation.every=20,{RATE}=1e-4,optimizer.ema=0.95",
     "fork-64-2e-4-cosine": f"sentences=64,updates=120,validation.every=20,{RATE}=2e-4,{COSINE}",
     "fork-64-4e-4-cosine": f"sentences=64,updates=120,validation.every=20,{RATE}=4e-4,{COSINE}",
+    "fork-128-4e-4-cosine": f"sentences=128,updates=90,validation.every=15,{RATE}=4e-4,{COSINE},{BREVITY}",
     "scst-32-1e-4": f"{SCST},sentences=32,updates=160,validation.every=40,{RATE}=1e-4",
     "scst-32-1e-4-cosine": f"{SCST},sentences=32,updates=230,validation.every=40,{RATE}=1e-4,{COSINE}",
     "mrt-32-2e-4-cosine": f"{MRT},sentences=32,updates=80,validation.every=16,{RATE}=2e-4,{COSINE}",
@@ -118,6 +119,12 @@ EN_DE_TRIALS = {
     "fork-128-1e-4-cosine": f"sentences=128,updates=60,validation.every=10,{RATE}=1e-4,{COSINE},reward.brevity=0.8",
 }
 """The same for the Transformer from English to German, beside the fork of FINAL."""
+
+EN_FR_TRIALS = {
+    "fork-128-1e-4-cosine": f"sentences=128,updates=60,validation.every=10,{RATE}=1e-4,{COSINE},{BREVITY}",
+    "fork-128-3e-4-cosine": f"sentences=128,updates=60,validation.every=10,{RATE}=3e-4,{COSINE},reward.brevity=0.8",
+}
+"""The same from English to French."""
 
 FINAL = {
     "fork": f"sentences=64,updates=70,validation.every=10,{RATE}=6e-5,{BREVITY}",
@@ -150,6 +157,7 @@ SETS |= {
     "trials-lstm": LSTM_TRIALS,
     "final": FINAL,
     "trials-en-de": EN_DE_TRIALS,
+    "trials-en-fr": EN_FR_TRIALS,
     "final-lstm": FINAL_LSTM,
     "final-en-de": FINAL_EN_DE,
 }
