@@ -64,7 +64,8 @@ def compilation_cache() -> Path:
     """Folder in the user's cache for what was compiled on this kind of processor; others may be unable to run it."""
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     try:
-        flags = next(line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("flags"))
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        flags = next(line for line in lines if line.startswith(("flags", "Features")))
     except (OSError, StopIteration):
         flags = platform.processor()
     return home / "nmt-rl" / f"jax-{hashlib.sha256(flags.encode()).hexdigest()[:12]}"
@@ -76,13 +77,16 @@ def _keep_compiled() -> None:
 
     if getattr(jax.config, "jax_compilation_cache_dir", None) is not None:
         return
-    folder = compilation_cache()
     try:
+        folder = compilation_cache()
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError:
+    except (OSError, RuntimeError):  # RuntimeError: the user has no home.
+        return
+    if not os.access(folder, os.W_OK | os.X_OK):
         return
     jax.config.update("jax_compilation_cache_dir", str(folder))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.05)
+    if "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS" not in os.environ:
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.05)
     jax.config.update("jax_compilation_cache_max_size", 2**28)
 
 

@@ -63,7 +63,10 @@ def _translated(folder: Path, sets: Sequence[TestSet], beam: int | None) -> Syst
     from nmt_rl.decoding.translator import Translator
 
     bundle = bundle_folder(folder)
-    translator = Translator.from_folders([bundle], {} if beam is None else {"beam": beam, "samples": 0})
+    overrides: dict[str, object] = {} if beam is None else {"beam": beam, "samples": 0}
+    if beam == 1:
+        overrides["mbr"] = None
+    translator = Translator.from_folders([bundle], overrides)
     language = read_bundle_config(bundle)[0].corpus.target_language
     return System(str(folder), language, [[t.text for t in translator.translate(each.sources)] for each in sets])
 

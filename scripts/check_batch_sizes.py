@@ -1,6 +1,7 @@
 """Whether translations depend on the batch: the same sentences in batches of several sizes, in order and shuffled.
 
     python scripts/check_batch_sizes.py MODEL SOURCE [--lines 1000] [--sizes 1 7 64] [--beams 1 5]
+                                        [--precision bfloat16]
 
 Prints for each beam and size how many translations differ from those of the first size; exit code 1 if any does.
 """
@@ -25,6 +26,7 @@ def main() -> None:
     parser.add_argument("--lines", type=int, default=1000)
     parser.add_argument("--sizes", type=int, nargs="+", default=[1, 7, 64])
     parser.add_argument("--beams", type=int, nargs="+", default=[1, 5])
+    parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
     arguments = parser.parse_args()
     sources = list(read_lines(arguments.source))[: arguments.lines]
     shuffled = random.Random(1).sample(range(len(sources)), len(sources))
@@ -32,7 +34,8 @@ def main() -> None:
     differences = 0
     for beam in arguments.beams:
         # The batches are made here: no budget may divide them.
-        translator = Translator.from_folders([arguments.model], {"beam": beam, "batch_tokens": 10**9})
+        settings = {"beam": beam, "samples": 0, "batch_tokens": 10**9}
+        translator = Translator.from_folders([arguments.model], settings, precision=arguments.precision)
         expected: list[str] = []
         runs = [(size, range(len(sources)), "file") for size in arguments.sizes]
         for size, order, name in [*runs, (arguments.sizes[-1], shuffled, "shuffled")]:

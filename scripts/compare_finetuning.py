@@ -84,7 +84,7 @@ class Split:
         if not path.exists():
             from nmt_rl.decoding.translator import Translator
 
-            translator = Translator.from_folders([folder / stage / "model"], {"beam": beam})
+            translator = Translator.from_folders([folder / stage / "model"], {"beam": beam, "samples": 0})
             lines = [t.text for t in translator.translate(self.sources)]
             path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
         return path.read_text(encoding="utf-8").split("\n")[:-1]

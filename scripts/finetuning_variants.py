@@ -58,8 +58,8 @@ TRAJECTORY_ABLATIONS = {
     "prioritised": "objective=trajectory,trajectory.replay.share=0.5,trajectory.replay.priority=0.6",
     "target-.1": "objective=trajectory,trajectory.target_rate=0.1",
     "target-.005": "objective=trajectory,trajectory.target_rate=0.005",
-    "dueling-beta-2": "objective=trajectory,trajectory.q=dueling,trajectory.beta=2",
-    "dueling-beta-8": "objective=trajectory,trajectory.q=dueling,trajectory.beta=8",
+    "dueling-beta-2": "objective=trajectory,trajectory.q=dueling,trajectory.beta=2,trajectory.betas=[]",
+    "dueling-beta-8": "objective=trajectory,trajectory.q=dueling,trajectory.beta=8,trajectory.betas=[]",
 }
 """Trajectories with one thing changed."""
 

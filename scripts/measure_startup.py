@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import os
 import platform
 import time
 from pathlib import Path
@@ -24,21 +25,29 @@ def main() -> None:
     parser.add_argument("--engine", choices=("keras", "ctranslate2"), default="keras")
     arguments = parser.parse_args()
     clock = Clock()
+    import nmt_rl.cli.main
+    import nmt_rl.cli.translate
+
+    clock.lap("import of the command line")
     if arguments.engine == "keras":
         import nmt_rl.backend  # noqa: F401
 
         clock.lap("import of Keras and its backend")
     from nmt_rl.decoding.translator import Translator
 
-    clock.lap("import of nmt-rl")
-    translator = Translator.from_folders([arguments.model], {"beam": arguments.beam}, engine=arguments.engine)
-    clock.lap("model")
+    settings = {"beam": arguments.beam, "samples": 0}
+    translator = Translator.from_folders([arguments.model], settings, engine=arguments.engine)
+    clock.lap("the rest of the imports, tokenizer, model and weights")
     lines = arguments.source.read_text(encoding="utf-8").split("\n")[:5]
     translator.translate(lines)
     clock.lap("first translation: compilation of the loop and five lines")
     translator.translate(lines)
     clock.lap("the five lines again")
-    print(f"{datetime.date.today()}, {platform.processor() or platform.machine()}, beam {arguments.beam}")
+    engine = (
+        f"Keras on {os.environ.get('KERAS_BACKEND', 'tensorflow')}" if arguments.engine == "keras" else "CTranslate2"
+    )
+    machine = platform.processor() or platform.machine()
+    print(f"{datetime.date.today()}, {machine}, {engine}, beam {arguments.beam}; on JAX a second start finds a cache")
     print("| part | CPU s |\n|---|---|")
     for name, seconds in clock.laps:
         print(f"| {name} | {seconds:.2f} |")

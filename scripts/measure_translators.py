@@ -3,8 +3,9 @@
     python scripts/measure_translators.py SOURCE PIECES "NAME=COMMAND" ["NAME=COMMAND" ...] [--lines 1000] [--rounds 3]
 
 Each COMMAND is a shell line that translates {input} (text, from SOURCE) or {pieces} (the same lines as pieces, divided
-by blanks, from PIECES) to {output}; `{lines}` lines must come out. It runs on so many lines and on twice as many, and
-the difference is what the sentences cost; it runs on five lines, and that is what starting costs. One thread each.
+by blanks, from PIECES) to {output}; as many lines must come out. It runs on so many lines and on twice as many, and the
+difference is what the sentences cost; it runs on five lines, and that is what starting costs. Each is asked to use one
+thread.
 Prints medians over the rounds as a Markdown table; ratios are to the first command.
 """
 
@@ -22,7 +23,13 @@ import tempfile
 from pathlib import Path
 
 FEW = 5
-THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
+THREADS = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "TF_NUM_INTRAOP_THREADS",
+    "TF_NUM_INTEROP_THREADS",
+)
 
 
 def main() -> None:
@@ -34,12 +41,15 @@ def main() -> None:
     parser.add_argument("--lines", type=int, default=1000)
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
+    commands = dict(pair.split("=", 1) for pair in arguments.commands)
+    if len(commands) < len(arguments.commands) or arguments.lines <= FEW:
+        parser.error(f"every NAME needs one COMMAND, and --lines more than {FEW}")
     texts = {"input": _lines(arguments.source), "pieces": _lines(arguments.pieces)}
     sizes = (FEW, arguments.lines, 2 * arguments.lines)
     seconds: dict[str, dict[int, list[float]]] = {}
     with tempfile.TemporaryDirectory() as folder:
         for _ in range(arguments.rounds):
-            for name, command in (pair.split("=", 1) for pair in arguments.commands):
+            for name, command in commands.items():
                 for size in sizes:
                     spent = _run(name, command, texts, size, Path(folder))
                     seconds.setdefault(name, {}).setdefault(size, []).append(spent)
@@ -48,7 +58,7 @@ def main() -> None:
 
 
 def _lines(path: Path) -> list[str]:
-    return path.read_text(encoding="utf-8").split("\n")[:-1]
+    return path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
 
 
 def _run(name: str, command: str, texts: dict[str, list[str]], size: int, folder: Path) -> float:
@@ -59,9 +69,11 @@ def _run(name: str, command: str, texts: dict[str, list[str]], size: int, folder
         places[kind] = folder / kind
         repeated = (lines * (size // len(lines) + 1))[:size]
         places[kind].write_text("".join(f"{line}\n" for line in repeated), encoding="utf-8")
+    for kind, path in places.items():
+        command = command.replace(f"{{{kind}}}", str(path))
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     environment = {**os.environ, **dict.fromkeys(THREADS, "1")}
-    done = subprocess.run(command.format(**places), shell=True, env=environment, capture_output=True, text=True)
+    done = subprocess.run(command, shell=True, env=environment, capture_output=True, text=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     found = len(_lines(places["output"])) if places["output"].exists() else 0
     if done.returncode or found != size:

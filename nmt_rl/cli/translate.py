@@ -67,7 +67,9 @@ def translate(
     ] = "keras",
     precision: Annotated[
         Literal["float32", "bfloat16"] | None,
-        typer.Option(help="Of Keras' matrix products; bfloat16 is faster where the CPU has it (default: float32)."),
+        typer.Option(
+            help="Of Keras' matrix products (an LSTM: of most of it); bfloat16 is faster on CPUs that have it."
+        ),
     ] = None,
     split_sentences: Annotated[
         bool, typer.Option("--split-sentences", help="Split lines into sentences, translate these, join them.")

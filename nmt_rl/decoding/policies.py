@@ -64,8 +64,8 @@ def permitted_pieces(scores: Any, count: int, last: Any, allow_unknown: bool) ->
 def best_piece(scores: Any) -> tuple[Any, Any]:
     """The largest of scores [rows, pieces] and where it is: float32 and int32 [rows]."""
     # Not argmax: Keras' takes several passes over the vocabulary to tell -0 from 0.
-    largest, piece = ops.top_k(scores, 1)
-    return largest[:, 0], ops.cast(piece[:, 0], "int32")
+    values, pieces = largest(scores, 1)
+    return values[:, 0], pieces[:, 0]
 
 
 def second_piece(scores: Any, best: Any) -> tuple[Any, Any]:

@@ -102,7 +102,7 @@ class Translator:
             overrides: keys of the decoding section that replace the bundle's.
             banned: phrases that no translation may contain.
             engine: Keras, or CTranslate2 for one model that was exported to it (then Keras is not loaded).
-            precision: of Keras' matrix products.
+            precision: of Keras' matrix products; see `build_model`.
 
         Raises:
             UserError: if a folder holds no model, or another tokenizer than the first, or the engine cannot run it.

@@ -61,7 +61,13 @@ class StepOutput(NamedTuple):
 
 
 def with_room(past: Any, time: Tensor, room: Tensor) -> Cache:
-    """The parts of a cache that steps write to, for so many steps behind `past` and `time`."""
+    """`past`, `recent`, `begun` and `time` of a cache before so many steps.
+
+    Args:
+        past: pytree of arrays [rows, heads, length, size]: what was computed for the tokens so far.
+        time: int32 [rows]: how many they are.
+        room: int32 []: steps there will be, at most.
+    """
 
     def empty(x: Tensor) -> Tensor:
         rows, heads = ops.shape(x)[:2]

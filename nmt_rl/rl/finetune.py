@@ -35,7 +35,8 @@ logger = logging.getLogger("nmt_rl")
 def finetune(config: Config, prepared: Prepared, run: Path) -> dict[str, Any]:
     """Fine-tune RUN/pretrain/model and write RUN/finetune/model; a finished stage is not run again.
 
-    The candidate is the average of the last validated checkpoints, not the best of a noisy validation.
+    The candidate is the average of the last validated checkpoints, not the best of a noisy validation. With Q heads its
+    beta is the best on validation, so that its scores there are a little optimistic.
 
     Returns:
         The stage's result: validation scores of the pretrained model and of the candidate, updates, seconds.
@@ -94,7 +95,7 @@ def choose_beta(model: QGuided, betas: Sequence[float], validate: Callable[[], d
         The scores with that beta, and `beta`.
     """
     scores = {}
-    for beta in sorted({float(model.beta), *betas}):
+    for beta in sorted({round(float(model.beta), 6), *betas}):
         model.beta.assign(beta)
         scores[beta] = validate()
         logger.info("finetune: beta %g validates at BLEU %.2f", beta, scores[beta]["bleu"])

@@ -57,6 +57,19 @@ def test_a_model_twice_searches_like_the_model(members, place, beam):
     np.testing.assert_allclose(one.scores, two.scores, atol=1e-5)
 
 
+@pytest.mark.jax
+def test_a_beam_scores_what_it_finds_as_teacher_forcing_does(ensemble):
+    """Members of two kinds, and hypotheses that outgrow the first cache."""
+    found = Searcher(ensemble, DecodingConfig(beam=3))(SOURCE, 14)
+    assert found.lengths.max() > 9 and (found.log_probs > -np.inf).all()
+    for n in range(3):
+        ids = found.ids[:, n]
+        target_in = np.pad(ids, ((0, 0), (1, 0)), constant_values=BOS)[:, :-1]
+        log_probs = ops.convert_to_numpy(ensemble({"source": SOURCE, "target_in": target_in}))
+        each = np.take_along_axis(log_probs, ids[..., None], axis=-1)[..., 0]
+        np.testing.assert_allclose(np.where(ids != 0, each, 0).sum(axis=1), found.log_probs[:, n], atol=1e-4)
+
+
 def test_steps_give_what_teacher_forcing_gives(ensemble):
     encoded = ensemble.encode(SOURCE)
     whole = ops.convert_to_numpy(ensemble.decode(TARGET, encoded).logits)

@@ -144,6 +144,19 @@ def test_q_heads_are_part_of_the_saved_model(prepared, tmp_path, q):
     assert np.abs(logits - np.asarray(prior(inputs))).max() > 0.1
 
 
+def test_a_stage_with_heads_stores_the_beta_it_chose(prepared, tmp_path):
+    folder, corpus, prior = prepared
+    part = {"q": "dueling", "value_units": 4, "beta": 0.0, "betas": [0.0], "samples": 1}
+    tree = {"objective": "trajectory", "trajectory": part, "updates": 1, "log_every": 1, "sentences": 2, "average": 1}
+    tree |= {"validation": {"every": 1, "sentences": 2}, "checkpoint_every": 1}
+    config = make_config(folder)
+    config = config.model_copy(update={"finetune": type(config.finetune).model_validate(tree)})
+    save_bundle(tmp_path / "pretrain" / "model", config, corpus.tokenizers, prior, {})
+    result = stage.finetune(config, corpus, tmp_path)
+    assert result["valid"]["beta"] == 0.0 == float(load_bundle(tmp_path / "finetune" / "model").model.beta)
+    assert result["valid"]["bleu"] == result["before"]["bleu"]
+
+
 def test_of_betas_that_validate_equally_well_the_smallest_is_chosen():
     model, bleu = SimpleNamespace(beta=keras.Variable(8.0)), {2.0: 30.0, 4.0: 31.5, 8.0: 31.0, 16.0: 31.5}
     scores = stage.choose_beta(model, [16.0, 2.0, 4.0], lambda: {"bleu": bleu[float(model.beta)]})
