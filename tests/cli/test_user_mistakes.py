@@ -57,14 +57,14 @@ def test_out_is_a_file(refuses, tiny_recipe, tmp_path):
     assert f"{tmp_path / 'file'} is a file" in refuses("prepare", tiny_recipe, "--out", tmp_path / "file")
 
 
-def test_evaluate_with_unequal_files_names_both(refuses, tiny_corpus, tmp_path):
+def test_evaluate_with_unequal_files_names_both(refuses, tiny_run, tiny_corpus, tmp_path):
     short = tmp_path / "short.en"
     short.write_text("dog\ncat\n")
     reference = tiny_corpus / "test.en"
     text = refuses("evaluate", "--hypothesis", short, "--reference", reference)
     for part in (str(short), "2", str(reference), "8"):
         assert part in text
-    text = refuses("evaluate", tmp_path, "--source", short, "--reference", reference)
+    text = refuses("evaluate", tiny_run.folder, "--source", short, "--reference", reference)
     assert f"{short} has 2 lines but {reference} has 8" in text
 
 
