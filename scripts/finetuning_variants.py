@@ -5,67 +5,92 @@ Each variant is a name and settings of the section `finetune`, beside those that
 
 import re
 
-METHODS = {
-    "fork": "",
-    "trajectory": "objective=trajectory",
-    "both": "objective=both",
-    "dueling": "objective=trajectory,trajectory.q=dueling",
-    "ilql": "objective=trajectory,trajectory.q=ilql,trajectory.beta=2",
-    "logits": "objective=trajectory,trajectory.q=logits,trajectory.backup=double,trajectory.trace=0,"
-    "trajectory.monte_carlo_updates=0",
-    "reinforce": "objective=reinforce,policy_gradient.samples=1",
-    "scst": "objective=scst,policy_gradient.samples=1",
-    "rloo": "objective=rloo",
-    "mrt": "objective=mrt",
-    "mixer": "objective=mixer,policy_gradient.samples=1",
-    "cross-entropy": "objective=cross-entropy",
-    "constant": "reward.metrics={constant: 1.0}",
-    "constant-reinforce": "objective=reinforce,policy_gradient.samples=1,reward.metrics={constant: 1.0}",
-    "constant-mrt": "objective=mrt,policy_gradient.mrt_reference=false,reward.metrics={constant: 1.0}",
-}
-"""Every method, cross-entropy continued, and constant rewards, the control for "it only got peakier"."""
 
-FORK_ABLATIONS = {
-    "fork": "",
-    "tau-0": "tau=0",
-    "tau-.02": "tau=0.02",
-    "tau-.1": "tau=0.1",
-    "anchor-.02": "cross_entropy=0.02",
-    "anchor-.1": "cross_entropy=0.1",
-    "forks-1": "fork.per_source=1",
-    "forks-3": "fork.per_source=3",
-    "forks-8": "fork.per_source=8",
-    "uniform-states": "fork.choice=uniform",
-    "random-of-top-5": "fork.alternatives=4,fork.probability=0",
-    "sampled-path": "fork.path=sampled",
-    "rate-3e-5": "optimizer.learning_rate=3e-5",
-    "rate-3e-4": "optimizer.learning_rate=3e-4",
-    "chrf": "reward.metrics={chrf: 1.0}",
-    "prior-refresh-50": "prior_refresh=50",
-}
-"""Forked rollouts with one thing changed."""
+def _each(base: str, changes: dict[str, str]) -> dict[str, str]:
+    """Variants of one setting, each with something changed."""
+    return {name: ",".join(filter(None, (base, change))) for name, change in changes.items()}
 
-TRAJECTORY_ABLATIONS = {
-    "trajectory": "objective=trajectory",
-    "one-step": "objective=trajectory,trajectory.trace=0,trajectory.monte_carlo_updates=0",
-    "lambda-.5": "objective=trajectory,trajectory.trace=0.5",
-    "monte-carlo": "objective=trajectory,trajectory.trace=1",
-    "5-step": "objective=trajectory,trajectory.steps=5",
-    "terminal-reward": "objective=trajectory,reward.shape=terminal",
-    "v-sees-no-reference": "objective=trajectory,trajectory.privileged=false",
-    "no-replay": "objective=trajectory,trajectory.replay.share=0",
-    "replay-.5": "objective=trajectory,trajectory.replay.share=0.5",
-    "prioritised": "objective=trajectory,trajectory.replay.share=0.5,trajectory.replay.priority=0.6",
-    "target-.1": "objective=trajectory,trajectory.target_rate=0.1",
-    "target-.005": "objective=trajectory,trajectory.target_rate=0.005",
-    "dueling-beta-2": "objective=trajectory,trajectory.q=dueling,trajectory.beta=2,trajectory.betas=[]",
-    "dueling-beta-8": "objective=trajectory,trajectory.q=dueling,trajectory.beta=8,trajectory.betas=[]",
-}
-"""Trajectories with one thing changed."""
 
 RATE, BREVITY = "optimizer.learning_rate", "reward.brevity=0.4"
 CE = "objective=cross-entropy"
 SCST, MRT, ALPHA = "objective=scst,policy_gradient.samples=1", "objective=mrt", "policy_gradient.mrt_alpha"
+REINFORCE, MIXER = "objective=reinforce,policy_gradient.samples=1", "objective=mixer,policy_gradient.samples=1"
+TRAJECTORY = "objective=trajectory,trajectory.monte_carlo_updates=30"
+LOGITS = "trajectory.q=logits,trajectory.backup=double,trajectory.trace=0,trajectory.monte_carlo_updates=0"
+COSINE = "optimizer.schedule=cosine"
+CONSTANT = "reward.metrics={constant: 1.0}"
+SAME = f"sentences=32,{RATE}=6e-5,{BREVITY}"
+
+FINAL = {
+    "fork": f"sentences=64,updates=70,validation.every=10,{RATE}=6e-5,{BREVITY}",
+    "scst": f"{SCST},sentences=32,updates=160,validation.every=54,{RATE}=6e-5,{BREVITY}",
+    "mrt": f"{MRT},sentences=32,updates=54,validation.every=18,{RATE}=5e-5,{BREVITY}",
+    "cross-entropy": f"{CE},sentences=128,updates=170,validation.every=34,{RATE}=1e-4",
+}
+"""For the test set, after the trials. Forks are validated more often; MRT is the best of those near the same time."""
+
+METHODS = {
+    **FINAL,
+    "trajectory": f"{TRAJECTORY},{SAME},updates=92,validation.every=23",
+    "both": f"objective=both,trajectory.samples=1,trajectory.monte_carlo_updates=30,{SAME},updates=76,"
+    "validation.every=19",
+    "dueling": f"{TRAJECTORY},trajectory.q=dueling,{SAME},updates=108,validation.every=27",
+    "ilql": f"{TRAJECTORY},trajectory.q=ilql,{SAME},updates=108,validation.every=27",
+    "logits": f"objective=trajectory,{LOGITS},{SAME},updates=60,validation.every=15",
+    "reinforce": f"{REINFORCE},{SAME},updates=228,validation.every=57",
+    "rloo": f"objective=rloo,{SAME},updates=54,validation.every=18",
+    "mixer": f"{MIXER},policy_gradient.mixer_updates=20,{SAME},updates=200,validation.every=50",
+    "constant": f"{FINAL['fork']},{CONSTANT}",
+    "constant-reinforce": f"{REINFORCE},{SAME},updates=228,validation.every=57,{CONSTANT}",
+    "constant-mrt": f"{MRT},policy_gradient.mrt_reference=false,{SAME},updates=54,validation.every=18,{CONSTANT}",
+}
+"""Every method, cross-entropy continued, and constant rewards, the control for "it only got peakier"."""
+
+FORK_ABLATIONS = _each(
+    f"sentences=64,updates=36,validation.every=12,{RATE}=6e-5,{BREVITY}",
+    {
+        "fork": "",
+        "tau-0": "tau=0",
+        "tau-.02": "tau=0.02",
+        "tau-.1": "tau=0.1",
+        "anchor-.02": "cross_entropy=0.02",
+        "anchor-.1": "cross_entropy=0.1",
+        "forks-1": "fork.per_source=1",
+        "forks-3": "fork.per_source=3",
+        "forks-8": "fork.per_source=8",
+        "uniform-states": "fork.choice=uniform",
+        "random-of-top-5": "fork.alternatives=4,fork.probability=0",
+        "sampled-path": "fork.path=sampled",
+        "rate-3e-5": f"{RATE}=3e-5",
+        "rate-2e-4": f"{RATE}=2e-4",
+        "no-brevity": "reward.brevity=0",
+        "chrf": "reward.metrics={chrf: 1.0},reward.brevity=0",
+        "prior-refresh-12": "prior_refresh=12",
+    },
+)
+"""Forked rollouts for half the time of FINAL, with one thing changed."""
+
+TRAJECTORY_ABLATIONS = _each(
+    f"{TRAJECTORY},{SAME},updates=46,validation.every=23",
+    {
+        "trajectory": "",
+        "one-step": "trajectory.trace=0,trajectory.monte_carlo_updates=0",
+        "lambda-.5": "trajectory.trace=0.5",
+        "monte-carlo": "trajectory.trace=1",
+        "5-step": "trajectory.steps=5",
+        "terminal-reward": "reward.shape=terminal",
+        "v-sees-no-reference": "trajectory.privileged=false",
+        "no-replay": "trajectory.replay.share=0",
+        "replay-.5": "trajectory.replay.share=0.5",
+        "prioritised": "trajectory.replay.share=0.5,trajectory.replay.priority=0.6",
+        "target-.1": "trajectory.target_rate=0.1",
+        "target-.005": "trajectory.target_rate=0.005",
+        "chrf": "reward.metrics={chrf: 1.0},reward.brevity=0",
+        "constant": "reward.metrics={constant: 1.0},reward.brevity=0",
+    },
+)
+"""Trajectories with one thing changed."""
+
 FORK_TRIALS = {
     "fork-64-6e-5": f"sentences=64,updates=112,validation.every=14,{RATE}=6e-5",
     "fork-64-6e-5-brevity": f"sentences=64,updates=66,validation.every=22,{RATE}=6e-5,{BREVITY}",
@@ -84,12 +109,19 @@ SCST_TRIALS = {
     "scst-32-6e-5-brevity": f"{SCST},sentences=32,updates=160,validation.every=54,{RATE}=6e-5,{BREVITY}",
     "scst-64-6e-5": f"{SCST},sentences=64,updates=84,validation.every=28,{RATE}=6e-5",
     "scst-64-8e-5-brevity": f"{SCST},sentences=64,updates=80,validation.every=20,{RATE}=8e-5,{BREVITY}",
+    "scst-32-6e-5-brevity-cosine": f"{SCST},sentences=32,updates=160,validation.every=40,{RATE}=6e-5,{BREVITY},"
+    f"{COSINE}",
+    "scst-32-3e-5-brevity": f"{SCST},sentences=32,updates=160,validation.every=40,{RATE}=3e-5,{BREVITY}",
 }
 MRT_TRIALS = {
     "mrt-32-1e-4": f"{MRT},sentences=32,updates=66,validation.every=22,{RATE}=1e-4",
     "mrt-32-5e-5": f"{MRT},sentences=32,updates=66,validation.every=22,{RATE}=5e-5",
     "mrt-32-1e-4-.05": f"{MRT},{ALPHA}=0.05,sentences=32,updates=54,validation.every=18,{RATE}=1e-4",
     "mrt-32-5e-5-brevity": f"{MRT},sentences=32,updates=52,validation.every=17,{RATE}=5e-5,{BREVITY}",
+    "mrt-32-1e-4-brevity-cosine": f"{MRT},sentences=32,updates=56,validation.every=14,{RATE}=1e-4,{BREVITY},{COSINE}",
+    "mrt-32-2e-4-brevity-cosine": f"{MRT},sentences=32,updates=56,validation.every=14,{RATE}=2e-4,{BREVITY},{COSINE}",
+    "mrt-64-1e-4-brevity-3": f"{MRT},policy_gradient.samples=3,sentences=64,updates=44,validation.every=11,{RATE}=1e-4,"
+    f"{BREVITY}",
 }
 CROSS_ENTROPY_TRIALS = {
     f"ce-{rate}": f"{CE},sentences=128,updates=170,validation.every=34,{RATE}={rate}"
@@ -97,7 +129,6 @@ CROSS_ENTROPY_TRIALS = {
 }
 """Trials on the validation set, of four to seven processor minutes; of cross-entropy only ce-1e-4 was run."""
 
-COSINE = "optimizer.schedule=cosine"
 LSTM_TRIALS = {
     "fork-64-5e-5": f"sentences=64,updates=70,validation.every=10,{RATE}=5e-5",
     "fork-64-1e-4": f"sentences=64,updates=70,validation.every=10,{RATE}=1e-4",
@@ -123,16 +154,17 @@ EN_DE_TRIALS = {
 EN_FR_TRIALS = {
     "fork-128-1e-4-cosine": f"sentences=128,updates=60,validation.every=10,{RATE}=1e-4,{COSINE},{BREVITY}",
     "fork-128-3e-4-cosine": f"sentences=128,updates=60,validation.every=10,{RATE}=3e-4,{COSINE},reward.brevity=0.8",
+    "fork-128-1e-4-cosine-1.5": f"sentences=128,updates=60,validation.every=10,{RATE}=1e-4,{COSINE},reward.brevity=1.5",
+    "fork-128-1e-4-cosine-.8": f"sentences=128,updates=60,validation.every=10,{RATE}=1e-4,{COSINE},reward.brevity=0.8",
+    "fork-64-6e-5-1.5": f"sentences=64,updates=110,validation.every=22,{RATE}=6e-5,reward.brevity=1.5",
+    "both-32-1e-4-cosine-1.5": "objective=both,trajectory.samples=1,trajectory.monte_carlo_updates=30,sentences=32,"
+    f"updates=110,validation.every=22,{RATE}=1e-4,{COSINE},reward.brevity=1.5",
+    "scst-32-1e-4-cosine": f"{SCST},sentences=32,updates=240,validation.every=60,{RATE}=1e-4,{COSINE},{BREVITY}",
+    "scst-32-5e-5-cosine": f"{SCST},sentences=32,updates=240,validation.every=60,{RATE}=5e-5,{COSINE},{BREVITY}",
+    "mrt-32-1e-4-cosine": f"{MRT},sentences=32,updates=84,validation.every=21,{RATE}=1e-4,{COSINE},{BREVITY}",
+    "mrt-32-2e-4-cosine": f"{MRT},sentences=32,updates=84,validation.every=21,{RATE}=2e-4,{COSINE},{BREVITY}",
 }
 """The same from English to French."""
-
-FINAL = {
-    "fork": f"sentences=64,updates=70,validation.every=10,{RATE}=6e-5,{BREVITY}",
-    "scst": f"{SCST},sentences=32,updates=160,validation.every=54,{RATE}=6e-5,{BREVITY}",
-    "mrt": f"{MRT},sentences=32,updates=54,validation.every=18,{RATE}=5e-5,{BREVITY}",
-    "cross-entropy": f"{CE},sentences=128,updates=170,validation.every=34,{RATE}=1e-4",
-}
-"""For the test set, after the trials. Forks are validated more often; MRT is the best of those near the same time."""
 
 FINAL_LSTM = {
     "fork": f"sentences=64,updates=120,validation.every=10,{RATE}=4e-4,{COSINE}",
@@ -148,6 +180,12 @@ FINAL_EN_DE = {
 }
 """For the test set, from English to German; only the fork's settings were chosen by trials in that direction."""
 
+FINAL_EN_FR = {
+    "fork": EN_FR_TRIALS["fork-128-1e-4-cosine"],
+    "cross-entropy": f"{CE},sentences=128,updates=160,validation.every=40,{RATE}=1e-4",
+}
+"""For the test set, from English to French."""
+
 SETS = {"methods": METHODS, "ablations-fork": FORK_ABLATIONS, "ablations-trajectory": TRAJECTORY_ABLATIONS}
 SETS |= {
     "trials-fork": FORK_TRIALS,
@@ -160,6 +198,7 @@ SETS |= {
     "trials-en-fr": EN_FR_TRIALS,
     "final-lstm": FINAL_LSTM,
     "final-en-de": FINAL_EN_DE,
+    "final-en-fr": FINAL_EN_FR,
 }
 
 

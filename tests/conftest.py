@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+# Under JAX, XLA's optimizations of these tiny models take longer than the models run.
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+
 WORDS = {
     "hund": "dog", "katze": "cat", "vogel": "bird", "haus": "house", "baum": "tree", "sieht": "sees", "und": "and",
     "alter": "old", "kleiner": "little", "roter": "red", "läuft": "runs", "drei": "three",

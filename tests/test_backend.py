@@ -2,9 +2,11 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+from keras import ops
 
-from nmt_rl.backend import compilation_cache, hidden
+from nmt_rl.backend import compilation_cache, compile_fn, dimension, gather, gather_rows, hidden
 
 
 def test_a_package_is_hidden_only_inside_and_only_if_nobody_has_it(monkeypatch):
@@ -16,6 +18,23 @@ def test_a_package_is_hidden_only_inside_and_only_if_nobody_has_it(monkeypatch):
     import wave
 
     assert json.loads(wave.__name__.replace("wave", "1")) == 1
+
+
+@pytest.mark.jax
+def test_gathered_is_what_numpy_indexes():
+    values = np.arange(24, dtype="float32").reshape(2, 3, 4)
+    rows = compile_fn(gather_rows)(values, np.array([[1, 1], [0, 1]], "int32"))
+    assert np.array_equal(rows, values[[[1, 1], [0, 1]]])
+    index = np.array([[2, 0], [1, 1]], "int32")
+    assert np.array_equal(compile_fn(gather)(values, index), [values[0, [2, 0]], values[1, [1, 1]]])
+    along = compile_fn(lambda x, i: gather(x, i, axis=2))(values, index)
+    assert np.array_equal(along, [values[0][:, [2, 0]], values[1][:, [1, 1]]])
+
+
+@pytest.mark.jax
+def test_dimensions_are_those_of_each_call():
+    fill = compile_fn(lambda x: ops.zeros((dimension(x, 1), dimension(x, 2) + 1)))
+    assert [tuple(fill(np.zeros(shape, "float32")).shape) for shape in ((5, 2, 7), (1, 3, 7))] == [(2, 8), (3, 8)]
 
 
 SLOW = """

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from keras import ops
 
-from nmt_rl.backend import compile_fn
+from nmt_rl.backend import compile_fn, dimension
 from nmt_rl.corpus.tokenizer import EOS, PAD
 from nmt_rl.decoding.loop import goes_on, hold_time, play, take_rows
 from nmt_rl.decoding.policies import (
@@ -198,7 +198,7 @@ class Generator:
     def _loop(self, state: dict[str, Any]) -> dict[str, Any]:
         """Until no row is active, half of many are not, or the cache is full."""
         task, until = state["task"], state["until"]
-        columns = ops.arange(ops.shape(state["out"]["ids"])[1], dtype="int32")[None, :]
+        columns = ops.arange(dimension(state["out"]["ids"], 1), dtype="int32")[None, :]
 
         def body(tokens: Any, active: Any, step: Any, cache: Any, out: Any) -> tuple[Any, ...]:
             output, after = self.model.step(tokens, cache)

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from nmt_rl.backend import is_jax
+from nmt_rl.backend import dimension, gather_rows, is_jax
 from nmt_rl.decoding.task import ROOM, power_of_two
 from nmt_rl.models.seq2seq import settled
 
@@ -22,7 +22,7 @@ FEW = 8
 
 def goes_on(active: Any, step: Any, until: Any) -> Any:
     """Whether a loop goes on: its cache has room, and more than half of its rows are active, or any of few."""
-    rows = ops.shape(active)[0]
+    rows = dimension(active, 0)
     crowded = ops.sum(ops.cast(active, "int32")) > ops.where(rows > FEW, rows // 2, 0)
     return crowded & (step < until)
 
@@ -58,7 +58,7 @@ def take_rows(state: dict[str, Any], rows: Any, beam: int) -> dict[str, Any]:
     hypotheses = ops.reshape(rows[:, None] * beam + ops.arange(beam, dtype="int32")[None, :], (-1,))
 
     def of(index: Any) -> Callable[[Any], Any]:
-        return lambda x: ops.take(x, index, axis=0)
+        return lambda x: gather_rows(x, index)
 
     cache, step, until = state["cache"], state["step"], state["until"]
     kept = {

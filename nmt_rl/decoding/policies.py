@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
+from nmt_rl.backend import gather
 from nmt_rl.corpus.tokenizer import BOS, EOS, PAD, UNK
 
 NEVER = -1e9
@@ -115,13 +116,6 @@ def draw_epsilon_greedy(scores: Any, uniforms: Any, epsilon: Any, top_k: int) ->
     share = uniforms / ops.maximum(epsilon, 1e-30)
     drawn = ops.where(uniforms < epsilon, ops.minimum(ops.floor(share * count), count - 1), 0.0)
     return pick(ops.cast(kept, "int32"), ops.cast(drawn, "int32"))
-
-
-def gather(values: Any, index: Any) -> Any:
-    """values[b, index[b, i]]: [batch, index, ...] of values [batch, places, ...] and int32 [batch, index]."""
-    shape = ops.shape(values)
-    flat = ops.reshape(values, (shape[0] * shape[1], *shape[2:]))
-    return ops.take(flat, index + ops.arange(shape[0], dtype="int32")[:, None] * shape[1], axis=0)
 
 
 def pick(values: Any, index: Any) -> Any:

@@ -10,13 +10,13 @@ import keras
 import numpy as np
 from keras import ops
 
-from nmt_rl.backend import compile_fn
+from nmt_rl.backend import compile_fn, dimension, gather, gather_rows
 from nmt_rl.corpus.tokenizer import EOS, PAD
 from nmt_rl.decoding.generator import Generator
 from nmt_rl.decoding.hypotheses import Hypotheses, Prefix
 from nmt_rl.decoding.loop import goes_on, hold_time, play, take_rows
 from nmt_rl.decoding.penalties import coverage_penalty, length_penalty
-from nmt_rl.decoding.policies import NEVER, gather, largest, permitted_pieces
+from nmt_rl.decoding.policies import NEVER, largest, permitted_pieces
 from nmt_rl.decoding.restrictions import Restrictions
 from nmt_rl.decoding.task import Beginning, Task, make_task
 
@@ -105,7 +105,7 @@ class Searcher:
     def _loop(self, state: dict[str, Any]) -> dict[str, Any]:
         """Until too few rows are active or the cache is full; a row is active while its finished ones may improve."""
         task, until = state["task"], state["until"]
-        rows = ops.shape(task["steps"])[0]
+        rows = dimension(task["steps"], 0)
         longest = self._penalty(ops.cast(ops.maximum(task["before"] + task["steps"], 1), "float32"))
 
         def body(live: Any, active: Any, step: Any, cache: Any, done: Any) -> tuple[Any, ...]:
@@ -118,7 +118,7 @@ class Searcher:
             active = active & ops.any(self._may_improve(live, done, longest), axis=1)
             after = hold_time(after, cache, ops.repeat(active, self.beam))
             moved = {
-                name: keras.tree.map_structure(lambda x: ops.take(x, order, axis=0), after[name])
+                name: keras.tree.map_structure(lambda x: gather_rows(x, order), after[name])
                 for name in ("rows", "past", "recent")
             }
             return live, active, step + 1, {**after, **moved}, done
@@ -133,7 +133,8 @@ class Searcher:
         if not self.settings.coverage_penalty:
             return live
         coverage = live["coverage"]
-        return {**live, "coverage": coverage + ops.reshape(ops.cast(attention, "float32"), ops.shape(coverage))}
+        looked = ops.reshape(ops.cast(attention, "float32"), (-1, self.beam, dimension(coverage, 2)))
+        return {**live, "coverage": coverage + looked}
 
     def _may_improve(self, live: dict[str, Any], done: dict[str, Any], longest: Any) -> Any:
         """Whether the finished hypotheses of each group may still improve: bool [rows, groups]."""
@@ -176,7 +177,7 @@ class Searcher:
         chosen.
         """
         width = self.width
-        held = ops.reshape(live["ids"], (-1, ops.shape(live["ids"])[2]))
+        held = ops.reshape(live["ids"], (-1, dimension(live["ids"], 2)))
         logits = self.restrictions.rescaled(logits, held, step)
         before = live["log_probs"] - ops.reshape(ops.logsumexp(logits, axis=-1), (-1, width))
         # The best of all are among the best of each hypothesis, so the vocabulary is gone through only once.
@@ -189,7 +190,7 @@ class Searcher:
         worth, places = largest(ops.reshape(sums, (-1, width * each)), 2 * width)
         parents = places // each
         tokens = gather(ops.reshape(pieces, (-1, width * each)), places)
-        here = ops.arange(ops.shape(held)[1], dtype="int32")[None, None, :] == step
+        here = ops.arange(dimension(held, 1), dtype="int32")[None, None, :] == step
         found = {name: gather(value, parents) for name, value in live.items() if name != "log_probs"}
         found["ids"] = ops.where(here, tokens[:, :, None], found["ids"])
         log_probs = worth if said is None else worth + gather(said, tokens)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from keras import ops
 
-from nmt_rl.backend import compile_fn, is_jax
+from nmt_rl.backend import compile_fn, dimension, is_jax
 from nmt_rl.corpus.tokenizer import BOS, EOS, PAD
 from nmt_rl.decoding.policies import pick
 
@@ -138,7 +138,7 @@ def _padded(task: Task) -> Task:
 
 def _room(blank: Any) -> int:
     """Steps the cache has room for at first; on JAX for all of them, as every length is compiled anew there."""
-    return ops.shape(blank)[1] if is_jax() else ROOM
+    return dimension(blank, 1) if is_jax() else ROOM
 
 
 class Beginning:
@@ -190,7 +190,7 @@ class Beginning:
         self, source: Any, target_in: Any, rows: Any, fed: Any, blank: Any, pieces: Any
     ) -> tuple[Cache, Any]:
         states, cache = self._resumed(source, target_in, rows, fed, blank)
-        columns = ops.arange(ops.shape(pieces)[1], dtype="int32")[None, :]
+        columns = ops.arange(dimension(pieces, 1), dtype="int32")[None, :]
 
         def body(time: Any, scores: Any) -> tuple[Any, Any]:
             # Step by step, so that the logits of one piece per row are held at a time.
@@ -199,4 +199,4 @@ class Beginning:
             return time + 1, ops.where(columns == time, now[:, None], scores)
 
         start = (ops.zeros((), "int32"), ops.zeros(ops.shape(pieces), "float32"))
-        return cache, ops.while_loop(lambda time, _: time < ops.shape(pieces)[1], body, start)[1]
+        return cache, ops.while_loop(lambda time, _: time < dimension(pieces, 1), body, start)[1]

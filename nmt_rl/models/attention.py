@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 from keras import ops
 
+from nmt_rl.backend import dimension
 from nmt_rl.models.seq2seq import Tensor
 
 BLOCKED = -1e9
@@ -24,14 +25,12 @@ def causal_bias(length: Tensor) -> Tensor:
 
 def split_heads(x: Tensor, heads: int) -> Tensor:
     """[batch, time, heads * size] -> [batch, heads, time, size]."""
-    batch, time, width = ops.shape(x)[0], ops.shape(x)[1], x.shape[-1]
-    return ops.transpose(ops.reshape(x, (batch, time, heads, width // heads)), (0, 2, 1, 3))
+    return ops.transpose(ops.reshape(x, (-1, dimension(x, 1), heads, x.shape[2] // heads)), (0, 2, 1, 3))
 
 
 def merge_heads(x: Tensor) -> Tensor:
     """[batch, heads, time, size] -> [batch, time, heads * size]."""
-    batch, heads, time, size = ops.shape(x)[0], x.shape[1], ops.shape(x)[2], x.shape[3]
-    return ops.reshape(ops.transpose(x, (0, 2, 1, 3)), (batch, time, heads * size))
+    return ops.reshape(ops.transpose(x, (0, 2, 1, 3)), (-1, dimension(x, 2), x.shape[1] * x.shape[3]))
 
 
 def dot_attention(
@@ -67,7 +66,7 @@ def parted_attention(
         Context [batch, heads, time, size].
     """
     scores = [ops.einsum("bhqd,bhkd->bhqk", query, keys) for keys, _ in (first, second)]
-    weights, length = ops.softmax(ops.concatenate(scores, axis=-1) + bias, axis=-1), ops.shape(first[0])[2]
+    weights, length = ops.softmax(ops.concatenate(scores, axis=-1) + bias, axis=-1), dimension(first[0], 2)
     return ops.matmul(weights[..., :length], first[1]) + ops.matmul(weights[..., length:], second[1])
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from nmt_rl.backend import dimension, gather_rows
 from nmt_rl.config import LSTMConfig
 from nmt_rl.models.attention import SoftAttention, mask_bias
 from nmt_rl.models.embedding import Embeddings
@@ -68,15 +69,15 @@ class LSTM(Seq2Seq):
         memory = self._memory(encoded)
         embedded = self.dropout(self.embeddings.target(target_in), training=training)
         outputs = self.decoder(embedded, initial_state=self._initial(encoded) + memory, training=training)
-        width, (batch, time) = self.settings.embedding, ops.shape(outputs)[:2]
+        width = self.settings.embedding
         # The loop's output has an open last dimension, because the attention in it has; the states' is known.
-        states = ops.cast(ops.reshape(outputs[..., :width], (batch, time, width)), "float32")
+        states = ops.cast(ops.reshape(outputs[..., :width], (-1, dimension(outputs, 1), width)), "float32")
         return DecoderStates(self.dropout(states, training=training), outputs[..., width:])
 
     def start(self, encoded: Encoded, room: Tensor, beam: int = 1) -> Cache:
         """See Seq2Seq.start; an LSTM's cache does not depend on `room`."""
         rows = [ops.repeat(state, beam, axis=0) for state in self._initial(encoded)]
-        time = ops.zeros(ops.shape(rows[0])[:1], "int32")
+        time = ops.zeros((dimension(rows[0], 0),), "int32")
         return {"shared": self._memory(encoded), "rows": rows, **with_room([], time, room)}
 
     def resume(
@@ -90,14 +91,14 @@ class LSTM(Seq2Seq):
             return new, new
 
         _, later = ops.scan(step, initial, self.embeddings.target(ops.transpose(target_in)))
-        batch = ops.shape(target_in)[0]
+        batch = dimension(target_in, 0)
         # One list of the states of all rows before the first token, then after it, and so on.
         places = ops.repeat(times * batch + rows, beam)
         states = [
-            ops.take(ops.concatenate([first, ops.reshape(after, (-1, *ops.shape(after)[2:]))]), places, axis=0)
+            gather_rows(ops.concatenate([first, ops.reshape(after, (-1, dimension(after, 2)))]), places)
             for first, after in zip(initial, later, strict=True)
         ]
-        shared = [ops.take(x, rows, axis=0) for x in memory]
+        shared = [gather_rows(x, rows) for x in memory]
         attentional = ops.cast(ops.transpose(later[2 * self.settings.decoder_layers], (1, 0, 2)), "float32")
         return attentional, {"shared": shared, "rows": states, **with_room([], ops.repeat(times, beam), room)}
 
@@ -115,9 +116,10 @@ class LSTM(Seq2Seq):
         """h and c of every layer, the fed-back state, and the coverage, each [batch, ...]."""
         states = encoded["states"]
         initial = list(ops.split(self.bridge(encoded["final"]), 2 * self.settings.decoder_layers, axis=-1))
-        initial.append(ops.zeros((ops.shape(states)[0], self.settings.embedding), states.dtype))
+        batch = dimension(states, 0)
+        initial.append(ops.zeros((batch, self.settings.embedding), states.dtype))
         if self.settings.coverage:
-            initial.append(ops.zeros(ops.shape(states)[:2], states.dtype))
+            initial.append(ops.zeros((batch, dimension(states, 1)), states.dtype))
         return initial
 
 
@@ -171,12 +173,12 @@ class AttentionCell(keras.layers.Layer):
             new += state
             x = self.dropout(x, training=training) if i + 1 < layers else x
         keys, values, bias = memory
-        count, batch, units = ops.shape(x)[0], ops.shape(keys)[0], self.config.units
-        query = ops.reshape(x, (batch, count // batch, units))
-        covered = ops.reshape(rows[-1], (batch, count // batch, -1)) if self.config.coverage else None
+        batch, units, width = dimension(keys, 0), self.config.units, dimension(keys, 1)
+        query = ops.reshape(x, (batch, -1, units))
+        covered = ops.reshape(rows[-1], (batch, -1, width)) if self.config.coverage else None
         context, weights = self.attention.attend(query, keys, values, bias, covered)
-        weights = ops.reshape(weights, (count, ops.shape(keys)[1]))
-        attentional = self.combine(ops.concatenate([ops.reshape(context, (count, units)), x], axis=-1))
+        weights = ops.reshape(weights, (-1, width))
+        attentional = self.combine(ops.concatenate([ops.reshape(context, (-1, units)), x], axis=-1))
         new.append(attentional)
         if self.config.coverage:
             new.append(rows[-1] + weights)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import keras
 from keras import ops
 
+from nmt_rl.backend import dimension, gather
+
 if TYPE_CHECKING:
     from nmt_rl.models.embedding import Embeddings
 
@@ -68,30 +70,25 @@ def with_room(past: Any, time: Tensor, room: Tensor) -> Cache:
         time: int32 [rows]: how many they are.
         room: int32 []: steps there will be, at most.
     """
+    rows = dimension(time, 0)
 
     def empty(x: Tensor) -> Tensor:
-        rows, heads = ops.shape(x)[:2]
-        return ops.zeros((rows, heads, room, x.shape[3]), x.dtype)
+        return ops.zeros((rows, dimension(x, 1), room, x.shape[3]), x.dtype)
 
     return {"past": past, "recent": keras.tree.map_structure(empty, past), "begun": time, "time": time}
 
 
 def settled(cache: Cache, room: Tensor) -> Cache:
     """The cache with all that was computed in its `past`, and room for int32 [] `room` steps more."""
-    begun, time = cache["begun"][:, None], cache["time"]
-    places = ops.arange(ops.max(time), dtype="int32")[None, :]
-
-    def joined(past: Tensor, recent: Tensor) -> Tensor:
-        both = ops.concatenate([past, recent], axis=2)
-        rows, heads, length = ops.shape(both)[:3]
+    past, begun, time = cache["past"], cache["begun"][:, None], cache["time"]
+    both = keras.tree.map_structure(lambda *parts: ops.concatenate(parts, axis=2), past, cache["recent"])
+    if keras.tree.flatten(both):
+        old, length = (dimension(keras.tree.flatten(x)[0], 2) for x in (past, both))
+        places = ops.arange(ops.max(time), dtype="int32")[None, :]
         # Behind a row's time stands anything; it is masked.
-        behind = ops.minimum(ops.shape(past)[2] + places - begun, length - 1)
-        index = ops.repeat(ops.where(places < begun, places, behind), heads, axis=0)
-        index = index + ops.arange(rows * heads, dtype="int32")[:, None] * length
-        found = ops.take(ops.reshape(both, (-1, both.shape[3])), index, axis=0)
-        return ops.reshape(found, (rows, heads, -1, both.shape[3]))
-
-    past = keras.tree.map_structure(joined, cache["past"], cache["recent"])
+        behind = ops.minimum(old + places - begun, length - 1)
+        index = ops.where(places < begun, places, behind)
+        past = keras.tree.map_structure(lambda x: gather(x, index, axis=2), both)
     return {**cache, **with_room(past, time, room)}
 
 

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from nmt_rl.backend import dimension, gather_rows
 from nmt_rl.config import TransformerConfig
 from nmt_rl.models.attention import causal_bias, dot_attention, mask_bias, merge_heads, parted_attention, split_heads
 from nmt_rl.models.embedding import Embeddings
@@ -57,7 +58,7 @@ class Transformer(Seq2Seq):
         """See Seq2Seq.encode."""
         mask = ops.not_equal(source, PAD)
         bias = mask_bias(mask)[:, None, None, :]
-        x = self.source_positions.add(self.embeddings.source(source), ops.arange(ops.shape(source)[1])[None], training)
+        x = self.source_positions.add(self.embeddings.source(source), ops.arange(dimension(source, 1))[None], training)
         for layer in self.encoder:
             x = layer.encode(x, bias, training)
         return {"states": x if self.encoder_norm is None else self.encoder_norm(x), "mask": mask}
@@ -69,7 +70,7 @@ class Transformer(Seq2Seq):
     def start(self, encoded: Encoded, room: Tensor, beam: int = 1) -> Cache:
         """See Seq2Seq.start."""
         states = encoded["states"]
-        rows, heads = ops.shape(states)[0] * beam, self.settings.heads
+        rows, heads = dimension(states, 0) * beam, self.settings.heads
         none = ops.zeros((rows, heads, 0, self.settings.width // heads), states.dtype)
         past, time = [(none, none) for _ in self.decoder], ops.zeros((rows,), "int32")
         return {"shared": self._shared(encoded), "rows": [], **with_room(past, time, room)}
@@ -81,8 +82,8 @@ class Transformer(Seq2Seq):
         shared, hypotheses = self._shared(encoded), ops.repeat(rows, beam)
         # What was fed after a hypothesis' own tokens is masked.
         output, past = self._decode(target_in, shared, False)
-        past = keras.tree.map_structure(lambda x: ops.take(x, hypotheses, axis=0), past)
-        shared = keras.tree.map_structure(lambda x: ops.take(x, rows, axis=0), shared)
+        past = keras.tree.map_structure(lambda x: gather_rows(x, hypotheses), past)
+        shared = keras.tree.map_structure(lambda x: gather_rows(x, rows), shared)
         return output.states, {"shared": shared, "rows": [], **with_room(past, ops.repeat(times, beam), room)}
 
     def step_states(self, tokens: Tensor, cache: Cache) -> tuple[Tensor, Tensor, Cache]:
@@ -104,7 +105,7 @@ class Transformer(Seq2Seq):
 
     def _decode(self, target_in: Tensor, shared: dict[str, Any], training: bool) -> tuple[DecoderStates, list[Any]]:
         """Teacher-forced: states, and every layer's keys and values [batch, heads, time, size] of the tokens."""
-        time = ops.shape(target_in)[1]
+        time = dimension(target_in, 1)
         causal, bias = causal_bias(time), shared["bias"][:, None, None, :]
         x = self.target_positions.add(self.embeddings.target(target_in), ops.arange(time)[None], training)
         pasts = []
@@ -157,8 +158,8 @@ class _Positions(keras.layers.Layer):
         return np.asarray(self.table.value, "float32") if self.config.positions == "learned" else self.constant
 
     def add(self, embedded: Tensor, positions: Tensor, training: bool) -> Tensor:
-        table = self.table if self.config.positions == "learned" else ops.convert_to_tensor(self.constant)
-        added = ops.cast(ops.take(table, positions, axis=0), embedded.dtype)
+        table = self.table if self.config.positions == "learned" else self.constant
+        added = ops.cast(gather_rows(ops.convert_to_tensor(table), positions), embedded.dtype)
         return self.dropout(embedded * self.config.width**0.5 + added, training=training)
 
 
@@ -172,8 +173,8 @@ class _Now:
 
     def __init__(self, cache: Cache, heads: int) -> None:
         begun, place = cache["begun"][:, None], cache["time"] - cache["begun"]
-        length, room = (ops.shape(cache[name][0][0])[2] for name in ("past", "recent"))
-        rows = ops.shape(place)[0]
+        length, room = (dimension(cache[name][0][0], 2) for name in ("past", "recent"))
+        rows = dimension(place, 0)
         row = ops.repeat(ops.arange(rows, dtype="int32"), heads)
         head = ops.tile(ops.arange(heads, dtype="int32"), (rows,))
         self.index = ops.stack([row, head, ops.repeat(place, heads)], axis=1)
@@ -239,14 +240,13 @@ class _Layer(keras.layers.Layer):
         self, x: Tensor, past: KeysValues, recent: KeysValues, now: _Now, memory: KeysValues, bias: Tensor
     ) -> tuple[Tensor, Tensor, KeysValues]:
         """Decoder layer for one position [rows, 1, width]: output, weights [rows, source], recent keys and values."""
-        rows, batch = ops.shape(x)[0], ops.shape(bias)[0]
         x, recent = self._residual("self", x, lambda y: self._cached_self_attention(y, past, recent, now), False)
         # The hypotheses of a source take the place of time, so its keys are never copied beam-wide.
-        x = ops.reshape(x, (batch, rows // batch, self.config.width))
+        x = ops.reshape(x, (dimension(bias, 0), -1, self.config.width))
         x, weights = self._residual("cross", x, lambda y: self._cross_attention(y, memory, bias, False), False)
-        x = ops.reshape(x, (rows, 1, self.config.width))
+        x = ops.reshape(x, (-1, 1, self.config.width))
         x, _ = self._residual("feed_forward", x, lambda y: (self._feed_forward(y, False), None), False)
-        return x, ops.reshape(ops.mean(weights, axis=1), (rows, ops.shape(weights)[-1])), recent
+        return x, ops.reshape(ops.mean(weights, axis=1), (-1, dimension(weights, 3))), recent
 
     def cross_memory(self, states: Tensor) -> KeysValues:
         """Keys and values [batch, heads, source, size] of encoder states."""
