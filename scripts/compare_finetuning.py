@@ -7,7 +7,8 @@ RUN holds a pretrained model; it stays as it is. A VARIANT is a name and its set
 
     fork scst:objective=scst,optimizer.learning_rate=3e-5 "mrt:objective=mrt,policy_gradient.mrt_alpha=0.05"
 
-or @methods, @ablations-fork, @ablations-trajectory: the sets in finetuning_variants.py.
+or @methods, @ablations-fork, @final and so on: the sets in finetuning_variants.py. What is not set has its default,
+whatever RUN's own recipe says.
 Each variant and seed is a run of its own in OUT (linked to RUN's corpus and pretrained model), made by `nmt-rl
 finetune`; the same command again resumes. Prints a Markdown table: greedy BLEU on the validation set as the stage found
 it, then of the validation set, or with --test of the test set, which is for the end, not for choosing: BLEU of every
@@ -30,19 +31,24 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import yaml
 from finetuning_variants import variants
 
 LINKED = ("corpus", "pretrain", "tokenizer.model", "tokenizer.source.model", "tokenizer.target.model")
 
 
 def make_run(source: Path, out: Path) -> None:
-    """A run folder that shares corpus, tokenizer and pretrained model with another one."""
+    """A run folder that shares corpus, tokenizer and pretrained model with another one, and not its fine-tuning."""
     out.mkdir(parents=True, exist_ok=True)
     for name in LINKED:
         if (source / name).exists() and not (out / name).exists():
             (out / name).symlink_to((source / name).resolve())
     if not (out / "config.yaml").exists():
-        (out / "config.yaml").write_text((source / "config.yaml").read_text(encoding="utf-8"), encoding="utf-8")
+        from nmt_rl.config import read_yaml
+
+        # A variant is what its settings say, whatever RUN would be fine-tuned by.
+        config = {key: value for key, value in read_yaml(source / "config.yaml").items() if key != "finetune"}
+        (out / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
 
 
 def finetune(source: Path, out: Path, settings: list[str]) -> None:

@@ -114,7 +114,7 @@ def draw_epsilon_greedy(scores: Any, uniforms: Any, epsilon: Any, top_k: int) ->
     best, kept = ops.top_k(scores, min(top_k, scores.shape[-1]))
     count = ops.sum(ops.cast(best > NEVER / 2, "float32"), axis=-1)
     share = uniforms / ops.maximum(epsilon, 1e-30)
-    drawn = ops.where(uniforms < epsilon, ops.minimum(ops.floor(share * count), count - 1), 0.0)
+    drawn = ops.where(uniforms < epsilon, ops.minimum(ops.floor(share * count), ops.maximum(count, 1) - 1), 0.0)
     return pick(ops.cast(kept, "int32"), ops.cast(drawn, "int32"))
 
 

@@ -93,7 +93,8 @@ class Searcher:
         given = {"first": task.tokens, "steps": task.steps, "before": before}
         if self.settings.coverage_penalty:
             given["absent"] = task.source == PAD
-            live["coverage"] = np.zeros((padded, self.beam, task.source.shape[1]), "float32")
+            # The last dimension of three and more is compiled as it is, so it must not be the sources' length.
+            live["coverage"] = np.zeros((padded, self.beam, task.source.shape[1], 1), "float32")
         # A row whose prefix holds EOS is finished before it begins.
         done = np.where(active[:, None], nothing, root)
         done[:, 1:] = NEVER
@@ -133,7 +134,7 @@ class Searcher:
         if not self.settings.coverage_penalty:
             return live
         coverage = live["coverage"]
-        looked = ops.reshape(ops.cast(attention, "float32"), (-1, self.beam, dimension(coverage, 2)))
+        looked = ops.reshape(ops.cast(attention, "float32"), (-1, self.beam, dimension(coverage, 2), 1))
         return {**live, "coverage": coverage + looked}
 
     def _may_improve(self, live: dict[str, Any], done: dict[str, Any], longest: Any) -> Any:
@@ -217,7 +218,7 @@ class Searcher:
         ended = first["ends"] & (first["log_probs"] > NEVER / 2)
         scores = first["log_probs"] / self._penalty(ops.cast(length, "float32"))[:, None]
         if self.settings.coverage_penalty:
-            missed = coverage_penalty(first["coverage"], task["absent"][:, None, :])
+            missed = coverage_penalty(first["coverage"][..., 0], task["absent"][:, None, :])
             scores = scores + self.settings.coverage_penalty * missed
         new = {
             "ids": first["ids"],

@@ -40,7 +40,7 @@ class Linear(keras.layers.Layer):
 
 
 def product(x: Tensor, matrix: Tensor, dtype: str) -> Tensor:
-    """x @ matrix, float32 [..., columns], computed in `dtype`; x is [..., rows], matrix [rows, columns]."""
+    """x @ matrix, float32 [..., columns], computed in `dtype`; x is [n, ..., rows], matrix [rows, columns]."""
     rows, columns = matrix.shape
     # As one product of two matrices: of three dimensions, two of them open, TensorFlow's takes 22 operations.
     y = ops.matmul(ops.cast(ops.reshape(x, (-1, rows)), dtype), ops.cast(matrix, dtype))

@@ -66,7 +66,7 @@ def with_room(past: Any, time: Tensor, room: Tensor) -> Cache:
     """`past`, `recent`, `begun` and `time` of a cache before so many steps.
 
     Args:
-        past: pytree of arrays [rows, heads, length, size]: what was computed for the tokens so far.
+        past: pytree of arrays [rows, heads, length, size], all of one length: what was computed for the tokens so far.
         time: int32 [rows]: how many they are.
         room: int32 []: steps there will be, at most.
     """

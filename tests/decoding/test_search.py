@@ -128,7 +128,10 @@ def test_diverse_groups_equal_the_plain_search(transformer, beam, groups, divers
 @pytest.mark.jax
 def test_coverage_penalty_finds_the_best_with_it(model, tables):
     settings = DecodingConfig(beam=27, stopping="exact", coverage_penalty=0.5)
-    found = Searcher(model, settings)(SOURCES, 4)
+    search = Searcher(model, settings)
+    found = search(SOURCES, 4)
+    wider = search(np.pad(SOURCES, ((0, 0), (0, 2))), 4)
+    np.testing.assert_allclose(wider.scores, found.scores, atol=1e-4)
     everything = [list(all_hypotheses(table, 4)) for table in tables]
     for row, hypotheses in enumerate(everything):
         target = np.array([([BOS, *pieces] + [PAD] * 4)[:4] for pieces, _ in hypotheses], "int32")
