@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 
@@ -23,12 +23,19 @@ from nmt_rl.errors import RunError, UserError
 app = typer.Typer(
     name="nmt-rl",
     help="Train translation models, fine-tune them for BLEU as a deep Q-network, translate files, report scores.",
-    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
     add_completion=False,
     pretty_exceptions_enable=False,
 )
 for verb in (quickstart, prepare, pretrain, finetune, run, translate, score, evaluate, compare, average, export, info):
     app.command()(verb)
+
+# The base of all errors in a command line. Typer names only this subclass of it, and has moved it from click to itself.
+CommandLineError = cast(type[typer.BadParameter], typer.BadParameter.__base__)
+
+
+INTERRUPTED = 130
+"""What Typer makes of Ctrl-C."""
 
 
 def _print_version(wanted: bool) -> None:
@@ -54,18 +61,21 @@ def main() -> None:
     handler.setFormatter(logging.Formatter("%(message)s"))
     logging.getLogger("nmt_rl").addHandler(handler)
     try:
-        app()
+        code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
     except UserError as error:
-        _fail(error, 2)
+        _fail(str(error), 2)
+    except CommandLineError as error:
+        command = error.ctx.command_path if error.ctx else "nmt-rl"
+        _fail(f"{error.format_message().rstrip('.?')}; try {command} --help", 2)
     except RunError as error:
-        _fail(error, 1)
-    except KeyboardInterrupt:
-        print("nmt-rl: interrupted; the same command goes on from the last checkpoint", file=sys.stderr)
-        sys.exit(130)
+        _fail(str(error), 1)
+    if code == INTERRUPTED:
+        print("nmt-rl: interrupted; a training command given again goes on from its last checkpoint", file=sys.stderr)
+    sys.exit(code)
 
 
-def _fail(error: Exception, code: int) -> None:
-    print(f"nmt-rl: error: {error}", file=sys.stderr)
+def _fail(sentence: str, code: int) -> None:
+    print(f"nmt-rl: error: {sentence}", file=sys.stderr)
     sys.exit(code)
 
 

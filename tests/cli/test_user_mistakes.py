@@ -161,3 +161,29 @@ def test_average_of_nothing_in_particular(refuses, tiny_run, tmp_path):
 )
 def test_an_option_that_would_do_nothing(refuses, tiny_run, tiny_corpus, options, expected):
     assert refuses("translate", tiny_run.folder, "-i", tiny_corpus / "test.de", *options) == expected
+
+
+@pytest.mark.parametrize(
+    ("words", "beginning", "end"),
+    [
+        (("trnslate",), "No such command 'trnslate'", "; try nmt-rl --help"),
+        (("translate", "--bema", 1), "No such option: --bema", "; try nmt-rl translate --help"),
+        (("translate", "--beam", "x", "model"), "Invalid value for '--beam'", "; try nmt-rl translate --help"),
+        (("translate",), "Missing argument", "; try nmt-rl translate --help"),
+    ],
+)
+def test_a_mistyped_command_line(refuses, words, beginning, end):
+    text = refuses(*words)
+    assert text.startswith(beginning) and text.endswith(end)
+
+
+def test_a_run_that_is_interrupted_says_so(command, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("nmt_rl.bundle.bundle_folder", interrupt)
+    result = command("info", "model")
+    assert result.code == 130
+    assert result.err.splitlines() == [
+        "nmt-rl: interrupted; a training command given again goes on from its last checkpoint"
+    ]
