@@ -3,6 +3,7 @@ import shutil
 
 import numpy as np
 import pytest
+import yaml
 
 from nmt_rl.bundle import WEIGHTS, bundle_folder, load_bundle, read_bundle_config, save_bundle
 from nmt_rl.errors import UserError
@@ -102,3 +103,13 @@ def test_nothing_in_a_bundle_is_pickled(tiny_run):
     for path in (tiny_run.folder / "model").iterdir():
         assert path.suffix in (".yaml", ".json", ".h5", ".model")
     json.loads((tiny_run.folder / "model" / "card.json").read_text())
+
+
+def test_an_lstm_of_a_version_that_computed_otherwise_is_refused(copy):
+    card = json.loads((copy / "card.json").read_text())
+    card["versions"]["nmt-rl"] = "0.1.0"
+    (copy / "card.json").write_text(json.dumps(card))
+    load_bundle(copy)  # a Transformer: as ever
+    config = yaml.safe_load((copy / "config.yaml").read_text())
+    (copy / "config.yaml").write_text(yaml.safe_dump({**config, "model": {"type": "lstm"}}))
+    assert "made by nmt-rl 0.1.0, whose LSTMs did not scale embeddings; train it again" in message(copy)

@@ -12,6 +12,9 @@ from nmt_rl.models.seq2seq import Tensor
 class Embeddings(keras.layers.Layer):
     """Embedding tables and softmax weights.
 
+    Rows of the tables have norm 1 at first, which suits the softmax; an embedding is its row times sqrt(width) (Vaswani
+    et al., 2017, section 3.4), so that the layer above sees values of size 1: an LSTM, too, learns much faster by it.
+
     Args:
         source_vocabulary, target_vocabulary: numbers of pieces; equal where `tie` is `all`.
         width: size of an embedding and of the decoder states that are projected.
@@ -44,11 +47,14 @@ class Embeddings(keras.layers.Layer):
 
     def source(self, ids: Tensor) -> Tensor:
         """Embeddings float32 [..., width] of source ids int32 [...]."""
-        return ops.take(self.source_table, ids, axis=0)
+        return self._scaled(self.source_table, ids)
 
     def target(self, ids: Tensor) -> Tensor:
         """Embeddings float32 [..., width] of target ids int32 [...]."""
-        return ops.take(self.target_table, ids, axis=0)
+        return self._scaled(self.target_table, ids)
+
+    def _scaled(self, table: Tensor, ids: Tensor) -> Tensor:
+        return ops.take(table, ids, axis=0) * self.width**0.5
 
     def project(self, states: Tensor) -> Tensor:
         """Logits float32 [..., vocab] of states [..., width]."""

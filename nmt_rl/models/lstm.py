@@ -34,8 +34,10 @@ class LSTM(Seq2Seq):
         self.embeddings = Embeddings(source_vocabulary, target_vocabulary, config.embedding, config.tie, "embeddings")
         self.dropout = keras.layers.Dropout(config.dropout, dtype="float32", name="dropout")
         self.encoder = [
+            # A name: Keras' own counts the LSTMs of the process, and snapshots know weights by their paths.
             keras.layers.Bidirectional(
-                keras.layers.LSTM(config.units // 2, return_sequences=True, return_state=True), name=f"encoder_{i}"
+                keras.layers.LSTM(config.units // 2, return_sequences=True, return_state=True, name="lstm"),
+                name=f"encoder_{i}",
             )
             for i in range(config.encoder_layers)
         ]

@@ -137,7 +137,7 @@ def sinusoids(length: int, width: int) -> np.ndarray:
 
 
 class _Positions(keras.layers.Layer):
-    """Scale embeddings by sqrt(width), add positions, drop out."""
+    """Add positions to embeddings, drop out."""
 
     def __init__(self, config: TransformerConfig, name: str) -> None:
         super().__init__(name=name)
@@ -160,7 +160,7 @@ class _Positions(keras.layers.Layer):
     def add(self, embedded: Tensor, positions: Tensor, training: bool) -> Tensor:
         table = self.table if self.config.positions == "learned" else self.constant
         added = ops.cast(gather_rows(ops.convert_to_tensor(table), positions), embedded.dtype)
-        return self.dropout(embedded * self.config.width**0.5 + added, training=training)
+        return self.dropout(embedded + added, training=training)
 
 
 class _Now:

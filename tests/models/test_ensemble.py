@@ -32,7 +32,7 @@ def probabilities(model):
 
 @pytest.fixture(scope="module")
 def members():
-    return [lively("transformer", 1), lively("lstm", 2)]
+    return [lively("transformer", 1), lively("lstm", 3)]
 
 
 @pytest.fixture(scope="module")

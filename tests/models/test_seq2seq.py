@@ -182,3 +182,19 @@ def test_dropout_is_on_in_training_only():
     batch = {"source": ids(2, 5), "target_in": prefix(2, 4)}
     np.testing.assert_array_equal(model(batch), model(batch))
     assert np.abs(np.asarray(model(batch, training=True)) - np.asarray(model(batch))).max() > 1e-3
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_a_new_model_embeds_to_values_of_size_one(name):
+    """Smaller ones drown in an LSTM's gates: it then learns next to nothing for a thousand updates."""
+    embeddings = make(name).embeddings
+    for embed in (embeddings.source, embeddings.target):
+        assert np.std(ops.convert_to_numpy(embed(np.arange(VOCABULARY)[None]))) == pytest.approx(1, abs=0.15)
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_two_models_of_a_process_name_their_weights_alike(name):
+    """A stage may be the second of its process and go on in one of its own: snapshots know weights by their paths."""
+    first, second = make(name), make(name)
+    assert [v.path for v in first.trainable_variables] == [v.path for v in second.trainable_variables]
+    assert len({v.path for v in first.trainable_variables}) == len(first.trainable_variables)
