@@ -8,12 +8,14 @@ import platform
 import re
 from pathlib import Path
 
-PACKAGES = ("nmt-rl", "keras", "tensorflow", "jax", "numpy", "sentencepiece", "sacrebleu")
+from nmt_rl import __version__
+
+PACKAGES = ("keras", "tensorflow", "jax", "numpy", "sentencepiece", "sacrebleu")
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python and of the installed packages that numbers depend on; imports none of them."""
-    found = {"python": platform.python_version()}
+    """Versions of Python, nmt-rl and the installed packages that numbers depend on; imports none of them."""
+    found = {"python": platform.python_version(), "nmt-rl": __version__}
     for name in PACKAGES:
         try:
             found[name] = importlib.metadata.version(name)
