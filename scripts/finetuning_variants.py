@@ -154,6 +154,13 @@ EN_DE_TRIALS = {
 }
 """The same for the Transformer from English to German, beside the fork of FINAL."""
 
+EN_DE_LSTM_TRIALS = {
+    "fork-128-1e-4-cosine": EN_DE_TRIALS["fork-128-1e-4-cosine"],
+    "fork-128-3e-4-cosine": f"sentences=128,updates=60,validation.every=10,{RATE}=3e-4,{COSINE},reward.brevity=0.8",
+    "fork-64-6e-5": f"sentences=64,updates=110,validation.every=22,{RATE}=6e-5,reward.brevity=0.8",
+}
+"""The same for the LSTM from English to German."""
+
 EN_FR_TRIALS = {
     "fork-128-1e-4-cosine": f"sentences=128,updates=60,validation.every=10,{RATE}=1e-4,{COSINE},{BREVITY}",
     "fork-128-3e-4-cosine": f"sentences=128,updates=60,validation.every=10,{RATE}=3e-4,{COSINE},reward.brevity=0.8",
@@ -197,6 +204,7 @@ SETS |= {
     "trials-lstm": LSTM_TRIALS,
     "final": FINAL,
     "trials-en-de": EN_DE_TRIALS,
+    "trials-en-de-lstm": EN_DE_LSTM_TRIALS,
     "trials-en-fr": EN_FR_TRIALS,
     "final-lstm": FINAL_LSTM,
     "final-en-de": FINAL_EN_DE,
