@@ -33,7 +33,6 @@ for verb in (quickstart, prepare, pretrain, finetune, run, translate, score, eva
 # The base of all errors in a command line. Typer names only this subclass of it, and has moved it from click to itself.
 CommandLineError = cast(type[typer.BadParameter], typer.BadParameter.__base__)
 
-
 INTERRUPTED = 130
 """What Typer makes of Ctrl-C."""
 
