@@ -84,7 +84,7 @@ def load_bundle(folder: Path, precision: str = "float32") -> Bundle:
 
     config, card = read_bundle_config(folder)
     folder = bundle_folder(folder)
-    if config.model.type == "lstm" and card["versions"].get("nmt-rl") == "0.1.0":
+    if config.model.type == "lstm" and card.get("versions", {}).get("nmt-rl") == "0.1.0":
         raise UserError(f"{folder} was made by nmt-rl 0.1.0, whose LSTMs did not scale embeddings; train it again")
     tokenizers = Tokenizers.load(folder)
     model = build_model(config.model, tokenizers.source.size, tokenizers.target.size, config.seed, precision)
