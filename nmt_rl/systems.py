@@ -24,6 +24,8 @@ class System:
     """Its code, or empty."""
     texts: Sequence[Sequence[str]]
     """One translation per line of each set."""
+    decoding: str = ""
+    """How it translated, if that is known."""
 
 
 def read_systems(paths: Sequence[Path], sets: Sequence[TestSet], beam: int | None = None) -> list[System]:
@@ -46,7 +48,7 @@ def read_systems(paths: Sequence[Path], sets: Sequence[TestSet], beam: int | Non
     found = {}
     for path in paths:
         if path.is_dir():
-            bundle_folder(path)  # So that a folder without a model is found now.
+            _must_fit(bundle_folder(path), sets)  # So that what is wrong is found now.
             continue
         if len(sets) > 1:
             raise UserError(f"a file of translations goes with one test set, found {len(sets)}")
@@ -56,6 +58,18 @@ def read_systems(paths: Sequence[Path], sets: Sequence[TestSet], beam: int | Non
     if beam is not None and len(found) == len(paths):
         raise UserError("--beam is of models, but only files of translations are given")
     return [found[path] if path in found else _translated(path, sets, beam) for path in paths]
+
+
+def _must_fit(folder: Path, sets: Sequence[TestSet]) -> None:
+    """Raise a UserError if the model is of other languages than a test set, as far as codes of two letters tell."""
+    from nmt_rl.bundle import read_bundle_config
+
+    corpus = read_bundle_config(folder)[0].corpus
+    ours = (corpus.source_language, corpus.target_language)
+    for each in sets:
+        theirs = (each.source_language, each.target_language)
+        if ours != theirs and all(len(code) == 2 for code in (*ours, *theirs)):
+            raise UserError(f"{folder} translates {'-'.join(ours)}, but the test set {each.name} is {'-'.join(theirs)}")
 
 
 def _translated(folder: Path, sets: Sequence[TestSet], beam: int | None) -> System:
@@ -68,7 +82,8 @@ def _translated(folder: Path, sets: Sequence[TestSet], beam: int | None) -> Syst
         overrides["mbr"] = None
     translator = Translator.from_folders([bundle], overrides)
     language = read_bundle_config(bundle)[0].corpus.target_language
-    return System(str(folder), language, [[t.text for t in translator.translate(each.sources)] for each in sets])
+    texts = [[t.text for t in translator.translate(each.sources)] for each in sets]
+    return System(str(folder), language, texts, translator.config.summary())
 
 
 def score_systems(
@@ -103,5 +118,5 @@ def score_systems(
 
                 comet = comet_score(each.sources, texts, each.references[0])
                 scores = dataclasses.replace(scores, metrics=scores.metrics | {"comet": comet})
-            rows.append(scores)
+            rows.append(dataclasses.replace(scores, decoding=system.decoding))
     return rows

@@ -130,20 +130,18 @@ CROSS_ENTROPY_TRIALS = {
 """Trials on the validation set, of four to ten processor minutes. docs/fine-tuning.md has those that were run."""
 
 LSTM_TRIALS = {
-    "fork-64-5e-5": f"sentences=64,updates=70,validation.every=10,{RATE}=5e-5",
-    "fork-64-1e-4": f"sentences=64,updates=70,validation.every=10,{RATE}=1e-4",
-    "fork-64-2e-4": f"sentences=64,updates=70,validation.every=10,{RATE}=2e-4",
-    "fork-128-1e-4": f"sentences=128,updates=36,validation.every=6,{RATE}=1e-4",
-    "fork-64-1e-4-ema": f"sentences=64,updates=80,validation.every=20,{RATE}=1e-4,optimizer.ema=0.95",
-    "fork-64-2e-4-cosine": f"sentences=64,updates=120,validation.every=20,{RATE}=2e-4,{COSINE}",
-    "fork-64-4e-4-cosine": f"sentences=64,updates=120,validation.every=20,{RATE}=4e-4,{COSINE}",
-    "fork-128-4e-4-cosine": f"sentences=128,updates=90,validation.every=15,{RATE}=4e-4,{COSINE},{BREVITY}",
-    "both-32-3e-4-cosine": f"{BOTH},sentences=32,updates=120,validation.every=20,{RATE}=3e-4,{COSINE}",
-    "scst-32-1e-4": f"{SCST},sentences=32,updates=160,validation.every=40,{RATE}=1e-4",
-    "scst-32-1e-4-cosine": f"{SCST},sentences=32,updates=230,validation.every=40,{RATE}=1e-4,{COSINE}",
-    "mrt-32-2e-4-cosine": f"{MRT},sentences=32,updates=80,validation.every=16,{RATE}=2e-4,{COSINE}",
+    "fork-64-2e-4": f"sentences=64,updates=110,validation.every=22,{RATE}=2e-4,{COSINE}",
+    "fork-64-4e-4": f"sentences=64,updates=110,validation.every=22,{RATE}=4e-4,{COSINE}",
+    "fork-128-4e-4": f"sentences=128,updates=60,validation.every=12,{RATE}=4e-4,{COSINE}",
+    "scst-32-3e-5": f"{SCST},sentences=32,updates=200,validation.every=50,{RATE}=3e-5",
+    "scst-64-5e-5": f"{SCST},sentences=64,updates=116,validation.every=29,{RATE}=5e-5,{COSINE}",
+    "scst-64-1e-4": f"{SCST},sentences=64,updates=116,validation.every=29,{RATE}=1e-4,{COSINE}",
+    "mrt-32-5e-5": f"{MRT},sentences=32,updates=72,validation.every=18,{RATE}=5e-5",
+    "mrt-32-1e-4": f"{MRT},sentences=32,updates=72,validation.every=18,{RATE}=1e-4,{COSINE}",
+    "mrt-64-1e-4": f"{MRT},policy_gradient.samples=3,sentences=64,updates=60,validation.every=15,{RATE}=1e-4,{COSINE}",
+    "cross-entropy": f"{CE},sentences=128,updates=240,validation.every=60,{RATE}=1e-4",
 }
-"""The same for the LSTM."""
+"""The same for the LSTMs, as many of each method and all for about as long; give them the direction's brevity."""
 
 EN_DE_TRIALS = {
     "fork-64-3e-4-cosine": f"sentences=64,updates=80,validation.every=10,{RATE}=3e-4,{COSINE},reward.brevity=0.8",
@@ -153,13 +151,6 @@ EN_DE_TRIALS = {
     "reward.brevity=0.8",
 }
 """The same for the Transformer from English to German, beside the fork of FINAL."""
-
-EN_DE_LSTM_TRIALS = {
-    "fork-128-1e-4-cosine": EN_DE_TRIALS["fork-128-1e-4-cosine"],
-    "fork-128-3e-4-cosine": f"sentences=128,updates=60,validation.every=10,{RATE}=3e-4,{COSINE},reward.brevity=0.8",
-    "fork-64-6e-5": f"sentences=64,updates=110,validation.every=22,{RATE}=6e-5,reward.brevity=0.8",
-}
-"""The same for the LSTM from English to German."""
 
 EN_FR_TRIALS = {
     "fork-128-1e-4-cosine": f"sentences=128,updates=60,validation.every=10,{RATE}=1e-4,{COSINE},{BREVITY}",
@@ -172,12 +163,6 @@ EN_FR_TRIALS = {
     "reward.brevity=1.5",
 }
 """The same from English to French."""
-
-FINAL_LSTM = {
-    "fork": f"sentences=64,updates=120,validation.every=10,{RATE}=4e-4,{COSINE}",
-    "cross-entropy": f"{CE},sentences=128,updates=160,validation.every=40,{RATE}=1e-4",
-}
-"""For the test set, of the LSTM."""
 
 FINAL_EN_DE = {
     "fork": EN_DE_TRIALS["fork-128-1e-4-cosine"],
@@ -204,9 +189,7 @@ SETS |= {
     "trials-lstm": LSTM_TRIALS,
     "final": FINAL,
     "trials-en-de": EN_DE_TRIALS,
-    "trials-en-de-lstm": EN_DE_LSTM_TRIALS,
     "trials-en-fr": EN_FR_TRIALS,
-    "final-lstm": FINAL_LSTM,
     "final-en-de": FINAL_EN_DE,
     "final-en-fr": FINAL_EN_FR,
 }

@@ -38,5 +38,5 @@ def test_every_variant_is_a_valid_experiment_and_none_is_another(catalogue):
 
 def test_two_variants_of_one_name_are_refused(catalogue):
     with pytest.raises(ValueError, match="another fork"):
-        catalogue.variants(["@final", "@final-lstm"])
+        catalogue.variants(["@final", "@final-en-de"])
     assert "tau-0" in catalogue.variants(["@final", "@methods", "@ablations-fork"])

@@ -13,8 +13,13 @@ def average(
         list[Path], typer.Argument(metavar="FOLDER...", help="Model folders; or RUN/pretrain or RUN/finetune.")
     ],
     output: Annotated[Path, typer.Option("-o", "--output", help="The new model folder.")],
-    last: Annotated[int | None, typer.Option(min=1, help="Of a stage: its last N validated checkpoints.")] = None,
-    best: Annotated[int | None, typer.Option(min=1, help="Of a stage: the N that validated best.")] = None,
+    last: Annotated[
+        int | None,
+        typer.Option(min=1, help="Of a stage: its last N validated checkpoints, at most `average`."),
+    ] = None,
+    best: Annotated[
+        int | None, typer.Option(min=1, help="Of a stage: the N that validated best, at most `average`.")
+    ] = None,
 ) -> None:
     """Average the weights of several models, or of a training stage's checkpoints, into a new model folder."""
     from nmt_rl.errors import UserError

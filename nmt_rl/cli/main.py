@@ -35,6 +35,7 @@ CommandLineError = cast(type[typer.BadParameter], typer.BadParameter.__base__)
 
 INTERRUPTED = 130
 """What Typer makes of Ctrl-C."""
+STAGES = {"prepare", "pretrain", "finetune", "run", "quickstart"}
 
 
 def _print_version(wanted: bool) -> None:
@@ -69,7 +70,8 @@ def main() -> None:
     except RunError as error:
         _fail(str(error), 1)
     if code == INTERRUPTED:
-        print("nmt-rl: interrupted; a training command given again goes on from its last checkpoint", file=sys.stderr)
+        again = "; the same command goes on from the last checkpoint" if STAGES & set(sys.argv[1:3]) else ""
+        print(f"nmt-rl: interrupted{again}", file=sys.stderr)
     sys.exit(code)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -27,6 +27,20 @@ StandardSets = Annotated[
 Languages = Annotated[str | None, typer.Option("-l", "--languages", help="The language pair of -t: en-de.")]
 Metrics = Annotated[str, typer.Option(metavar="LIST", help="Of bleu, chrf, chrf++, ter (evaluate: and comet).")]
 BeamOf = Annotated[int | None, typer.Option("--beam", min=1, help="Hypotheses kept; default: each model's own.")]
+
+LengthPenalty = Annotated[
+    float | None, typer.Option("--length-penalty", min=0.0, help="Exponent; larger prefers longer.")
+]
+LengthNormalization = Annotated[
+    Literal["average", "gnmt"] | None,
+    typer.Option("--length-normalization", help="Divide by length^penalty or by ((5 + length) / 6)^penalty (gnmt)."),
+]
+Precision = Annotated[
+    Literal["float32", "bfloat16"] | None,
+    typer.Option(
+        "--precision", help="Of matrix products (an LSTM: of most of it); bfloat16 is faster on CPUs that have it."
+    ),
+]
 
 
 def split_metrics(text: str, others: tuple[str, ...] = ()) -> list[str]:

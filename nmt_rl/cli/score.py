@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from nmt_rl.cli.options import LengthNormalization, LengthPenalty, Precision
+
 
 def score(
     model: Annotated[list[Path], typer.Argument(help="Model folder: RUN/model, or RUN itself; several: an ensemble.")],
@@ -17,19 +19,29 @@ def score(
         Literal["pharaoh", "matrix"] | None,
         typer.Option(help="Also which source word each word looks at: 'i-j' pairs, or JSON with all weights."),
     ] = None,
+    pieces: Annotated[
+        bool, typer.Option("--pieces", help="The translations are pieces, as translate --pieces writes them.")
+    ] = False,
+    length_penalty: LengthPenalty = None,
+    length_normalization: LengthNormalization = None,
+    precision: Precision = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Text file; default: stdout.")] = None,
 ) -> None:
     """Score translations: a line 'score TAB log-probability TAB pieces' for every line, in order.
 
-    The score is that of n-best lists: the log-probability divided by the model's length penalty.
+    The score is that of n-best lists: the log-probability divided by the length penalty. A search may have found a
+    text in other pieces than the tokenizer cuts it into; translate --pieces and score --pieces agree.
     """
     from nmt_rl.bundle import bundle_folder, load_ensemble
     from nmt_rl.decoding.files import open_output, score_stream
 
     folders = [bundle_folder(folder) for folder in model]
     with open_output(output) as sink:
-        bundle = load_ensemble(folders)  # Which loads Keras, quietly; so it comes first.
+        bundle = load_ensemble(folders, precision or "float32")  # Which loads Keras, quietly; so it comes first.
         from nmt_rl.decoding.scorer import Scorer
+        from nmt_rl.decoding.translator import override
 
-        scorer = Scorer(bundle.model, bundle.tokenizers, bundle.config.decoding)
-        score_stream(scorer, source, target, sink, tokens, alignment)
+        given = {"length_penalty": length_penalty, "length_normalization": length_normalization}
+        config = override(bundle.config.decoding, {key: value for key, value in given.items() if value is not None})
+        scorer = Scorer(bundle.model, bundle.tokenizers, config)
+        score_stream(scorer, source, target, sink, tokens, alignment, pieces=pieces)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from nmt_rl.cli.options import LengthNormalization, LengthPenalty, Precision
+
 if TYPE_CHECKING:
     from nmt_rl.config import DecodingConfig
 
@@ -19,11 +21,8 @@ def translate(
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Text file; default: stdout.")] = None,
     beam: Annotated[int | None, typer.Option(min=1, help="Hypotheses kept; 1 is greedy.")] = None,
     nbest: Annotated[int | None, typer.Option(min=1, help="Write N lines 'index ||| text ||| score' per line.")] = None,
-    length_penalty: Annotated[float | None, typer.Option(min=0.0, help="Exponent; larger prefers longer.")] = None,
-    length_normalization: Annotated[
-        Literal["average", "gnmt"] | None,
-        typer.Option(help="Divide by length^penalty (average) or ((5 + length) / 6)^penalty (gnmt)."),
-    ] = None,
+    length_penalty: LengthPenalty = None,
+    length_normalization: LengthNormalization = None,
     coverage_penalty: Annotated[
         float | None, typer.Option(min=0.0, help="Prefers translations that look at all of the source; 0: none.")
     ] = None,
@@ -42,7 +41,8 @@ def translate(
         float | None, typer.Option(min=1.0, help="Makes pieces that were said before less likely; 1: none.")
     ] = None,
     ban: Annotated[
-        list[str] | None, typer.Option(metavar="PHRASE", help="A phrase no translation may contain; repeatable.")
+        list[str] | None,
+        typer.Option(metavar="PHRASE", help="What no translation may say, cut as text is; repeatable."),
     ] = None,
     samples: Annotated[int | None, typer.Option(min=0, help="Draw so many translations; 0: search.")] = None,
     temperature: Annotated[float | None, typer.Option(min=0.01, help="Of samples; small: near the best.")] = None,
@@ -53,6 +53,9 @@ def translate(
         Literal["bleu", "chrf", "none"] | None,
         typer.Option(help="Of the hypotheses or samples take the one most alike to all (minimum Bayes risk)."),
     ] = None,
+    pieces: Annotated[
+        bool, typer.Option("--pieces", help="Write pieces, divided by blanks, instead of text; for score --pieces.")
+    ] = False,
     prefix: Annotated[
         Path | None, typer.Option(help="Text file: what each translation begins with; blank: anything.")
     ] = None,
@@ -60,17 +63,16 @@ def translate(
         int | None, typer.Option(min=1, help="Source pieces per batch, times beam or samples.")
     ] = None,
     max_length_ratio: Annotated[
-        float | None, typer.Option(min=0.01, help="Longest translation, relative to the source.")
+        float | None, typer.Option(min=0.01, help="Longest translation, pieces: so many times the source's,")
+    ] = None,
+    max_length_extra: Annotated[int | None, typer.Option(min=1, help="plus so many.")] = None,
+    max_source_length: Annotated[
+        int | None, typer.Option(min=4, help="Pieces after which a source is cut, with a warning.")
     ] = None,
     engine: Annotated[
         Literal["keras", "ctranslate2"], typer.Option(help="What computes; ctranslate2 after nmt-rl export.")
     ] = "keras",
-    precision: Annotated[
-        Literal["float32", "bfloat16"] | None,
-        typer.Option(
-            help="Of Keras' matrix products (an LSTM: of most of it); bfloat16 is faster on CPUs that have it."
-        ),
-    ] = None,
+    precision: Precision = None,
     split_sentences: Annotated[
         bool, typer.Option("--split-sentences", help="Split lines into sentences, translate these, join them.")
     ] = False,
@@ -111,7 +113,8 @@ def translate(
         name = str(input) if input else None
         languages = (config.corpus.source_language, config.corpus.target_language)
         by_sentence = SentenceTranslator(translator, *languages) if split_sentences else translator
-        translate_stream(by_sentence, source, sink, nbest, name, arriving=stream, prefixes=prefix, progress=progress)
+        options: dict[str, Any] = {"arriving": stream, "prefixes": prefix, "progress": progress, "pieces": pieces}
+        translate_stream(by_sentence, source, sink, nbest, name, **options)
 
 
 def _refuse_what_does_nothing(given: Mapping[str, Any], settings: DecodingConfig, nbest: int | None) -> None:
@@ -131,5 +134,7 @@ def _refuse_what_does_nothing(given: Mapping[str, Any], settings: DecodingConfig
         refuse(("temperature", "top_k", "top_p", "seed"), "is of samples; give --samples N, too")
     if settings.diverse_groups == 1:
         refuse(("diversity",), "is of several groups; give --diverse-groups N, too")
-    if settings.beam == 1 and settings.coverage_penalty:
-        refuse(("coverage_penalty",), "is of a beam; give --beam N, too")
+    if settings.beam == 1:
+        refuse(("stopping",), "is of a beam; give --beam N, too")
+        if settings.coverage_penalty:
+            refuse(("coverage_penalty",), "is of a beam; give --beam N, too")

@@ -41,6 +41,17 @@ def read_lines(source: str | Path | IO[bytes], name: str | None = None) -> Itera
         yield from _decode(source, name or "standard input")
 
 
+def count_lines(source: Path | IO[bytes]) -> int:
+    """How many lines `read_lines` gives of a file, or of a stream that can be sought; raises UserError as it does."""
+    if isinstance(source, Path):
+        with open_binary(source) as stream:
+            return sum(1 for _ in _raw_lines(stream, str(source)))
+    start = source.tell()
+    lines = sum(1 for _ in source)
+    source.seek(start)
+    return lines
+
+
 def open_binary(path: Path) -> BinaryIO:
     """A file opened for reading bytes, decompressed by its suffix; raises UserError if it cannot be opened."""
     try:

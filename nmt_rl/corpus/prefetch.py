@@ -60,10 +60,10 @@ class Prefetcher(Generic[T]):
             raise value
         raise StopIteration
 
-    def arrived(self) -> list[T]:
-        """The next items that are there, after waiting for the first of them; none at the end."""
+    def arrived(self, most: int) -> list[T]:
+        """The next items that are there, at most so many, after waiting for the first of them; none at the end."""
         found: list[T] = list(itertools.islice(self, 1))
-        while found and not self._held:
+        while 0 < len(found) < most and not self._held:
             try:
                 kind, value = self._queue.get_nowait()
             except queue.Empty:

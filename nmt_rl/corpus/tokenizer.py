@@ -67,8 +67,25 @@ class Tokenizer:
         return [text.replace("\n", " ") for text in self._processor.decode(rows)] if rows else []
 
     def pieces(self, ids: Iterable[int]) -> list[str]:
-        """The pieces themselves, for display."""
+        """The pieces themselves; none of them holds a blank."""
         return [self._processor.id_to_piece(int(i)) for i in ids]
+
+    def ids_of(self, pieces: Iterable[str]) -> list[int]:
+        """Ids of pieces, as `pieces` gave them; ValueError names what is none."""
+        found = []
+        for piece in pieces:
+            found.append(self._processor.piece_to_id(piece))
+            if found[-1] == UNK and piece != self._processor.id_to_piece(UNK):
+                raise ValueError(piece)
+        return found
+
+    def spellings(self, phrase: str) -> list[list[int]]:
+        """Piece ids of a phrase as words of their own and, if it begins with a mark, as the end of a word before it."""
+        alone = self.encode([phrase])[0]
+        if not alone or phrase.lstrip()[0].isalnum():
+            return [alone] if alone else []
+        word, both = self.encode(["a", "a" + phrase.lstrip()])
+        return [alone, both[len(word) :]] if both[: len(word)] == word and both[len(word) :] else [alone]
 
     def sample(self, lines: Sequence[str], rng: np.random.Generator, config: TokenizerConfig) -> list[list[int]]:
         """Piece ids of one segmentation of each line, drawn word by word.

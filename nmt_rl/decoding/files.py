@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gzip
 import itertools
+import logging
 import lzma
 import os
 import sys
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from nmt_rl.decoding.scorer import Scorer
     from nmt_rl.decoding.sentences import SentenceTranslator
     from nmt_rl.decoding.translator import Translation, Translator
+
+log = logging.getLogger("nmt_rl")
 
 CHUNK = 2000
 """Lines that are held, sorted by length and translated together."""
@@ -37,6 +40,7 @@ def translate_stream(
     arriving: bool = False,
     prefixes: Path | None = None,
     progress: Callable[[int], None] = lambda lines: None,
+    pieces: bool = False,
 ) -> int:
     r"""Translate every line of a binary stream; each output line ends in `\n`.
 
@@ -49,6 +53,7 @@ def translate_stream(
         prefixes: a file with what each translation begins with, line by line; blank: anything.
         arriving: translate what has arrived as soon as the lines before are done, at most `chunk` lines.
         progress: told the number of lines done, now and then.
+        pieces: write translations in pieces, divided by blanks, as `score_stream` reads them.
 
     Returns:
         The number of lines read.
@@ -63,12 +68,19 @@ def translate_stream(
         given = list(itertools.islice(forced, len(held))) if forced is not None else None
         if given is not None and len(given) < len(held):
             raise UserError(f"{prefixes} has {done + len(given):,} lines, fewer than the source; they must agree")
-        found = translator.translate(held, nbest or 1, first_line=done + 1, prefixes=given)
-        text = "".join(_format(translation, index, nbest) for index, translation in enumerate(found, start=done))
-        _write(sink, text.encode("utf-8"))
+        report = _counting_from(done, progress)
+        found = translator.translate(held, nbest or 1, first_line=done + 1, prefixes=given, progress=report)
+        lines = (_format(each, index, nbest, pieces) for index, each in enumerate(found, start=done))
+        _write(sink, "".join(lines).encode("utf-8"))
         done += len(held)
         progress(done)
+    if forced is not None and next(forced, None) is not None:
+        log.warning("%s has more lines than the source; those after line %d were not used", prefixes, done)
     return done
+
+
+def _counting_from(done: int, progress: Callable[[int], None]) -> Callable[[int], None]:
+    return lambda lines: progress(done + lines)
 
 
 def _chunks(lines: Iterator[str], size: int) -> Iterator[list[str]]:
@@ -77,8 +89,8 @@ def _chunks(lines: Iterator[str], size: int) -> Iterator[list[str]]:
 
 
 def _arriving(lines: Iterator[str], most: int) -> Iterator[list[str]]:
-    with Prefetcher(lines, depth=most - 1) as waiting:
-        while held := waiting.arrived():
+    with Prefetcher(lines, depth=most) as waiting:
+        while held := waiting.arrived(most):
             yield held
 
 
@@ -90,6 +102,7 @@ def score_stream(
     tokens: bool = False,
     alignment: Literal["pharaoh", "matrix"] | None = None,
     chunk: int = CHUNK,
+    pieces: bool = False,
 ) -> int:
     """Score every pair of lines; each output line holds score, log-probability and number of pieces, by tabs.
 
@@ -100,12 +113,13 @@ def score_stream(
         tokens: also every piece with its log-probability, `piece log-probability`, by tabs.
         alignment: also that of the words, before the pieces: `i-j` of source and target, or JSON with the weights.
         chunk: pairs held at a time.
+        pieces: `target` holds pieces, divided by blanks, not text.
 
     Returns:
         The number of pairs.
 
     Raises:
-        UserError: if one file has more lines than the other.
+        UserError: if one file has more lines than the other, or holds what is no piece.
     """
     pairs, done = itertools.zip_longest(read_lines(source), read_lines(target)), 0
     while held := list(itertools.islice(pairs, chunk)):
@@ -114,9 +128,9 @@ def score_stream(
             longer, shorter = (target, source) if held[-1][0] is None else (source, target)
             raise UserError(f"{shorter} has {number:,} lines but {longer} has more; they must agree")
         sources, targets = zip(*held, strict=True)
-        for score in scorer.score(sources, targets, first_line=done + 1, align=alignment is not None):
+        for score in scorer.score(sources, targets, done + 1, align=alignment is not None, in_pieces=pieces):
             fields = [f"{score.score:.4f}", f"{score.log_prob:.4f}", str(len(score.pieces))]
-            if score.alignment is not None:
+            if alignment is not None and score.alignment is not None:
                 fields.append(score.alignment.pharaoh() if alignment == "pharaoh" else score.alignment.matrix())
             if tokens:
                 fields += [f"{piece} {value:.4f}" for piece, value in zip(score.pieces, score.log_probs, strict=True)]
@@ -135,10 +149,11 @@ def _write(sink: IO[bytes], text: bytes) -> None:
         raise RunError(f"the translations could not be written: {error.strerror or error}") from error
 
 
-def _format(translation: Translation, index: int, nbest: int | None) -> str:
+def _format(translation: Translation, index: int, nbest: int | None, pieces: bool) -> str:
     if nbest is None:
-        return translation.text + "\n"
-    return "".join(f"{index} ||| {text} ||| {score:.4f}\n" for text, score in translation.nbest)
+        return (" ".join(translation.nbest[0].pieces) if pieces else translation.text) + "\n"
+    both = [(" ".join(best.pieces) if pieces else best.text, best.score) for best in translation.nbest]
+    return "".join(f"{index} ||| {text} ||| {score:.4f}\n" for text, score in both)
 
 
 @contextlib.contextmanager

@@ -3,29 +3,38 @@
 from __future__ import annotations
 
 import contextlib
+import logging
+import os
+import stat
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from nmt_rl.corpus.lines import open_binary
+from nmt_rl.corpus.lines import count_lines
 
 
 @contextlib.contextmanager
 def line_progress(path: Path | None) -> Iterator[Callable[[int], None]]:
     """A function to be told the number of lines done, which draws a bar on stderr.
 
-    Without a path (standard input, whose length nobody knows), or where stderr is no terminal, it does nothing.
+    It does nothing where stderr is no terminal, with --quiet, or for a stream, whose length nobody knows. Without a
+    path, the text is standard input, which may be a file, too. Raises UserError if the file cannot be read.
     """
-    if path is None or not path.is_file() or not sys.stderr.isatty():
+    quiet = not logging.getLogger("nmt_rl").isEnabledFor(logging.INFO)
+    if quiet or not sys.stderr.isatty() or not _is_file(path):
         yield lambda lines: None
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
-    with open_binary(path) as stream:
-        total = sum(1 for _ in stream)
+    total = count_lines(sys.stdin.buffer if path is None else path)
     with Progress(
         "lines", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=Console(stderr=True)
     ) as bar:
         task = bar.add_task("lines", total=total)
         yield lambda lines: bar.update(task, completed=lines)
+
+
+def _is_file(path: Path | None) -> bool:
+    """Whether the text, standard input without a path, is a file, which has a length."""
+    return path.is_file() if path is not None else stat.S_ISREG(os.fstat(sys.stdin.fileno()).st_mode)

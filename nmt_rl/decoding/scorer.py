@@ -18,6 +18,7 @@ from nmt_rl.decoding.alignment import Alignment, align_words
 from nmt_rl.decoding.penalties import length_penalty
 from nmt_rl.decoding.task import Beginning, make_task
 from nmt_rl.decoding.translator import batches_within, encode_sources
+from nmt_rl.errors import UserError
 
 if TYPE_CHECKING:
     from nmt_rl.config import DecodingConfig
@@ -43,10 +44,15 @@ class Score:
     """Of its words with the source's, if it was asked for."""
 
 
+BLANK = Score(0.0, 0.0, (), (), Alignment((), (), np.zeros((0, 0), "float32")))
+"""Of a blank line for a blank line, as a search scores it."""
+
+
 class Scorer:
     """Scores translations by one teacher-forced pass.
 
-    A translation is scored in the pieces that the tokenizer cuts it into; a search may have found it in others.
+    A text is scored in the pieces that the tokenizer cuts it into; a search may have found it in others, which can be
+    given instead.
 
     Args:
         model: its current weights are used at each call.
@@ -63,7 +69,12 @@ class Scorer:
         )
 
     def score(
-        self, sources: Sequence[str], targets: Sequence[str], first_line: int = 1, align: bool = False
+        self,
+        sources: Sequence[str],
+        targets: Sequence[str],
+        first_line: int = 1,
+        align: bool = False,
+        in_pieces: bool = False,
     ) -> list[Score]:
         """One score per pair, in order; what is too long is cut, as in translating, with a warning.
 
@@ -72,29 +83,39 @@ class Scorer:
             targets: a translation of each.
             first_line: number of the first line, for warnings.
             align: give the alignments, too.
+            in_pieces: the translations are pieces, divided by blanks.
+
+        Raises:
+            UserError: naming the line of what is no piece.
         """
         limit = min(self.config.max_source_length, self.max_length - 1)
         rows = encode_sources(self.tokenizers.source, sources, limit, range(first_line, first_line + len(sources)))
-        columns = self._encode_targets(targets, first_line)
-        found: list[Score | None] = [None] * len(rows)
+        columns = self._encode_targets(targets, first_line, in_pieces)
+        found = [BLANK] * len(rows)
         for batch in self._batches(rows, columns):
             scores = self._score_batch([rows[i] for i in batch], [columns[i] for i in batch], align)
             for index, score in zip(batch, scores, strict=True):
                 found[index] = score
-        return [score for score in found if score is not None]
+        return found
 
-    def _encode_targets(self, targets: Sequence[str], first_line: int) -> list[list[int]]:
-        """Piece ids of each line, EOS last."""
-        limit = self.max_length - 1
-        encoded = self.tokenizers.target.encode(list(targets))
+    def _encode_targets(self, targets: Sequence[str], first_line: int, in_pieces: bool) -> list[list[int]]:
+        """Piece ids of each line, without EOS."""
+        limit, tokenizer = self.max_length - 1, self.tokenizers.target
+        encoded = [] if in_pieces else tokenizer.encode(list(targets))
+        for number, target in enumerate(targets if in_pieces else (), start=first_line):
+            try:
+                encoded.append(tokenizer.ids_of(target.split()))
+            except ValueError as error:
+                raise UserError(f"translation {number} holds {str(error)!r}, which is no piece of the model") from None
         for number, ids in enumerate(encoded, start=first_line):
             if len(ids) > limit:
                 log.warning("translation %d has %d pieces; only the first %d are scored", number, len(ids), limit)
         return [ids[:limit] for ids in encoded]
 
     def _batches(self, rows: list[list[int]], columns: list[list[int]]) -> Iterator[list[int]]:
-        """Indices by length; padded pieces of the longer side stay in `batch_tokens`."""
-        sizes = {i: max(len(row), len(column)) + 1 for i, (row, column) in enumerate(zip(rows, columns, strict=True))}
+        """Indices by length; padded pieces of the longer side stay in `batch_tokens`; not of pairs of blank lines."""
+        pairs = enumerate(zip(rows, columns, strict=True))
+        sizes = {i: max(len(row), len(column)) + 1 for i, (row, column) in pairs if row or column}
         return batches_within(sizes, self.config.batch_tokens)
 
     def _score_batch(self, rows: list[list[int]], columns: list[list[int]], align: bool) -> Iterator[Score]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from nmt_rl.decoding.translator import BLANK, Translation, Translator
+from nmt_rl.decoding.translator import BLANK, Hypothesis, Translation, Translator
 from nmt_rl.errors import UserError
 
 
@@ -36,9 +36,14 @@ class SentenceTranslator:
         return [sentence.strip() for sentence in self._segment(self.language, line) if sentence.strip()]
 
     def translate(
-        self, lines: Sequence[str], nbest: int = 1, first_line: int = 1, prefixes: Sequence[str] | None = None
+        self,
+        lines: Sequence[str],
+        nbest: int = 1,
+        first_line: int = 1,
+        prefixes: Sequence[str] | None = None,
+        progress: Callable[[int], None] = lambda lines: None,
     ) -> list[Translation]:
-        """One translation per line, in order; its score is the mean of its sentences'.
+        """One translation per line, in order; its score is the mean of its sentences'; see Translator.translate.
 
         Raises:
             UserError: for several best translations, or for prefixes: those are of single sentences.
@@ -47,7 +52,12 @@ class SentenceTranslator:
             raise UserError("n-best lists and prefixes are of single sentences; leave out --split-sentences")
         split = [self.split(line) for line in lines]
         numbers = [number for number, own in enumerate(split, start=first_line) for _ in own]
-        found = iter(self.translator.translate(list(itertools.chain.from_iterable(split)), numbers=numbers))
+        sentences = list(itertools.chain.from_iterable(split))
+
+        def report(done: int) -> None:
+            progress(done * len(lines) // len(sentences))
+
+        found = iter(self.translator.translate(sentences, numbers=numbers, progress=report))
         return [self._joined([next(found) for _ in own]) for own in split]
 
     def _joined(self, parts: list[Translation]) -> Translation:
@@ -55,4 +65,5 @@ class SentenceTranslator:
             return BLANK
         text = self.blank.join(part.text for part in parts if part.text)
         score = sum(part.score for part in parts) / len(parts)
-        return Translation(text, score, ((text, score),))
+        pieces = tuple(itertools.chain.from_iterable(part.nbest[0].pieces for part in parts))
+        return Translation(text, score, (Hypothesis(text, score, pieces),))

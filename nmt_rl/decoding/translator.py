@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from pydantic import ValidationError
@@ -31,6 +31,15 @@ _SPACES = (*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029)
 _PLAIN = dict.fromkeys(_SPACES, " ") | dict.fromkeys(range(0xD800, 0xE000), "\ufffd")
 
 
+class Hypothesis(NamedTuple):
+    """One translation of a line."""
+
+    text: str
+    score: float
+    pieces: tuple[str, ...] = ()
+    """What the text was made of, without EOS; the tokenizer may cut the same text otherwise."""
+
+
 @dataclass(frozen=True)
 class Translation:
     """The translation of one line."""
@@ -39,11 +48,12 @@ class Translation:
     """The best hypothesis, without any line break."""
     score: float
     """Its log-probability divided by the length penalty, or its expected utility (mbr); 0 for a blank line."""
-    nbest: tuple[tuple[str, float], ...]
-    """The best hypotheses with their scores, best first; fewer than asked for if the search found fewer."""
+    nbest: tuple[Hypothesis, ...]
+    """The best hypotheses, best first, or samples in the order in which they were drawn; fewer than asked for if fewer
+    were found. Two may have one text, in different pieces."""
 
 
-BLANK = Translation("", 0.0, (("", 0.0),))
+BLANK = Translation("", 0.0, (Hypothesis("", 0.0),))
 
 
 class Translator:
@@ -76,13 +86,13 @@ class Translator:
             model: the model.
             tokenizers: of the source and the target side.
             config: of decoding.
-            banned: phrases that no translation may contain, as far as it spells them as the tokenizer does.
+            banned: phrases that no translation may contain in the pieces that the tokenizer cuts them into.
             language: code of the target language, for sacreBLEU's tokenizer in mbr.
         """
         from nmt_rl.decoding.sampler import Sampler
         from nmt_rl.decoding.search import Searcher
 
-        pieces = tokenizers.target.encode(banned)
+        pieces = _spelled(tokenizers, banned)
         search = Sampler(model, config, pieces) if config.samples else Searcher(model, config, banned=pieces)
         return cls(_least_risk(search, tokenizers, config, language), tokenizers, config)
 
@@ -123,7 +133,7 @@ class Translator:
             raise UserError(f"CTranslate2 runs one model, found {len(folders)}; an ensemble needs --engine keras")
         settings = read_bundle_config(folders[0])[0]
         config, tokenizers = override(settings.decoding, overrides), Tokenizers.load(bundle_folder(folders[0]))
-        search = EngineSearcher(folders[0], settings.model, tokenizers, config, tokenizers.target.encode(banned))
+        search = EngineSearcher(folders[0], settings.model, tokenizers, config, _spelled(tokenizers, banned))
         language = settings.corpus.target_language
         return cls(_least_risk(search, tokenizers, config, language), tokenizers, config)
 
@@ -134,6 +144,7 @@ class Translator:
         first_line: int = 1,
         prefixes: Sequence[str] | None = None,
         numbers: Sequence[int] | None = None,
+        progress: Callable[[int], None] = lambda lines: None,
     ) -> list[Translation]:
         """One translation per line, in order.
 
@@ -146,6 +157,7 @@ class Translator:
             first_line: number of the first line, for warnings.
             prefixes: what each translation begins with, as far as the tokenizer spells it so; it may end in a word.
             numbers: of the lines, for warnings, if they do not count up from `first_line`.
+            progress: told how many of the lines are done, after every batch.
 
         Raises:
             UserError: if `nbest` exceeds those, or prefixes go with a coverage penalty.
@@ -161,11 +173,14 @@ class Translator:
         if prefixes is not None and self.config.coverage_penalty:
             raise UserError("a coverage penalty does not know what a prefix has looked at; leave out one of them")
         forced = self.tokenizers.target.encode([_plain(p) for p in prefixes]) if prefixes is not None else None
+        done = sum(not ids for ids in sources)
         for batch in self._batches(sources):
             given = [forced[i][: self.search.max_length - 2] for i in batch] if forced is not None else None
             translated = self._translate_batch([sources[i] for i in batch], nbest, given)
             for index, translation in zip(batch, translated, strict=True):
                 found[index] = translation
+            done += len(batch)
+            progress(done)
         return found
 
     def _batches(self, sources: list[list[int]]) -> Iterator[list[int]]:
@@ -188,9 +203,17 @@ class Translator:
             found = self.search(pad_source(sources), limits, Prefix(pad_source(forced), given))
         for ids, sizes, scores in zip(found.ids, found.lengths, found.scores, strict=True):
             kept = [n for n in range(nbest) if sizes[n] > 0]
-            texts = self.tokenizers.target.decode([ids[n, : sizes[n] - 1] for n in kept])
-            hypotheses = [(_plain(text), float(scores[n])) for text, n in zip(texts, kept, strict=True)]
-            yield Translation(*hypotheses[0], tuple(hypotheses))
+            pieces = [ids[n, : sizes[n] - 1] for n in kept]
+            texts = self.tokenizers.target.decode(pieces)
+            hypotheses = tuple(
+                Hypothesis(_plain(text), float(scores[n]), tuple(self.tokenizers.target.pieces(own)))
+                for text, n, own in zip(texts, kept, pieces, strict=True)
+            )
+            yield Translation(hypotheses[0].text, hypotheses[0].score, hypotheses)
+
+
+def _spelled(tokenizers: Tokenizers, phrases: Sequence[str]) -> list[list[int]]:
+    return [ids for phrase in phrases for ids in tokenizers.target.spellings(_plain(phrase))]
 
 
 def batches_within(costs: Mapping[int, int], budget: int) -> Iterator[list[int]]:

@@ -57,6 +57,8 @@ class Scores:
     brevity_penalty: float
     hypothesis_length: int
     reference_length: int
+    decoding: str = ""
+    """How the system translated, if that is known."""
 
     @property
     def bleu(self) -> float:

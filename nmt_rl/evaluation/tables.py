@@ -12,7 +12,7 @@ Format = Literal["text", "markdown", "latex", "json"]
 
 
 def format_scores(scores: Sequence[Scores], kind: Format = "text") -> str:
-    """One row per system and test set, followed by the signatures; JSON: a list of all that is known."""
+    """One row per system and test set, then signatures and how systems translated; JSON: a list of all."""
     if kind == "json":
         return json.dumps([s.to_json() for s in scores], indent=2, ensure_ascii=False)
     names = list(scores[0].metrics)
@@ -21,12 +21,13 @@ def format_scores(scores: Sequence[Scores], kind: Format = "text") -> str:
     for s in scores:
         cells = [_cell(s.metrics[name]) for name in names]
         rows.append([s.system, *cells, f"{s.length_ratio:.3f}", f"{s.lines:,}", s.test_set])
-    signatures = list(dict.fromkeys(f"{label(name)} {s.metrics[name].signature}" for s in scores for name in names))
+    notes = [f"{label(name)} {s.metrics[name].signature}" for s in scores for name in names]
+    notes = list(dict.fromkeys([*notes, *(f"{s.system}: {s.decoding}" for s in scores if s.decoding)]))
     if kind == "markdown":
-        return "\n".join([_markdown(rows), "", *(f"`{signature}`  " for signature in signatures)])
+        return "\n".join([_markdown(rows), "", *(f"`{note}`  " for note in notes)])
     if kind == "latex":
-        return "\n".join([_latex(rows), *(f"% {signature}" for signature in signatures)])
-    return "\n".join([align_columns(rows), *signatures])
+        return "\n".join([_latex(rows), *(f"% {note}" for note in notes)])
+    return "\n".join([align_columns(rows), *notes])
 
 
 def label(name: str) -> str:

@@ -65,11 +65,11 @@ def finetune(config: Config, prepared: Prepared, run: Path) -> dict[str, Any]:
     events = EventLog(run)
     prior = Prior(frozen, settings)
     batches = EpisodeBatches(divergence, prior, family.terms, reward, prepared.train, tokenizers.target, config)
-    loop = TrainingLoop("finetune", settings, learner, batches, validator, "last", run, events)
+    loop = TrainingLoop("finetune", settings, learner, batches, validator, run, events)
     loop.open()
     before = _before(run, loop, validator, events)
     progress = loop.run()
-    loop.load_average(sorted(progress.snapshots))
+    loop.load_average(loop.kept("last"))
     after = choose_beta(model, settings.trajectory.betas, validator) if isinstance(model, QGuided) else validator()
     logger.info("finetune: validation BLEU %.2f -> %.2f", before["bleu"], after["bleu"])
     result: dict[str, Any] = {"updates": progress.step, "seconds": round(progress.seconds, 1)}

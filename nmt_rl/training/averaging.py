@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from nmt_rl.bundle import load_bundle, save_bundle
 from nmt_rl.errors import UserError
-from nmt_rl.training.checkpoints import Checkpoints, mean_arrays
+from nmt_rl.training.checkpoints import Checkpoints, mean_arrays, select_steps
 
 
 def average_models(folders: Sequence[Path], out: Path) -> list[str]:
@@ -44,7 +44,7 @@ def average_snapshots(stage: Path, count: int, which: Literal["last", "best"], o
     Args:
         stage: RUN/pretrain or RUN/finetune, finished.
         count: how many.
-        which: the last, or those that validated best, of the kept ones; a recipe's `average` says how many are kept.
+        which: the last, or those that validated best; a recipe's `average` says how many of both are kept.
         out: where to; it must not exist.
 
     Returns:
@@ -58,16 +58,18 @@ def average_snapshots(stage: Path, count: int, which: Literal["last", "best"], o
     if checkpoint is None or not (stage / "model").is_dir():
         raise UserError(f"{stage} is not a finished stage; give RUN/pretrain or RUN/finetune")
     scores = {int(step): score for step, score in checkpoint.meta["progress"]["snapshots"].items()}
-    if count > len(scores):
-        raise UserError(
-            f"{stage} keeps {len(scores)} validated checkpoints, fewer than {count}; {stage.name}.average keeps more"
-        )
-    order = sorted(scores) if which == "last" else sorted(scores, key=lambda step: (scores[step], -step))
-    paths = [stage / "snapshots" / f"weights-{step:08d}.npz" for step in sorted(order[-count:])]
-    means = mean_arrays(paths)
     bundle = load_bundle(stage / "model")
-    for variable in bundle.model.trainable_variables:
-        variable.assign(means[variable.path])
+    settings = bundle.config.finetune if stage.resolve().name == "finetune" else bundle.config.pretrain
+    if count > (kept := min(settings.average, len(scores))):
+        raise UserError(
+            f"{stage} keeps its {which} {kept} validated checkpoints, fewer than {count}; "
+            f"{stage.resolve().name}.average keeps more"
+        )
+    paths = [stage / "snapshots" / f"weights-{step:08d}.npz" for step in select_steps(scores, count, which)]
+    # Of Q heads on a frozen model only the heads were trained, and kept.
+    weights = {variable.path: variable for variable in bundle.model.trainable_variables}
+    for name, mean in mean_arrays(paths).items():
+        weights[name].assign(mean)
     names = [str(path) for path in paths]
     save_bundle(out, bundle.config, bundle.tokenizers, bundle.model, _card(bundle.card, names))
     return names

@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -73,6 +73,12 @@ def load_arrays(path: Path) -> dict[str, np.ndarray]:
     """Read the arrays of a .npz file."""
     with np.load(path, allow_pickle=False) as file:
         return {name: file[name] for name in file.files}
+
+
+def select_steps(scores: Mapping[int, float], count: int, which: Literal["best", "last"]) -> list[int]:
+    """The last `count` steps, or those with the best (highest) scores, the earlier of two alike; oldest first."""
+    order = sorted(scores) if which == "last" else sorted(scores, key=lambda step: (scores[step], -step))
+    return sorted(order[-count:])
 
 
 def mean_arrays(paths: Sequence[Path]) -> dict[str, np.ndarray]:

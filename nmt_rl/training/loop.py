@@ -16,7 +16,7 @@ import numpy as np
 
 from nmt_rl.config import FinetuneConfig, PretrainConfig
 from nmt_rl.errors import RunError
-from nmt_rl.training.checkpoints import Checkpoints, mean_arrays, save_arrays
+from nmt_rl.training.checkpoints import Checkpoints, mean_arrays, save_arrays, select_steps
 from nmt_rl.training.events import EventLog
 from nmt_rl.training.learner import Learner
 from nmt_rl.training.progress import ProgressLine
@@ -84,7 +84,6 @@ class TrainingLoop:
         learner: model and optimizer.
         batches: where batches come from.
         validate: numbers of the current weights; `config.validation.metric` is among them.
-        keep: which validated weights are kept for averaging, the best or the last ones.
         run: the run's folder.
         events: the run's diary.
     """
@@ -96,13 +95,12 @@ class TrainingLoop:
         learner: Learner,
         batches: BatchSource,
         validate: Callable[[], dict[str, float]],
-        keep: Literal["best", "last"],
         run: Path,
         events: EventLog,
     ) -> None:
         """See the class docstring."""
         self.stage, self.config, self.learner, self.batches, self.validate = stage, config, learner, batches, validate
-        self.keep, self.events = keep, events
+        self.events = events
         self.checkpoints = Checkpoints(run / stage / "checkpoints")
         self.snapshots = run / stage / "snapshots"
         self.snapshots.mkdir(parents=True, exist_ok=True)
@@ -111,7 +109,10 @@ class TrainingLoop:
         self._recent: list[dict[str, float]] = []
 
     def run(self) -> Progress:
-        """Train until the updates, the minutes or the patience are used up; the kept snapshots are on disk then."""
+        """Train until the updates, the minutes or the patience are used up.
+
+        The validated weights that can be averaged, the best and the last `config.average`, are on disk then.
+        """
         self.open()
         line, progress = ProgressLine(self.stage, self.config.updates), self.progress
         start = time.monotonic() - progress.seconds
@@ -131,6 +132,10 @@ class TrainingLoop:
             line.close()
             self.batches.close()
         return self.progress
+
+    def kept(self, which: Literal["best", "last"]) -> list[int]:
+        """Steps of the best, or of the last, `config.average` validated weights."""
+        return select_steps(self.progress.snapshots, self.config.average, which)
 
     def load_average(self, steps: list[int]) -> None:
         """Set the model to the mean of kept snapshots."""
@@ -215,11 +220,9 @@ class TrainingLoop:
     def _keep_snapshot(self, step: int, score: float) -> None:
         weights = {v.path: np.asarray(v.value) for v in self.learner.model.trainable_variables}
         save_arrays(self._snapshot(step), weights)
-        kept = self.progress.snapshots
-        kept[step] = score
-        order = sorted(kept, key=lambda s: (kept[s], -s)) if self.keep == "best" else sorted(kept)
-        for old in order[: -self.config.average]:
-            del kept[old]
+        self.progress.snapshots[step] = score
+        kept = {*self.kept("best"), *self.kept("last")}
+        self.progress.snapshots = {s: score for s, score in self.progress.snapshots.items() if s in kept}
         # A snapshot that the last checkpoint still names must outlive a kill before the next checkpoint.
 
     def _snapshot(self, step: int) -> Path:

@@ -95,7 +95,7 @@ def pretrain(config: Config, prepared: Prepared, run: Path) -> dict[str, Any]:
     validator = Validator(model, tokenizers, prepared.valid[: settings.validation.sentences], config)
     batches = CorpusBatches(prepared.train, config, tokenizers)
     events = EventLog(run)
-    loop = TrainingLoop("pretrain", settings, learner, batches, validator, "best", run, events)
+    loop = TrainingLoop("pretrain", settings, learner, batches, validator, run, events)
     progress = loop.run()
     scores = _choose(loop, validator)
     result: dict[str, Any] = {"updates": progress.step, "seconds": round(progress.seconds, 1)}
@@ -110,7 +110,7 @@ def pretrain(config: Config, prepared: Prepared, run: Path) -> dict[str, Any]:
 
 def _choose(loop: TrainingLoop, validator: Validator) -> dict[str, float]:
     """Load the best snapshot, or the average of the best ones if that validates better; return its scores."""
-    metric, steps = loop.config.validation.metric, sorted(loop.progress.snapshots)
+    metric, steps = loop.config.validation.metric, loop.kept("best")
     loop.load_average([loop.progress.best_step])
     best = validator()
     if len(steps) < 2:

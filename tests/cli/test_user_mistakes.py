@@ -177,13 +177,16 @@ def test_a_mistyped_command_line(refuses, words, beginning, end):
     assert text.startswith(beginning) and text.endswith(end)
 
 
-def test_a_run_that_is_interrupted_says_so(command, monkeypatch):
+def test_what_is_interrupted_says_so(command, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("nmt_rl.bundle.bundle_folder", interrupt)
+    monkeypatch.setattr("nmt_rl.config.load_config", interrupt)
     result = command("info", "model")
-    assert result.code == 130
-    assert result.err.splitlines() == [
-        "nmt-rl: interrupted; a training command given again goes on from its last checkpoint"
-    ]
+    assert (result.code, result.err) == (130, "nmt-rl: interrupted\n")
+    result = command("-q", "pretrain", "recipe", "--out", "run")
+    assert (result.code, result.err) == (
+        130,
+        "nmt-rl: interrupted; the same command goes on from the last checkpoint\n",
+    )

@@ -63,6 +63,29 @@ def test_translate_gives_a_line_for_every_line_and_nothing_else(tiny_run, tiny_c
     assert len(lines) == 4 and lines[1] == "" and lines[3] == ""
 
 
+def test_score_gives_the_scores_of_an_nbest_list_again(tiny_run, tmp_path, command):
+    """The columns of a list of pieces are what `score --pieces` takes, to the last printed digit."""
+    words = ["hund sieht katze", "", "alter baum"]
+    (tmp_path / "source").write_text("\n".join(words) + "\n", encoding="utf-8")
+    how = ("--length-penalty", 0.6, "--length-normalization", "gnmt")
+    options = ("--beam", 3, "--nbest", 3, "--pieces", *how)
+    listed = command("translate", tiny_run.folder, "-i", tmp_path / "source", *options).out.splitlines()
+    lines, pieces, scores = zip(*(line.split(" ||| ") for line in listed), strict=True)
+    (tmp_path / "sources").write_text("".join(f"{words[int(i)]}\n" for i in lines), encoding="utf-8")
+    (tmp_path / "pieces").write_text("".join(f"{line}\n" for line in pieces), encoding="utf-8")
+    result = command(
+        "score", tiny_run.folder, "--source", tmp_path / "sources", "--target", tmp_path / "pieces", "--pieces", *how
+    )
+    found = [float(line.split("\t")[0]) for line in result.out.splitlines()]
+    assert len(found) >= 5 and found == pytest.approx([float(score) for score in scores], abs=1.5e-4)
+
+
+def test_average_makes_a_model(tiny_run, tmp_path, command):
+    result = command("average", tiny_run.folder / "pretrain", "--best", 2, "-o", tmp_path / "mean")
+    assert result.code == 0 and result.out.startswith(f"{tmp_path / 'mean'} is the average of\n")
+    assert command("info", tmp_path / "mean").code == 0
+
+
 def test_evaluate_prints_scores_with_their_signature(tiny_run, tiny_corpus, command):
     files = ("--source", tiny_corpus / "test.de", "--reference", tiny_corpus / "test.en")
     result = command("evaluate", tiny_run.folder / "model", *files, "--format", "json")

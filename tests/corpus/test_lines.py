@@ -5,7 +5,7 @@ import lzma
 
 import pytest
 
-from nmt_rl.corpus.lines import read_lines
+from nmt_rl.corpus.lines import count_lines, read_lines
 from nmt_rl.errors import UserError
 
 
@@ -73,3 +73,14 @@ def test_errors_of_the_consumer_are_not_swallowed():
     next(lines)
     with pytest.raises(OSError, match="mine"):
         lines.throw(OSError("mine"))
+
+
+@pytest.mark.parametrize(("data", "lines"), [(b"", 0), (b"a\n\nb", 3), (b"a\r\n\xff\n", 2)])
+def test_lines_are_counted_as_they_are_read(tmp_path, data, lines):
+    path = tmp_path / "text.gz"
+    path.write_bytes(gzip.compress(data))
+    stream = io.BytesIO(data)
+    assert count_lines(path) == count_lines(stream) == len(list(read_lines(stream))) == lines
+    path.write_bytes(gzip.compress(data)[:-9])
+    with pytest.raises(UserError, match=r"text\.gz is not a complete compressed file"):
+        count_lines(path)

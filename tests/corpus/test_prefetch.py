@@ -59,12 +59,12 @@ def test_what_has_arrived_is_given_together():
         yield 4
 
     with Prefetcher(items()) as ahead:
-        found = ahead.arrived()
+        found = ahead.arrived(10)
         while found != [1, 2, 3]:  # the thread may need a moment
-            found += ahead.arrived()
+            found += ahead.arrived(10)
         gate.set()
-        assert ahead.arrived() == [4]
-        assert ahead.arrived() == []
+        assert ahead.arrived(10) == [4]
+        assert ahead.arrived(10) == []
 
 
 def test_an_error_comes_after_what_arrived_before_it():
@@ -74,6 +74,15 @@ def test_an_error_comes_after_what_arrived_before_it():
 
     with Prefetcher(items()) as ahead:
         time.sleep(0.1)
-        assert ahead.arrived() == [1]
+        assert ahead.arrived(10) == [1]
         with pytest.raises(ValueError, match="bad line"):
-            ahead.arrived()
+            ahead.arrived(10)
+
+
+def test_no_more_arrive_together_than_are_wanted():
+    with Prefetcher(iter(range(100)), depth=20) as ahead:
+        sizes = []
+        while found := ahead.arrived(7):
+            sizes.append(len(found))
+            time.sleep(0.01)
+    assert max(sizes) == 7 and sum(sizes) == 100

@@ -192,3 +192,17 @@ def test_words_are_encoded_independently(tokenizer):
     """What sampling word by word rests on."""
     for line, ids in zip(GERMAN[:50], tokenizer.encode(GERMAN[:50]), strict=True):
         assert list(itertools.chain.from_iterable(tokenizer.encode(line.split(" ")))) == ids
+
+
+def test_a_mark_is_spelled_alone_and_behind_a_word(tokenizer):
+    alone, behind = tokenizer.spellings(".")
+    assert tokenizer.decode([alone, behind]) == [".", "."]
+    assert tokenizer.encode(["."])[0] == alone and tokenizer.encode(["a."])[0][-len(behind) :] == behind != alone
+    assert tokenizer.spellings("Hund") == tokenizer.encode(["Hund"]) and tokenizer.spellings(" ") == []
+
+
+def test_pieces_have_ids(tokenizer):
+    (ids,) = tokenizer.encode(["Der Hund 😀"])
+    assert tokenizer.ids_of(iter(tokenizer.pieces(ids))) == ids
+    with pytest.raises(ValueError, match="no piece"):
+        tokenizer.ids_of(["no piece"])

@@ -83,7 +83,7 @@ def test_translations_begin_with_their_prefixes(save):
     export_ctranslate2(folder)
     translator = Translator.from_folders([folder], {"beam": 3}, engine="ctranslate2")
     one, other = translator.translate(LINES[:1] * 2, 3, prefixes=["Vögel am", ""])
-    assert all(text.startswith("Vögel am") for text, _ in one.nbest)
+    assert all(best.text.startswith("Vögel am") for best in one.nbest)
     assert other.text == translator.translate(LINES[:1])[0].text
 
 

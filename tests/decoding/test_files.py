@@ -13,16 +13,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nmt_rl.decoding.files import CLOSED_PIPE, open_input, open_output, translate_stream
-from nmt_rl.decoding.translator import BLANK, Translation
+from nmt_rl.decoding.translator import BLANK, Hypothesis, Translation, Translator
 from nmt_rl.errors import RunError, UserError
 
 
 class Echo:
     """Stands in for a Translator where the text does not matter: upper case."""
 
-    def translate(self, lines, nbest=1, first_line=1, prefixes=None):
+    def translate(self, lines, nbest=1, first_line=1, prefixes=None, progress=None):
         return [
-            Translation(line.upper(), -1.5, tuple((f"{line.upper()}{n}", -1.5 - n) for n in range(nbest)))
+            Translation(line.upper(), -1.5, tuple(Hypothesis(f"{line.upper()}{n}", -1.5 - n) for n in range(nbest)))
             if line.strip()
             else BLANK
             for line in lines
@@ -184,7 +184,7 @@ from nmt_rl.decoding.files import open_input, open_output, translate_stream
 from types import SimpleNamespace
 
 class Echo:
-    def translate(self, lines, nbest=1, first_line=1, prefixes=None):
+    def translate(self, lines, nbest=1, first_line=1, prefixes=None, progress=None):
         return [SimpleNamespace(text=line) for line in lines]
 
 with open_input(None) as source, open_output(None) as sink:
@@ -235,6 +235,29 @@ def test_progress_is_told_the_lines_done():
     told = []
     translate_stream(Echo(), io.BytesIO(b"a\nb\nc\n"), io.BytesIO(), chunk=2, progress=told.append)
     assert told == [2, 3]
+
+
+def test_progress_moves_with_every_batch(tiny_model, tokenizers, translator):
+    small = Translator.of_model(tiny_model, tokenizers, translator.config.model_copy(update={"batch_tokens": 1}))
+    told = []
+    translate_stream(small, io.BytesIO(b"Hund\n\nein\nVogel\n"), io.BytesIO(), progress=told.append)
+    assert told == [2, 3, 4, 4]
+
+
+def test_more_prefixes_than_lines_are_named(translator, tmp_path, caplog):
+    (tmp_path / "prefixes").write_text("Hund\n\nVogel\n", encoding="utf-8")
+    translate_stream(translator, io.BytesIO(b"ein\n"), io.BytesIO(), prefixes=tmp_path / "prefixes")
+    assert "prefixes has more lines than the source; those after line 1 were not used" in caplog.text
+
+
+def test_pieces_are_written_instead_of_text(translator, tokenizers):
+    text, _ = translated(translator, b"ein Hund\n\nVogel\n")
+    pieces, _ = translated(translator, b"ein Hund\n\nVogel\n", pieces=True)
+    ids = [tokenizers.target.ids_of(line.split()) for line in pieces.decode("utf-8").split("\n")]
+    spelled = tokenizers.target.decode(ids)
+    assert [line.strip() for line in spelled] == [line.strip() for line in text.decode("utf-8").split("\n")]
+    listed, _ = translated(translator, b"ein Hund\n", pieces=True, nbest=2)
+    assert listed.decode("utf-8").split("\n")[0].split(" ||| ")[1] == pieces.decode("utf-8").split("\n")[0]
 
 
 def test_too_few_prefixes_are_a_user_error(translator, tmp_path):

@@ -52,7 +52,7 @@ def test_a_translator_with_mbr(tiny_model, tokenizers, translator):
     settings = {"samples": 6, "mbr": "chrf", "temperature": 0.8}
     found = Translator.of_model(tiny_model, tokenizers, translator.config.model_copy(update=settings))
     (line,) = found.translate(["ein kleiner Hund"], nbest=6)
-    scores = [score for _, score in line.nbest]
+    scores = [best.score for best in line.nbest]
     assert len(scores) == 6 and scores == sorted(scores, reverse=True) and 0 <= scores[-1] <= scores[0] <= 100
     with pytest.raises(UserError, match="beam or samples of at least 2"):
         Translator.of_model(tiny_model, tokenizers, translator.config.model_copy(update={"beam": 1, "mbr": "bleu"}))

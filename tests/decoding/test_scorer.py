@@ -40,19 +40,21 @@ def test_batches_change_nothing(translator, tiny_model, tokenizers):
         np.testing.assert_allclose(one.log_probs, other.log_probs, atol=1e-4)
 
 
-def test_a_search_is_scored_as_it_scored_itself(tiny_model, tokenizers, translator, monkeypatch):
-    size, project = tokenizers.target.size, tiny_model.project
-    whole_words = np.array([p.startswith("▁") and len(p) > 3 for p in tokenizers.target.pieces(range(size))])
-    liked = 20.0 * whole_words.astype("float32")
-    monkeypatch.setattr(tiny_model, "project", lambda states: project(states) + liked)
+def test_a_search_is_scored_as_it_scored_itself(tiny_model, tokenizers, translator):
     four = Translator.of_model(tiny_model, tokenizers, translator.config.model_copy(update={"beam": 4}))
-    pairs = [
-        (line, *best) for line, t in zip(SOURCES, four.translate(SOURCES, nbest=4), strict=True) for best in t.nbest
-    ]
-    pairs = [pair for pair in pairs if pair[0]]
-    assert len(pairs) >= 8
-    scores = Scorer(tiny_model, tokenizers, four.config).score([p[0] for p in pairs], [p[1] for p in pairs])
-    np.testing.assert_allclose([s.score for s in scores], [p[2] for p in pairs], atol=1e-4)
+    found = zip(SOURCES, four.translate(SOURCES, nbest=4), strict=True)
+    pairs = [(line, best) for line, translation in found for best in translation.nbest]
+    assert len(pairs) >= 8 and ("", "") in [(line, best.text) for line, best in pairs]
+    # An untrained model spells no word as the tokenizer does.
+    assert any(tokenizers.target.encode([best.text])[0] != tokenizers.target.ids_of(best.pieces) for _, best in pairs)
+    scorer, pieces = Scorer(tiny_model, tokenizers, four.config), [" ".join(best.pieces) for _, best in pairs]
+    scores = scorer.score([line for line, _ in pairs], pieces, in_pieces=True)
+    np.testing.assert_allclose([s.score for s in scores], [best.score for _, best in pairs], atol=1e-4)
+
+
+def test_what_is_no_piece_is_a_user_error(scorer):
+    with pytest.raises(UserError, match="translation 8 holds 'zebra', which is no piece of the model"):
+        scorer.score(["Hund", "Hund"], ["▁", "▁ zebra"], first_line=7, in_pieces=True)
 
 
 def test_what_is_too_long_is_cut_with_a_warning(scorer, caplog):

@@ -87,8 +87,8 @@ def test_limits_respect_the_position_table(translator, tiny_model, tokenizers, c
 def test_nbest_is_sorted_and_begins_with_the_best(translator):
     for translation in translator.translate(LINES[:1] + LINES[2:4], nbest=2):
         assert len(translation.nbest) == 2
-        assert translation.nbest[0] == (translation.text, translation.score)
-        assert translation.nbest[0][1] >= translation.nbest[1][1]
+        assert translation.nbest[0][:2] == (translation.text, translation.score)
+        assert translation.nbest[0].score >= translation.nbest[1].score
 
 
 def test_nbest_beyond_the_beam_is_a_user_error(translator):

@@ -20,6 +20,7 @@ from nmt_rl.rl.episodes import EpisodeBatches
 from nmt_rl.rl.family import build_family, copy_of
 from nmt_rl.rl.prior import Prior
 from nmt_rl.rl.reward import make_reward
+from nmt_rl.training.averaging import average_snapshots
 from nmt_rl.training.checkpoints import load_arrays
 
 MODEL = {
@@ -155,6 +156,11 @@ def test_a_stage_with_heads_stores_the_beta_it_chose(prepared, tmp_path):
     result = stage.finetune(config, corpus, tmp_path)
     assert result["valid"]["beta"] == 0.0 == float(load_bundle(tmp_path / "finetune" / "model").model.beta)
     assert result["valid"]["bleu"] == result["before"]["bleu"]
+    # Only the heads were trained; the mean of one checkpoint is that checkpoint.
+    average_snapshots(tmp_path / "finetune", 1, "last", tmp_path / "mean")
+    mean, last = (load_bundle(tmp_path / name).model.get_weights() for name in ("mean", "finetune/model"))
+    for a, b in zip(mean, last, strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 def test_of_betas_that_validate_equally_well_the_smallest_is_chosen():

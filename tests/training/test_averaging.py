@@ -44,7 +44,9 @@ def test_the_mean_of_snapshots(tiny_run, tmp_path, which):
 
 
 def test_more_than_are_kept(tiny_run, tmp_path):
-    with pytest.raises(UserError, match=r"keeps 2 validated checkpoints, fewer than 5; pretrain\.average keeps more"):
+    with pytest.raises(
+        UserError, match=r"keeps its last 2 validated checkpoints, fewer than 5; pretrain\.average keeps more"
+    ):
         average_snapshots(tiny_run.folder / "pretrain", 5, "last", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

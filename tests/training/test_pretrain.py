@@ -100,6 +100,9 @@ class Candidates:
         self.progress = SimpleNamespace(snapshots={8: 0.0, 4: 0.0}, best_step=8)
         self.loaded = None
 
+    def kept(self, which):
+        return sorted(self.progress.snapshots)
+
     def load_average(self, steps):
         self.loaded = tuple(steps)
 

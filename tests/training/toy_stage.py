@@ -77,7 +77,7 @@ class Scores:
         return {"bleu": self.scores[place], "loss": 1.0}
 
 
-def make_loop(run, batches=None, scores=(1.0,), keep="best", dropout=0.0, optimizer=None, validation=None, **settings):
+def make_loop(run, batches=None, scores=(1.0,), dropout=0.0, optimizer=None, validation=None, **settings):
     optimizer = {**PLAIN, **(optimizer or {})}
     config = PretrainConfig(
         optimizer=OptimizerConfig(**optimizer),
@@ -87,7 +87,7 @@ def make_loop(run, batches=None, scores=(1.0,), keep="best", dropout=0.0, optimi
     learner = make_learner(dropout, **optimizer)
     learner.run_eagerly = True  # ten updates are not worth a compilation
     batches = batches or NumberedBatches()
-    return TrainingLoop("pretrain", config, learner, batches, Scores(learner, scores), keep, run, EventLog(run))
+    return TrainingLoop("pretrain", config, learner, batches, Scores(learner, scores), run, EventLog(run))
 
 
 def weights(loop):
