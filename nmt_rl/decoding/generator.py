@@ -22,6 +22,7 @@ from nmt_rl.decoding.policies import (
 )
 from nmt_rl.decoding.restrictions import FREE, Restrictions
 from nmt_rl.decoding.task import Beginning, Task, make_task
+from nmt_rl.models.linear import converted_weights
 
 if TYPE_CHECKING:
     from nmt_rl.models.seq2seq import Seq2Seq
@@ -211,7 +212,8 @@ class Generator:
 
         names = ("tokens", "active", "step", "cache", "out")
         start = tuple(state[name] for name in names)
-        end = ops.while_loop(lambda _, active, step, *__: goes_on(active, step, until), body, start)
+        with converted_weights(self.model):
+            end = ops.while_loop(lambda _, active, step, *__: goes_on(active, step, until), body, start)
         return {"task": task, "until": until, **dict(zip(names, end, strict=True))}
 
     def _choose(self, step: Any, logits: Any, ids: Any, task: dict[str, Any]) -> dict[str, Any]:

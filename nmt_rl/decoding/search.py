@@ -19,6 +19,7 @@ from nmt_rl.decoding.penalties import coverage_penalty, length_penalty
 from nmt_rl.decoding.policies import NEVER, largest, permitted_pieces
 from nmt_rl.decoding.restrictions import Restrictions
 from nmt_rl.decoding.task import Beginning, Task, make_task
+from nmt_rl.models.linear import converted_weights
 
 if TYPE_CHECKING:
     from nmt_rl.config import DecodingConfig
@@ -126,7 +127,8 @@ class Searcher:
 
         names = ("live", "active", "step", "cache", "out")
         start = tuple(state[name] for name in names)
-        end = ops.while_loop(lambda _, active, step, *__: goes_on(active, step, until), body, start)
+        with converted_weights(self.model):
+            end = ops.while_loop(lambda _, active, step, *__: goes_on(active, step, until), body, start)
         return {"task": task, "until": until, **dict(zip(names, end, strict=True))}
 
     def _looked(self, live: dict[str, Any], attention: Any) -> dict[str, Any]:

@@ -45,6 +45,10 @@ class Embeddings(keras.layers.Layer):
             self.softmax_table = self.add_weight(shape=shape, initializer=initializer, name="softmax")
         self.built = True
 
+    def multiplied(self) -> list[keras.Variable]:
+        """What states are multiplied by."""
+        return [self.softmax_table]
+
     def source(self, ids: Tensor) -> Tensor:
         """Embeddings float32 [..., width] of source ids int32 [...]."""
         return self._scaled(self.source_table, ids)
@@ -58,7 +62,7 @@ class Embeddings(keras.layers.Layer):
 
     def project(self, states: Tensor) -> Tensor:
         """Logits float32 [..., vocab] of states [..., width]."""
-        return product(states, ops.transpose(self.softmax_table), self.compute_dtype)
+        return product(states, self.softmax_table, self.compute_dtype, transposed=True)
 
     def logits_of(self, states: Tensor, pieces: Tensor) -> Tensor:
         """Logits float32 [n, k] of pieces int32 [n, k] for states [n, width], without the rest of the vocabulary."""

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
 import keras
 from keras import ops
 
@@ -33,16 +37,52 @@ class Linear(keras.layers.Layer):
             self.bias = self.add_weight(shape=(self.units,), initializer="zeros", name="bias")
         self.built = True
 
+    def multiplied(self) -> list[keras.Variable]:
+        """What inputs are multiplied by."""
+        return [self.kernel]
+
     def call(self, x: Tensor) -> Tensor:
         """float32 [..., units] of x [..., width]."""
         y = product(x, self.kernel, self.compute_dtype)
         return y + ops.convert_to_tensor(self.bias) if self.use_bias else y
 
 
-def product(x: Tensor, matrix: Tensor, dtype: str) -> Tensor:
-    """x @ matrix, float32 [..., columns], computed in `dtype`; x is [n, ..., rows], matrix [rows, columns]."""
+_converted: ContextVar[dict[int, Tensor] | None] = ContextVar("converted", default=None)
+"""Weights in the compute type, by the identity of their variables."""
+
+
+@contextmanager
+def converted_weights(model: keras.Model) -> Iterator[None]:
+    """Convert the weights of products now, for all products inside; around a loop: TensorFlow moves nothing out of one.
+
+    Args:
+        model: whose Linear layers and embeddings are converted, if they do not compute in float32.
+    """
+    found: dict[int, Tensor] = {}
+    for layer in model._flatten_layers():
+        if hasattr(layer, "multiplied") and layer.compute_dtype != "float32":
+            found |= {id(weight): ops.cast(weight, layer.compute_dtype) for weight in layer.multiplied()}
+    token = _converted.set(found)
+    try:
+        yield
+    finally:
+        _converted.reset(token)
+
+
+def product(x: Tensor, weight: keras.Variable, dtype: str, transposed: bool = False) -> Tensor:
+    """x @ weight, float32 [..., columns], computed in `dtype`.
+
+    Args:
+        x: [n, ..., rows].
+        weight: [rows, columns], or [columns, rows] if `transposed`.
+        dtype: of the product.
+        transposed: multiply by the transpose.
+    """
+    matrix = (_converted.get() or {}).get(id(weight))
+    matrix = ops.cast(weight, dtype) if matrix is None else matrix
+    matrix = ops.transpose(matrix) if transposed else matrix
     rows, columns = matrix.shape
     # As one product of two matrices: of three dimensions, two of them open, TensorFlow's takes 22 operations.
-    y = ops.matmul(ops.cast(ops.reshape(x, (-1, rows)), dtype), ops.cast(matrix, dtype))
+    y = ops.matmul(ops.cast(ops.reshape(x, (-1, rows)), dtype), matrix)
     shape = (-1, *(dimension(x, axis) for axis in range(1, len(x.shape) - 1)), columns)
     return ops.cast(ops.reshape(y, shape), "float32")
