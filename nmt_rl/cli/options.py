@@ -35,6 +35,12 @@ LengthNormalization = Annotated[
     Literal["average", "gnmt"] | None,
     typer.Option("--length-normalization", help="Divide by length^penalty or by ((5 + length) / 6)^penalty (gnmt)."),
 ]
+AlignmentKind = Annotated[
+    Literal["pharaoh", "matrix"] | None,
+    typer.Option(
+        "--alignment", help="Also which source word each word looks at: 'i-j' pairs, or JSON with all weights."
+    ),
+]
 Precision = Annotated[
     Literal["float32", "bfloat16"] | None,
     typer.Option(

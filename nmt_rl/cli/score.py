@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
-from nmt_rl.cli.options import LengthNormalization, LengthPenalty, Precision
+from nmt_rl.cli.options import AlignmentKind, LengthNormalization, LengthPenalty, Precision
 
 
 def score(
@@ -15,10 +15,7 @@ def score(
     source: Annotated[Path, typer.Option(help="Source text, one sentence per line (.gz, .xz).")],
     target: Annotated[Path, typer.Option(help="A translation of each line.")],
     tokens: Annotated[bool, typer.Option("--tokens", help="Also the log-probability of each piece.")] = False,
-    alignment: Annotated[
-        Literal["pharaoh", "matrix"] | None,
-        typer.Option(help="Also which source word each word looks at: 'i-j' pairs, or JSON with all weights."),
-    ] = None,
+    alignment: AlignmentKind = None,
     pieces: Annotated[
         bool, typer.Option("--pieces", help="The translations are pieces, as translate --pieces writes them.")
     ] = False,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from nmt_rl.cli.options import LengthNormalization, LengthPenalty, Precision
+from nmt_rl.cli.options import AlignmentKind, LengthNormalization, LengthPenalty, Precision
 
 if TYPE_CHECKING:
     from nmt_rl.config import DecodingConfig
@@ -56,6 +56,7 @@ def translate(
     pieces: Annotated[
         bool, typer.Option("--pieces", help="Write pieces, divided by blanks, instead of text; for score --pieces.")
     ] = False,
+    alignment: AlignmentKind = None,
     prefix: Annotated[
         Path | None, typer.Option(help="Text file: what each translation begins with; blank: anything.")
     ] = None,
@@ -105,8 +106,10 @@ def translate(
         raise UserError(f"--prefix {prefix} is not a file")
     if precision is not None and engine == "ctranslate2":
         raise UserError("--precision is for --engine keras; that of CTranslate2 is nmt-rl export's --quantization")
-    if split_sentences and (nbest is not None or prefix is not None):
-        raise UserError("n-best lists and prefixes are of single sentences; leave out --split-sentences")
+    if split_sentences and (nbest is not None or prefix is not None or alignment is not None):
+        raise UserError("n-best lists, prefixes and alignments are of single sentences; leave out --split-sentences")
+    if alignment is not None and engine == "ctranslate2":
+        raise UserError("--alignment needs --engine keras")
     # The files are opened first: a wrong path must not cost the time of loading the model.
     with open_input(input) as source, open_output(output) as sink, line_progress(input) as progress:
         translator = Translator.from_folders(folders, overrides, ban or (), engine, precision or "float32")
@@ -114,6 +117,11 @@ def translate(
         languages = (config.corpus.source_language, config.corpus.target_language)
         by_sentence = SentenceTranslator(translator, *languages) if split_sentences else translator
         options: dict[str, Any] = {"arriving": stream, "prefixes": prefix, "progress": progress, "pieces": pieces}
+        if alignment is not None and translator.model is not None:
+            from nmt_rl.decoding.scorer import Scorer
+
+            scorer = Scorer(translator.model, translator.tokenizers, translator.config)
+            options["align"] = lambda *texts: [each.text(alignment) for each in scorer.alignments(*texts)]
         translate_stream(by_sentence, source, sink, nbest, name, **options)
 
 

@@ -6,6 +6,7 @@ import itertools
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -26,6 +27,10 @@ class Alignment:
         """`i-j` for each target word j and the source word i it looks at most, from 0."""
         best = self.weights.argmax(axis=1) if self.source else ()
         return " ".join(f"{i}-{j}" for j, i in enumerate(best))
+
+    def text(self, kind: Literal["pharaoh", "matrix"]) -> str:
+        """One or the other."""
+        return self.pharaoh() if kind == "pharaoh" else self.matrix()
 
     def matrix(self) -> str:
         """Words and weights as JSON, on one line."""

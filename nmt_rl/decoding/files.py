@@ -9,7 +9,7 @@ import logging
 import lzma
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Literal, cast
 
@@ -41,6 +41,7 @@ def translate_stream(
     prefixes: Path | None = None,
     progress: Callable[[int], None] = lambda lines: None,
     pieces: bool = False,
+    align: Callable[[Sequence[str], Sequence[Translation]], list[str]] | None = None,
 ) -> int:
     r"""Translate every line of a binary stream; each output line ends in `\n`.
 
@@ -54,6 +55,7 @@ def translate_stream(
         arriving: translate what has arrived as soon as the lines before are done, at most `chunk` lines.
         progress: told the number of lines done, now and then.
         pieces: write translations in pieces, divided by blanks, as `score_stream` reads them.
+        align: gives an alignment, which is written last, for each of the best hypotheses of each line, in order.
 
     Returns:
         The number of lines read.
@@ -70,8 +72,10 @@ def translate_stream(
             raise UserError(f"{prefixes} has {done + len(given):,} lines, fewer than the source; they must agree")
         report = _counting_from(done, progress)
         found = translator.translate(held, nbest or 1, first_line=done + 1, prefixes=given, progress=report)
-        lines = (_format(each, index, nbest, pieces) for index, each in enumerate(found, start=done))
-        _write(sink, "".join(lines).encode("utf-8"))
+        columns = _columns(found, done, nbest, pieces)
+        if align is not None:
+            columns = [[*column, last] for column, last in zip(columns, align(held, found), strict=True)]
+        _write(sink, "".join(" ||| ".join(column) + "\n" for column in columns).encode("utf-8"))
         done += len(held)
         progress(done)
     if forced is not None and next(forced, None) is not None:
@@ -131,7 +135,7 @@ def score_stream(
         for score in scorer.score(sources, targets, done + 1, align=alignment is not None, in_pieces=pieces):
             fields = [f"{score.score:.4f}", f"{score.log_prob:.4f}", str(len(score.pieces))]
             if alignment is not None and score.alignment is not None:
-                fields.append(score.alignment.pharaoh() if alignment == "pharaoh" else score.alignment.matrix())
+                fields.append(score.alignment.text(alignment))
             if tokens:
                 fields += [f"{piece} {value:.4f}" for piece, value in zip(score.pieces, score.log_probs, strict=True)]
             _write(sink, ("\t".join(fields) + "\n").encode("utf-8"))
@@ -149,11 +153,15 @@ def _write(sink: IO[bytes], text: bytes) -> None:
         raise RunError(f"the translations could not be written: {error.strerror or error}") from error
 
 
-def _format(translation: Translation, index: int, nbest: int | None, pieces: bool) -> str:
+def _columns(found: Sequence[Translation], first: int, nbest: int | None, pieces: bool) -> list[list[str]]:
+    """What is written on each line."""
     if nbest is None:
-        return (" ".join(translation.nbest[0].pieces) if pieces else translation.text) + "\n"
-    both = [(" ".join(best.pieces) if pieces else best.text, best.score) for best in translation.nbest]
-    return "".join(f"{index} ||| {text} ||| {score:.4f}\n" for text, score in both)
+        return [[" ".join(each.nbest[0].pieces) if pieces else each.text] for each in found]
+    return [
+        [str(index), " ".join(best.pieces) if pieces else best.text, f"{best.score:.4f}"]
+        for index, each in enumerate(found, start=first)
+        for best in each.nbest
+    ]
 
 
 @contextlib.contextmanager

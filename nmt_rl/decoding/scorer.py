@@ -23,6 +23,7 @@ from nmt_rl.errors import UserError
 if TYPE_CHECKING:
     from nmt_rl.config import DecodingConfig
     from nmt_rl.corpus.tokenizer import Tokenizers
+    from nmt_rl.decoding.translator import Translation
     from nmt_rl.models.seq2seq import Seq2Seq
 
 log = logging.getLogger("nmt_rl")
@@ -44,7 +45,8 @@ class Score:
     """Of its words with the source's, if it was asked for."""
 
 
-BLANK = Score(0.0, 0.0, (), (), Alignment((), (), np.zeros((0, 0), "float32")))
+NOTHING = Alignment((), (), np.zeros((0, 0), "float32"))
+BLANK = Score(0.0, 0.0, (), (), NOTHING)
 """Of a blank line for a blank line, as a search scores it."""
 
 
@@ -97,6 +99,23 @@ class Scorer:
             for index, score in zip(batch, scores, strict=True):
                 found[index] = score
         return found
+
+    def alignments(self, sources: Sequence[str], found: Sequence[Translation]) -> list[Alignment]:
+        """Of every one of the best hypotheses of every source, in order.
+
+        Args:
+            sources: sentences.
+            found: their translations, by the same model.
+        """
+        limit = min(self.config.max_source_length, self.max_length - 1)
+        both = zip(encode_sources(self.tokenizers.source, sources, limit), found, strict=True)
+        pairs = [(row, self.tokenizers.target.ids_of(best.pieces)) for row, each in both for best in each.nbest]
+        alignments = [NOTHING] * len(pairs)
+        for batch in self._batches([row for row, _ in pairs], [column for _, column in pairs]):
+            aligned = self._align_batch([pairs[i][0] for i in batch], [pairs[i][1] for i in batch])
+            for index, alignment in zip(batch, aligned, strict=True):
+                alignments[index] = alignment
+        return alignments
 
     def _encode_targets(self, targets: Sequence[str], first_line: int, in_pieces: bool) -> list[list[int]]:
         """Piece ids of each line, without EOS."""

@@ -63,11 +63,14 @@ class Translator:
         search: of a model.
         tokenizers: of the source and the target side.
         config: beam, limits, batch size; the search has its own length penalty and restrictions.
+        model: that of the search, if Keras runs it.
     """
 
-    def __init__(self, search: Search, tokenizers: Tokenizers, config: DecodingConfig) -> None:
+    def __init__(
+        self, search: Search, tokenizers: Tokenizers, config: DecodingConfig, model: Seq2Seq | None = None
+    ) -> None:
         """See the class docstring."""
-        self.search = search
+        self.search, self.model = search, model
         self.tokenizers = tokenizers
         self.config = config
 
@@ -94,7 +97,7 @@ class Translator:
 
         pieces = _spelled(tokenizers, banned)
         search = Sampler(model, config, pieces) if config.samples else Searcher(model, config, banned=pieces)
-        return cls(_least_risk(search, tokenizers, config, language), tokenizers, config)
+        return cls(_least_risk(search, tokenizers, config, language), tokenizers, config, model)
 
     @classmethod
     def from_folders(
@@ -233,14 +236,15 @@ def _plain(text: str) -> str:
     return text.translate(_PLAIN).strip()
 
 
-def encode_sources(tokenizer: Tokenizer, lines: Sequence[str], limit: int, numbers: Sequence[int]) -> list[list[int]]:
-    """Piece ids of each line without EOS, cut to `limit` with a warning by its number; empty for a blank line."""
+def encode_sources(
+    tokenizer: Tokenizer, lines: Sequence[str], limit: int, numbers: Sequence[int] = ()
+) -> list[list[int]]:
+    """Piece ids of each line without EOS, cut to `limit`, with a warning if it has a number; empty for a blank line."""
     sources = tokenizer.encode([_plain(line) for line in lines])
-    for number, source in zip(numbers, sources, strict=True):
+    for number, source in zip(numbers, sources, strict=bool(numbers)):
         if len(source) > limit:
             log.warning("line %d has %d pieces; only the first %d are translated", number, len(source), limit)
-            del source[limit:]
-    return sources
+    return [source[:limit] for source in sources]
 
 
 def _least_risk(search: Search, tokenizers: Tokenizers, config: DecodingConfig, language: str) -> Search:

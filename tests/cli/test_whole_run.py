@@ -80,6 +80,27 @@ def test_score_gives_the_scores_of_an_nbest_list_again(tiny_run, tmp_path, comma
     assert len(found) >= 5 and found == pytest.approx([float(score) for score in scores], abs=1.5e-4)
 
 
+@pytest.mark.parametrize("nbest", [1, 2])
+def test_translate_writes_the_alignments_that_score_gives(tiny_run, tmp_path, command, nbest):
+    words = ["hund sieht katze", "", "alter baum"]
+    (tmp_path / "source").write_text("\n".join(words) + "\n", encoding="utf-8")
+    many = ("--nbest", 2) if nbest == 2 else ()
+    (tmp_path / "prefix").write_text("dog sees\n\nold\n", encoding="utf-8")  # A tiny model may say nothing by itself.
+    options = ("--beam", 2, "--pieces", "--alignment", "pharaoh", "--prefix", tmp_path / "prefix", *many)
+    found = [
+        line.split(" ||| ")
+        for line in command("translate", tiny_run.folder, "-i", tmp_path / "source", *options).out.splitlines()
+    ]
+    assert {len(columns) for columns in found} == {4 if many else 2} and len(found) >= 3
+    lines = [words[int(columns[0])] for columns in found] if many else words
+    (tmp_path / "sources").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    (tmp_path / "pieces").write_text("".join(f"{columns[-3 if many else 0]}\n" for columns in found), encoding="utf-8")
+    files = ("--source", tmp_path / "sources", "--target", tmp_path / "pieces")
+    scored = command("score", tiny_run.folder, *files, "--pieces", "--alignment", "pharaoh").out.splitlines()
+    assert [line.split("\t")[3] for line in scored] == [columns[-1] for columns in found]
+    assert found[0][-1] != "" and all(columns[-1] == "" for columns, line in zip(found, lines, strict=True) if not line)
+
+
 def test_average_makes_a_model(tiny_run, tmp_path, command):
     result = command("average", tiny_run.folder / "pretrain", "--best", 2, "-o", tmp_path / "mean")
     assert result.code == 0 and result.out.startswith(f"{tmp_path / 'mean'} is the average of\n")
