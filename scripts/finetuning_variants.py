@@ -141,6 +141,7 @@ LSTM_TRIALS = {
     "mrt-64-1e-4": f"{MRT},policy_gradient.samples=3,sentences=64,updates=60,validation.every=15,{RATE}=1e-4,{COSINE}",
     "cross-entropy": f"{CE},sentences=128,updates=240,validation.every=60,{RATE}=1e-4",
     "fork-128-3e-4": f"sentences=128,updates=60,validation.every=10,{RATE}=3e-4,{COSINE}",
+    "both-32-3e-4": f"{BOTH},sentences=32,updates=80,validation.every=16,{RATE}=3e-4,{COSINE}",
 }
 """The same for the LSTMs, as many of each method and all for about as long; give them the direction's brevity."""
 

@@ -45,8 +45,8 @@ def play(loop: Callable[..., Any], keep: Callable[..., Any], state: dict[str, An
         if not len(active):
             return result
         rows = rows[active]
-        # On JAX up to a power of two, so that few shapes are compiled: the last row again.
-        room = power_of_two(len(active), 1) if is_jax() else len(active)
+        # The last row again, so that there are few shapes: JAX compiles for each, TensorFlow's kernels keep memory.
+        room = power_of_two(len(active), 1) if is_jax() else -(-len(active) // FEW) * FEW
         state = keep(state, np.pad(active, (0, room - len(active)), mode="edge").astype("int32"))
 
 
