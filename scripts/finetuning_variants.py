@@ -143,7 +143,7 @@ LSTM_TRIALS = {
     "fork-128-3e-4": f"sentences=128,updates=60,validation.every=10,{RATE}=3e-4,{COSINE}",
     "both-32-3e-4": f"{BOTH},sentences=32,updates=80,validation.every=16,{RATE}=3e-4,{COSINE}",
 }
-"""The same for the LSTMs, as many of each method and all for about as long; give them the direction's brevity."""
+"""The same for the LSTMs, all but cross-entropy for about as long; give them the direction's brevity."""
 
 EN_DE_TRIALS = {
     "fork-64-3e-4-cosine": f"sentences=64,updates=80,validation.every=10,{RATE}=3e-4,{COSINE},reward.brevity=0.8",

@@ -91,7 +91,6 @@ def translate(
     from nmt_rl.decoding.progress import line_progress
     from nmt_rl.decoding.sentences import SentenceTranslator
     from nmt_rl.decoding.translator import Translator, override
-    from nmt_rl.errors import UserError
 
     # Options named like keys of the decoding section override them.
     given = {key: ctx.params.get(key) for key in DecodingConfig.model_fields}
@@ -100,16 +99,7 @@ def translate(
     config = read_bundle_config(folders[0])[0]
     settings = override(config.decoding, overrides)
     _refuse_what_does_nothing(overrides, settings, nbest)
-    if nbest is not None and nbest > settings.hypotheses:
-        raise UserError(f"--nbest {nbest} needs --beam {nbest} or more, or --samples, found {settings.hypotheses}")
-    if prefix is not None and not prefix.is_file():
-        raise UserError(f"--prefix {prefix} is not a file")
-    if precision is not None and engine == "ctranslate2":
-        raise UserError("--precision is for --engine keras; that of CTranslate2 is nmt-rl export's --quantization")
-    if split_sentences and (nbest is not None or prefix is not None or alignment is not None):
-        raise UserError("n-best lists, prefixes and alignments are of single sentences; leave out --split-sentences")
-    if alignment is not None and engine == "ctranslate2":
-        raise UserError("--alignment needs --engine keras")
+    _refuse_what_does_not_go_together(ctx.params, settings)
     # The files are opened first: a wrong path must not cost the time of loading the model.
     with open_input(input) as source, open_output(output) as sink, line_progress(input) as progress:
         translator = Translator.from_folders(folders, overrides, ban or (), engine, precision or "float32")
@@ -123,6 +113,24 @@ def translate(
             scorer = Scorer(translator.model, translator.tokenizers, translator.config)
             options["align"] = lambda *texts: [each.text(alignment) for each in scorer.alignments(*texts)]
         translate_stream(by_sentence, source, sink, nbest, name, **options)
+
+
+def _refuse_what_does_not_go_together(options: Mapping[str, Any], settings: DecodingConfig) -> None:
+    """Raise a UserError for options, by their names, that exclude each other, and for a prefix that is no file."""
+    from nmt_rl.errors import UserError
+
+    nbest, prefix, alignment = (options[name] for name in ("nbest", "prefix", "alignment"))
+    if nbest is not None and nbest > settings.hypotheses:
+        raise UserError(f"--nbest {nbest} needs --beam {nbest} or more, or --samples, found {settings.hypotheses}")
+    if prefix is not None and not prefix.is_file():
+        raise UserError(f"--prefix {prefix} is not a file")
+    if options["engine"] == "ctranslate2":
+        if options["precision"] is not None:
+            raise UserError("--precision is for --engine keras; that of CTranslate2 is nmt-rl export's --quantization")
+        if alignment is not None:
+            raise UserError("--alignment needs --engine keras")
+    if options["split_sentences"] and any(option is not None for option in (nbest, prefix, alignment)):
+        raise UserError("n-best lists, prefixes and alignments are of single sentences; leave out --split-sentences")
 
 
 def _refuse_what_does_nothing(given: Mapping[str, Any], settings: DecodingConfig, nbest: int | None) -> None:

@@ -157,6 +157,12 @@ def test_average_of_nothing_in_particular(refuses, tiny_run, tmp_path):
             "--precision is for --engine keras; that of CTranslate2 is nmt-rl export's --quantization",
         ),
         (["--prefix", "nowhere"], "--prefix nowhere is not a file"),
+        (["--beam", 1, "--stopping", "exact"], "--stopping is of a beam; give --beam N, too"),
+        (["--alignment", "pharaoh", "--engine", "ctranslate2"], "--alignment needs --engine keras"),
+        (
+            ["--alignment", "pharaoh", "--split-sentences"],
+            "n-best lists, prefixes and alignments are of single sentences; leave out --split-sentences",
+        ),
     ],
 )
 def test_an_option_that_would_do_nothing(refuses, tiny_run, tiny_corpus, options, expected):
