@@ -88,7 +88,7 @@ def translate(
     from nmt_rl.bundle import bundle_folder, read_bundle_config
     from nmt_rl.config import DecodingConfig
     from nmt_rl.decoding.files import open_input, open_output, translate_stream
-    from nmt_rl.decoding.progress import line_progress
+    from nmt_rl.decoding.line_progress import line_progress
     from nmt_rl.decoding.sentences import SentenceTranslator
     from nmt_rl.decoding.translator import Translator, override
 

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from nmt_rl.decoding.progress import line_progress
+from nmt_rl.decoding.line_progress import line_progress
 
 
 class Terminal(io.StringIO):
@@ -56,7 +56,7 @@ def test_otherwise_there_is_none(terminal, path, why, monkeypatch):
     if why == "quiet":
         logging.getLogger("nmt_rl").setLevel(logging.WARNING)
     if why == "stream":
-        monkeypatch.setattr("nmt_rl.decoding.progress._is_file", lambda path: False)
+        monkeypatch.setattr("nmt_rl.decoding.line_progress._is_file", lambda path: False)
     with line_progress(path) as progress:
         progress(3)
     assert terminal.getvalue() == ""
