@@ -66,6 +66,7 @@ def compare(
         seed=seed,
         target_language=target,
         reference_name=sets[0].reference_name,
+        decodings={system.name: system.decoding for system in (first, second)},
     )
     found = contrast(Texts(sets[0].sources, sets[0].references, first.texts[0], second.texts[0]), target, seed)
     _show(result, found, json_output)

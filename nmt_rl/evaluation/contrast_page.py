@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from nmt_rl.evaluation.contrast import REPEATED, Bucket, Contrast
 from nmt_rl.evaluation.markup import escape, example_groups, figure_html, score_table, signatures_html, whole_page
 from nmt_rl.evaluation.plots import buckets_png, changes_png
-from nmt_rl.evaluation.significance import PairedScore, PairedTest, format_p
+from nmt_rl.evaluation.significance import PairedScore, PairedTest, decoding_notes, format_p
 from nmt_rl.evaluation.tables import label, with_interval
 
 
@@ -31,6 +31,7 @@ def render_contrast(result: PairedTest, found: Contrast, languages: tuple[str, s
         "<h2>Scores</h2>",
         _scores(result),
         signatures_html(result.signatures),
+        *(f'<p class="soft">{escape(note)}</p>' for note in decoding_notes(result)),
         "<h2>Sentences</h2>",
         f'<p class="lead">By sentence BLEU {escape(names[1])} is {sentences}.</p>',
         figure_html("Changes of sentence BLEU; lines that did not change are left out", changes_png(found.changes)),

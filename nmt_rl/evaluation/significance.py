@@ -31,6 +31,8 @@ class PairedSystem:
 
     system: str
     metrics: dict[str, PairedScore]
+    decoding: str = ""
+    """How it translated, if that is known."""
 
     @property
     def bleu(self) -> PairedScore:
@@ -82,6 +84,7 @@ def paired_test(
     tokenize: str | None = None,
     lowercase: bool = False,
     reference_name: str = "reference",
+    decodings: Mapping[str, str] | None = None,
 ) -> PairedTest:
     """Test each system's difference from the first one: bootstrap (Koehn, 2004) or randomization (Riezler and Maxwell).
 
@@ -99,6 +102,7 @@ def paired_test(
         samples: of the test, at least 1.
         seed: of the sampling, at least 1 (sacreBLEU takes 0 for "unseeded").
         target_language, tokenize, lowercase, reference_name: as in `metrics.corpus_scores`.
+        decodings: how systems translated, by name, where that is known.
 
     Raises:
         UserError: if line counts differ, or seed or samples are not positive.
@@ -114,7 +118,11 @@ def paired_test(
     signatures, scores = _run(systems, built, kind, samples, seed)
     return PairedTest(
         systems=tuple(
-            PairedSystem(name, {m: _paired_score(scores[m][index], scores[m][0]) for m in metrics})
+            PairedSystem(
+                name,
+                {m: _paired_score(scores[m][index], scores[m][0]) for m in metrics},
+                (decodings or {}).get(name, ""),
+            )
             for index, name in enumerate(systems)
         ),
         test_set=test_set,
@@ -141,8 +149,14 @@ def format_paired(result: PairedTest) -> str:
             f"{result.test_set}, {result.lines:,} lines; {what}",
             align_columns(rows),
             *(f"{label(name)} {signature}" for name, signature in result.signatures.items()),
+            *decoding_notes(result),
         ]
     )
+
+
+def decoding_notes(result: PairedTest) -> list[str]:
+    """`SYSTEM: how it translated`, of each system of which that is known."""
+    return [f"{system.system}: {system.decoding}" for system in result.systems if system.decoding]
 
 
 def format_p(p_value: float | None) -> str:

@@ -62,7 +62,9 @@ def test_repetitions_by_hand():
 def test_text_and_page_name_both_systems_and_escape_them(found):
     names = ["<base>", "tuned & new"]
     assert "tuned & new is better in 1 sentences, worse in 1" in format_contrast(found, names)
-    result = paired_test(dict(zip(names, (FIRST, SECOND), strict=True)), REFERENCES, test_set="toy", samples=100)
+    both = dict(zip(names, (FIRST, SECOND), strict=True))
+    result = paired_test(both, REFERENCES, test_set="toy", samples=100, decodings={names[0]: "beam 5"})
     page = render_contrast(result, found, ("de", "en"), "2026-01-01")
     assert "<h1>tuned &amp; new against &lt;base&gt;</h1>" in page and "<base>" not in page
+    assert '<p class="soft">&lt;base&gt;: beam 5</p>' in page
     assert page.count("data:image/png") == 3 and "Largest gains" in page and "<dt>source</dt>" not in page

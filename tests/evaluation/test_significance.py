@@ -116,6 +116,12 @@ def test_table(corpus):
     assert "toy, 200 lines" in table
     assert "baseline" in table
     assert "bs:200" in table
+    assert "version:" in table.splitlines()[-1]
+
+
+def test_the_table_says_how_systems_translated_where_that_is_known(corpus):
+    table = format_paired(compare(corpus, ["bad", "good"], samples=10, decodings={"good": "greedy"}))
+    assert table.splitlines()[-1] == "good: greedy" and "bad:" not in table
 
 
 def test_p_values_are_never_rounded_to_zero():
