@@ -6,7 +6,8 @@ Each COMMAND is a shell line that translates {input} (text, from SOURCE) or {pie
 by blanks, from PIECES) to {output}; as many lines must come out. It runs on so many lines and on twice as many, and the
 difference is what the sentences cost; it runs on five lines, and that is what starting costs. Each is asked to use one
 thread.
-Prints medians over the rounds as a Markdown table; ratios are to the first command.
+Prints medians over the rounds as a Markdown table; ratios are to the first command. So that one can see whether all do
+the same work it tells how many words (pieces, where a program writes them) a sentence of the output has on average.
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ def main() -> None:
     texts = {"input": _lines(arguments.source), "pieces": _lines(arguments.pieces)}
     sizes = (FEW, arguments.lines, 2 * arguments.lines)
     seconds: dict[str, dict[int, list[float]]] = {}
+    written: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as folder:
         for _ in range(arguments.rounds):
             for name, command in commands.items():
@@ -54,7 +56,8 @@ def main() -> None:
                     spent = _run(name, command, texts, size, Path(folder))
                     seconds.setdefault(name, {}).setdefault(size, []).append(spent)
                     print(f"{name}: {size} lines, {spent:.1f} CPU s", file=sys.stderr, flush=True)
-    _print_table(seconds, arguments.lines, arguments.rounds)
+                written[name] = statistics.mean(len(line.split()) for line in _lines(Path(folder) / "output"))
+    _print_table(seconds, written, arguments.lines, arguments.rounds)
 
 
 def _lines(path: Path) -> list[str]:
@@ -81,19 +84,23 @@ def _run(name: str, command: str, texts: dict[str, list[str]], size: int, folder
     return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
 
 
-def _print_table(seconds: dict[str, dict[int, list[float]]], lines: int, rounds: int) -> None:
+def _print_table(
+    seconds: dict[str, dict[int, list[float]]], written: dict[str, float], lines: int, rounds: int
+) -> None:
     print(
         f"{datetime.date.today()}, {platform.processor() or platform.machine()}, {lines:,} sentences, {rounds} rounds"
     )
-    print("| program | CPU s per 1,000 sentences | ratio | sentences per CPU s | CPU s for 5 lines | ratio |")
-    print("|---|---|---|---|---|---|")
+    heads = ["program", "CPU s per 1,000 sentences", "ratio", "sentences per CPU s", "words each"]
+    print("| " + " | ".join([*heads, "CPU s for 5 lines", "ratio"]) + " |")
+    print("|---" * (len(heads) + 2) + "|")
     first: tuple[float, float] | None = None
     for name, by_size in seconds.items():
         pairs = zip(by_size[lines], by_size[2 * lines], strict=True)
         each = statistics.median(large - small for small, large in pairs) * 1000 / lines
         few = statistics.median(by_size[FEW])
         first = first or (each, few)
-        cells = [f"{each:.1f}", f"{each / first[0]:.2f}", f"{1000 / each:.0f}", f"{few:.1f}", f"{few / first[1]:.2f}"]
+        cells = [f"{each:.1f}", f"{each / first[0]:.2f}", f"{1000 / each:.0f}", f"{written[name]:.1f}"]
+        cells += [f"{few:.1f}", f"{few / first[1]:.2f}"]
         print("| " + " | ".join([name, *cells]) + " |")
 
 
