@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 Event = Mapping[str, Any]
 
 TRAIN, VALID, REFERENCE = "#3b6ea8", "#c2571a", "#666666"
+LABEL = 40
+"""Characters of a label that fit a panel."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -144,7 +146,7 @@ def buckets_png(buckets: Sequence[Bucket], names: tuple[str, str], what: str, va
         (-0.2, TRAIN, names[0], [bucket.first for bucket in buckets]),
         (0.2, VALID, names[1], [bucket.second for bucket in buckets]),
     ):
-        axis.bar([i + shift for i in range(len(buckets))], heights, width=0.4, color=color, label=_literal(name))
+        axis.bar([i + shift for i in range(len(buckets))], heights, width=0.4, color=color, label=_label(name))
     highest = max((max(bucket.first, bucket.second) for bucket in buckets), default=0.0)
     axis.set_ylim(top=1.25 * highest or 1.0)  # Room for the legend.
     axis.set_xticks(range(len(buckets)), [bucket.name for bucket in buckets])
@@ -152,8 +154,12 @@ def buckets_png(buckets: Sequence[Bucket], names: tuple[str, str], what: str, va
     return _png(figure)
 
 
-def _literal(text: str) -> str:
-    """A label that matplotlib prints as it is: it hides those with `_` in front, and reads formulas between dollars."""
+def _label(text: str) -> str:
+    """A label that fits, the end of a long path, and that matplotlib prints as it is.
+
+    It hides what has `_` in front, and reads formulas between dollars.
+    """
+    text = text if len(text) <= LABEL else f"…{text[1 - LABEL :]}"
     text = text.replace("$", r"\$")
     return f" {text}" if text.startswith("_") else text
 

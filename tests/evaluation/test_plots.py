@@ -1,7 +1,9 @@
 import json
 import struct
+import warnings
 
-from nmt_rl.evaluation.plots import curve, finetuning_png, pretraining_png, read_events
+from nmt_rl.evaluation.contrast import Bucket
+from nmt_rl.evaluation.plots import buckets_png, curve, finetuning_png, pretraining_png, read_events
 
 
 def size(png):
@@ -69,3 +71,10 @@ def test_pretrained_level_is_drawn():
     # A validation at update 0 is the pretrained model on the same sentences, and wins.
     start = [{"stage": "finetune", "event": "valid", "step": 0, "bleu": 29.0}]
     assert finetuning_png(start + valid, 30.0) == finetuning_png(start + valid, None)
+
+
+def test_bars_of_systems_with_long_paths_keep_their_room():
+    names = (f"/{'folder/' * 40}pretrain/model", f"/{'folder/' * 40}finetune/model")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # matplotlib warns where a legend leaves no room for the bars.
+        buckets_png([Bucket("1-10", 3, 20.0, 30.0)], names, "words", "BLEU")
