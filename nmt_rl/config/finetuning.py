@@ -134,9 +134,9 @@ class TrajectoryConfig(Section):
     steps: int = Field(0, ge=0)
     """n-step targets, which `trace` is not for; 0: lambda-targets."""
     trace: float = Field(0.95, ge=0.0, le=1.0)
-    """lambda of the targets: 0 one-step TD, 1 Monte Carlo."""
+    """lambda of the targets: 0 one-step TD, 1 Monte Carlo (for heads and hard backups plain returns)."""
     monte_carlo_updates: int = Field(200, ge=0)
-    """Use lambda = 1 for the first updates, while V is untrained; n-step targets wait, too."""
+    """Use Monte Carlo targets for the first updates, while values are untrained; n-step targets wait, too."""
     samples: int = Field(2, ge=1)
     """Sampled translations per source and update."""
     behaviour: BehaviourConfig = BehaviourConfig()
@@ -156,13 +156,14 @@ class TrajectoryConfig(Section):
     munchausen: float = Field(0.9, ge=0.0, le=1.0)
     """alpha of the Munchausen reward."""
     munchausen_floor: float = Field(-1.0, lt=0.0)
-    """Lowest tau log pi in it."""
+    """Lowest tau log pi in it; -1 as in the paper, which cuts nothing while tau is far below its 0.03."""
     beta: float = Field(8.0, ge=0.0)
     """Heads (dueling, ilql) act by log prior + beta times the advantage, in nats per BLEU of [0, 1]."""
     betas: tuple[NonNegativeFloat, ...] = (2.0, 4.0, 16.0, 32.0)
     """When the heads have learnt, these are tried as well; the one that validates best is stored with the model."""
     cql: float = Field(0.0, ge=0.0)
-    """Weight of conservative Q-learning (Kumar et al., 2020), for heads and logits; for kl it is `cross_entropy`."""
+    """Weight of conservative Q-learning (Kumar et al., 2020) at temperature tau, for heads and logits, on all that is
+    trained on, fresh samples included; for kl it is `cross_entropy`."""
     margin: float = Field(0.0, ge=0.0)
     """Weight of the large margin on demonstrations (Hester et al., 2018), for heads and logits."""
     margin_size: float = Field(0.05, gt=0.0)
@@ -182,6 +183,11 @@ class TrajectoryConfig(Section):
         if self.margin and not self.replay.demonstrations:
             raise ValueError("margin needs replay.demonstrations above 0, found 0")
         return self
+
+    @property
+    def penalty_is_exact(self) -> bool:
+        """Whether Q(s, a) less the value of s is tau times log-probabilities of the policy, and not an estimate."""
+        return self.q == "kl" or self.backup in ("psi", "munchausen")
 
 
 class PolicyGradientConfig(Section):

@@ -9,6 +9,7 @@ from keras import ops
 
 from nmt_rl.backend import compile_fn
 from nmt_rl.config import FinetuneConfig, TrajectoryConfig
+from nmt_rl.decoding.policies import free_pieces
 from nmt_rl.models.q_guided import QGuided
 from nmt_rl.models.seq2seq import Seq2Seq, Tensor
 from nmt_rl.rl import backups
@@ -20,6 +21,9 @@ from nmt_rl.rl.term import Arrays, Numbers, root_mean_square
 
 class ActionValues(QNetwork):
     """Q of every piece: by heads on the states of the frozen pretrained model, or by the logits of the model itself.
+
+    ILQL's V is that of the target network, as all values are here that targets bootstrap from; Kostrikov et al. (2022)
+    and Snell et al. (2023) take the online one.
 
     The logits z are Q for the hard backups, where they fail (they are no returns: the negative control), and tau z
     for the soft ones, so that softmax(Q / tau) is the model's own distribution.
@@ -53,18 +57,23 @@ class ActionValues(QNetwork):
     def _values(self, source: Tensor, target_in: Tensor, tokens: Tensor, tau: Tensor) -> tuple[Tensor, ...]:
         """Q(s, a), Q of the target network, its value of s and the bonus, [batch, time] each."""
         part, (model, target) = self.settings.trajectory, self.pairs[0]
-        states, target_states = (_states(m, source, target_in) for m in (model, target))
+        prior_states = _states(self.prior, source, target_in)
+        log_prior = ops.log_softmax(self.prior.project(prior_states), axis=-1)
+        # Heads stand on the frozen prior: it is run once for all three.
+        frozen = isinstance(model, QGuided)
+        states, target_states = (prior_states if frozen else _states(m, source, target_in) for m in (model, target))
         q, target_q = self._each(model, states, tau)[0], self._lowest(target, target_states, tau)
-        log_prior = ops.log_softmax(self.prior.decode(target_in, self.prior.encode(source)).logits, axis=-1)
+        # Of pieces that translations can hold: nobody learns what PAD, BOS and UNK are worth.
+        free = free_pieces(q.shape[-1], allow_unknown=False)
         if isinstance(target, QGuided) and part.q == "ilql":
             value = target.heads.value(target_states)
         else:
-            value = backup(target_q, q, log_prior, tau, part)
+            value = backup(target_q + free, q + free, log_prior, tau, part)
         bonus = ops.zeros_like(value)
         if part.backup == "psi":
             bonus = tau * backups.action_value(log_prior, tokens)
         elif part.backup == "munchausen":
-            log_pi = backups.action_value(ops.log_softmax(target_q / tau, axis=-1), tokens)
+            log_pi = backups.action_value(backups.boltzmann(target_q + free, tau), tokens)
             bonus = backups.munchausen_bonus(log_pi, tau, part.munchausen, part.munchausen_floor)
         return backups.action_value(q, tokens), backups.action_value(target_q, tokens), value, bonus
 

@@ -156,7 +156,8 @@ def cql_loss(q: Tensor, actions: Tensor, weights: Tensor | None = None, temperat
         q: Q(s_t, .) [batch, time, actions].
         actions: those of the data, int [batch, time].
         weights: [batch, time], 0 behind the end; None: all 1.
-        temperature: T, in BLEU; at 1 values in [0, 1] are nearly alike, at tau the softmax is the policy.
+        temperature: T, in BLEU; at 1 values in [0, 1] are nearly alike; the softmax is the policy at tau
+            for Q = tau z, and for other Q near an argmax there.
 
     Returns:
         Scalar, in BLEU.

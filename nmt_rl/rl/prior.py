@@ -21,7 +21,7 @@ def controlled_tau(tau: float, kl: float, length_ratio: float, limit: float, dev
     Args:
         tau: BLEU per nat.
         kl: KL(pi || prior), nats per piece.
-        length_ratio: pieces of greedy translations per piece of the references.
+        length_ratio: pieces of what was played (forks: greedy, trajectories: samples) per piece of the references.
         limit: largest `kl`.
         deviation: largest distance of `length_ratio` from 1.
         rate: exponent of a move.

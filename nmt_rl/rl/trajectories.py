@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -23,6 +24,9 @@ from nmt_rl.rl.rollouts import length_limits, padded_length, shift_right
 from nmt_rl.rl.targets import n_step_targets, next_step, soft_lambda_targets
 from nmt_rl.rl.term import Arrays, Drawn, Numbers, Term, below
 from nmt_rl.training.losses import log_probs, real_positions
+
+DEMONSTRATIONS = 256
+"""Demonstrations that a new prior looks at at a time."""
 
 
 class TrajectoryTerm(Term):
@@ -196,8 +200,20 @@ class TrajectoryTerm(Term):
             self.network.move_target(1.0)
 
     def prior_changed(self) -> None:
-        """The log-probabilities in the replay are the old prior's: forget it all."""
+        """The log-probabilities in the replay are the old prior's: forget the samples, ask anew for demonstrations."""
+        shown = self.replay.get(reversed(self.replay.demonstration_ids))  # The oldest first, so that ids stay.
         self._forget()
+        for start in range(0, len(shown), DEMONSTRATIONS):
+            self.replay.add_demonstrations(self._with_prior(shown[start : start + DEMONSTRATIONS]))
+        self._demonstrated.update(record.source_id for record in shown)
+
+    def _with_prior(self, records: Sequence[EpisodeRecord]) -> list[EpisodeRecord]:
+        """The same records with log-probabilities of the prior as it is now."""
+        batch = collate(records, padded_length(max(len(record.tokens) for record in records), self._longest))
+        source, tokens = self._sources(batch.source_id), batch.tokens
+        positions = real_positions(tokens, BatchConfig())
+        log_prior = np.asarray(self._evaluate_prior(source, shift_right(tokens), tokens, positions))
+        return [replace(r, prior_logp=log_prior[i, : len(r.tokens)]) for i, r in enumerate(records)]
 
     def _forget(self) -> None:
         settings = self.settings.replay
@@ -225,6 +241,10 @@ def td_targets(batch: EpisodeBatch, evaluated: Evaluated, settings: TrajectoryCo
 
     In n-step targets every later action is charged its penalty, as in path consistency and Q(lambda), whatever the
     backup: that is the target of V(s_t) on rewards less penalties, plus the first action's own penalty again.
+
+    Monte Carlo targets charge it only where it is the policy's own log-probability (kl, psi, munchausen). For values
+    that are estimated they are plain returns: the differences between the largest and the chosen of thousands of noisy
+    values would add up over the sentence.
     """
     rewards, value = batch.rewards + evaluated.bonus, next_step(evaluated.value)
     untrained = step <= settings.monte_carlo_updates
@@ -232,5 +252,7 @@ def td_targets(batch: EpisodeBatch, evaluated: Evaluated, settings: TrajectoryCo
         charged = rewards - evaluated.penalty
         y = n_step_targets(charged, batch.discount, value, settings.steps) + evaluated.penalty
         return y * batch.mask
-    trace = 1.0 if untrained else settings.trace
-    return soft_lambda_targets(rewards, batch.discount, value, next_step(evaluated.penalty), trace, batch.mask)
+    trace, penalty = 1.0 if untrained else settings.trace, next_step(evaluated.penalty)
+    if trace == 1.0 and not settings.penalty_is_exact:
+        penalty = np.zeros_like(penalty)
+    return soft_lambda_targets(rewards, batch.discount, value, penalty, trace, batch.mask)

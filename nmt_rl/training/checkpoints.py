@@ -82,9 +82,11 @@ def select_steps(scores: Mapping[int, float], count: int, which: Literal["best",
 
 
 def mean_arrays(paths: Sequence[Path]) -> dict[str, np.ndarray]:
-    """The mean of each array over files that hold the same names."""
+    """The mean of each array over files that hold the same names; that of equal arrays is that array."""
     sums: dict[str, np.ndarray] = {}
+    types: dict[str, np.dtype] = {}
     for path in paths:
         for name, value in load_arrays(path).items():
-            sums[name] = sums.get(name, 0.0) + value / len(paths)
-    return sums
+            types[name] = value.dtype
+            sums[name] = sums.get(name, 0.0) + value.astype(np.float64)
+    return {name: (total / len(paths)).astype(types[name]) for name, total in sums.items()}

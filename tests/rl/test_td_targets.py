@@ -50,6 +50,25 @@ def test_lambda_is_1_at_first():
     assert np.abs(late - early).max() == pytest.approx(0.5)
 
 
+def test_monte_carlo_targets_of_estimated_values_are_plain_returns():
+    """For heads and hard backups nothing is charged; where the penalty is a log-probability it still is."""
+    returns = np.flip(np.cumsum(np.flip(REWARDS * MASK, 1), 1), 1)
+    charged = td_targets(BATCH, evaluated(TAU), TrajectoryConfig(monte_carlo_updates=0, trace=1.0), 1)
+    assert np.abs((charged - returns)[MASK]).max() > 0.05
+    for part in (
+        {"q": "dueling"},
+        {"q": "ilql"},
+        {"q": "dueling", "backup": "max"},
+        {"q": "logits", "backup": "double"},
+    ):
+        for when in ({"trace": 1.0, "monte_carlo_updates": 0}, {"trace": 0.5, "monte_carlo_updates": 9}):
+            y = td_targets(BATCH, evaluated(TAU, 0.5), TrajectoryConfig(**part, **when), 1)
+            np.testing.assert_allclose(y[MASK], returns[MASK], atol=1e-12)
+    for backup in ("psi", "munchausen"):
+        settings = TrajectoryConfig(q="logits", backup=backup, monte_carlo_updates=0, trace=1.0)
+        np.testing.assert_allclose(td_targets(BATCH, evaluated(TAU), settings, 1), charged, atol=1e-12)
+
+
 def test_a_bonus_is_part_of_the_reward():
     """Two steps: both bonuses count in a two-step target, the later one not in a one-step target."""
     found = evaluated(0.0)

@@ -53,7 +53,7 @@ class Setting(Student):
         settings = TrajectoryConfig(**defaults)
         self.part_b.settings = settings
         self.part_b.network.settings = self.config.finetune.model_copy(update={"trajectory": settings})
-        self.part_b.prior_changed()
+        self.part_b._forget()
         self.batches.restore({"epoch": 0, "batch": 0}, self.batches.state()[1])
         return self
 
@@ -216,6 +216,62 @@ def test_replayed_sequences_are_a_share_of_the_batch(make):
     old = {row[row != PAD].tobytes() for row in first["tokens"]}
     assert all(row[row != PAD].tobytes() in old for row in second["tokens"][8:])
     assert setting.batch(step=3, seed=2)[1]["replay"] == 24
+
+
+def test_old_sequences_are_not_drawn_any_more(make):
+    setting = make(replay={"share": 0.5, "max_age": 1})
+    rows = [len(setting.batch(step=step, seed=step)[0]["tokens"]) for step in (1, 2, 4)]
+    assert rows == [8, 16, 8] and len(setting.part_b.replay) == 24
+
+
+def test_draws_by_priority_are_weighed_and_their_priorities_renewed(make, monkeypatch):
+    """p_i / sum p draws a record, (N P)^-b / max weighs it, and what it is worth now replaces p_i."""
+    replay = {"share": 0.5, "priority": 1.0, "uniform_mix": 0.0, "importance": 0.5}
+    setting = make(replay=replay)
+    part, seen = setting.part_b, []
+    regression = part.regression
+
+    def spy(records, weights, step, tau):
+        arrays, numbers, priorities = regression(records, weights, step, tau)
+        seen.append((records, weights, priorities))
+        return arrays, numbers, priorities
+
+    monkeypatch.setattr(part, "regression", spy)
+    setting.batch(step=1)
+    arrays, _ = setting.batch(step=2, indices=(4, 5, 6, 7), seed=1)
+    (first, _, before), (records, weights, after) = seen
+    ids = [next(i for i, record in enumerate(first) if record is old) for old in records[8:]]
+    exponent = 0.5 + 0.5 * 2 / setting.config.finetune.updates
+    expected = (8 * before[ids] / before.sum()) ** -exponent
+    np.testing.assert_array_equal(weights[:8], 1.0)
+    np.testing.assert_allclose(weights[8:], expected / expected.max(), rtol=1e-6)
+    np.testing.assert_allclose(arrays["weights"].max(axis=1), weights, rtol=1e-6)
+    mass = np.concatenate([before, after[:8]])
+    mass[ids] = after[8:]
+    drawn, probabilities = part.sampler.draw(500, np.random.default_rng(0))
+    np.testing.assert_allclose(probabilities, mass[drawn] / mass.sum(), rtol=1e-6)
+
+
+def test_demonstrations_outlive_the_prior_and_know_the_new_one(make):
+    setting = make(replay={"share": 0.0, "demonstrations": 0.3})
+    setting.batch()
+    part, old = setting.part_b, [w.copy() for w in setting.prior.get_weights()]
+    before = part.replay.get(part.replay.demonstration_ids)
+    setting.prior.set_weights([0.5 * w for w in old])
+    part.prior_changed()
+    try:
+        after = part.replay.get(part.replay.demonstration_ids)
+        assert len(part.replay) == 0 and [r.source_id for r in after] == [r.source_id for r in before]
+        for one, other in zip(before, after, strict=True):
+            tokens = one.tokens[None]
+            encoded = setting.prior.encode(pad_source([CORPUS.source(one.source_id).tolist()]))
+            logits = setting.prior.decode(shift_right(tokens), encoded).logits
+            np.testing.assert_allclose(other.prior_logp, taken_log_probs(logits, tokens)[0], atol=1e-4)
+            assert np.abs(other.prior_logp - one.prior_logp).max() > 0.01 and other.score == one.score
+        setting.batch()
+        assert len(part.replay.demonstration_ids) == len(before)  # The same sentences are not stored again.
+    finally:
+        setting.prior.set_weights(old)
 
 
 def test_the_same_seed_plays_the_same(make):

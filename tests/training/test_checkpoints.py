@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from nmt_rl.errors import RunError
-from nmt_rl.training.checkpoints import Checkpoints, load_arrays, save_arrays
+from nmt_rl.training.checkpoints import Checkpoints, load_arrays, mean_arrays, save_arrays
 
 ARRAYS = {"learner/0": np.array([[1.5, -0.0]], "float32"), "replay/ids": np.arange(3), "seed": np.uint32([1, 2**31])}
 
@@ -62,3 +62,12 @@ def test_nothing_is_unpickled(tmp_path):
 def test_arrays_with_slashes_in_their_names(tmp_path):
     save_arrays(tmp_path / "a.npz", {"a/b/kernel": np.ones(2)})
     assert load_arrays(tmp_path / "a.npz")["a/b/kernel"].tolist() == [1.0, 1.0]
+
+
+def test_the_mean_by_hand_and_of_equal_arrays_to_the_last_bit(tmp_path):
+    values = np.random.default_rng(0).normal(size=1000).astype("float32")
+    for name, last in (("a", 1.0), ("b", 2.0), ("c", 6.0)):
+        save_arrays(tmp_path / f"{name}.npz", {"same": values, "mean": np.float32([last])})
+    means = mean_arrays([tmp_path / f"{name}.npz" for name in "abc"])
+    np.testing.assert_array_equal(means["same"], values)
+    assert means["mean"].tolist() == [3.0] and means["mean"].dtype == np.float32
