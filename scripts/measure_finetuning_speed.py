@@ -1,10 +1,11 @@
-"""What an update of the forked-rollout Q-network costs beside a cross-entropy update on the same sentences.
+"""What an update of a Q-network costs beside a cross-entropy update on the same sentences.
 
 Usage: python scripts/measure_finetuning_speed.py RUN [--rounds 20] [--set finetune.key=value ...]
 
-RUN holds a pretrained model. Both kinds of update are made by turns, on the same sentences: cross-entropy on the
-references, with dropout, as in pretraining; the Q-network on its own translations of the same sources. Prints processor
-and wall seconds per update and per 1,000 target pieces trained on, their ratio, and where the Q-network's time goes.
+RUN holds a pretrained model; `--set finetune.objective=both` and `trajectory` work, too. Both kinds of update are made
+by turns, on the same sentences: cross-entropy on the references, with dropout, as in pretraining; the Q-network on its
+own translations of the same sources. Prints processor and wall seconds per update and per 1,000 target pieces trained
+on (of forks: those of the greedy translations), their ratio, and where the Q-network's time goes.
 """
 
 from __future__ import annotations
@@ -74,7 +75,10 @@ class Bench:
         self.learner = Learner(family.model, Objective(family.terms), self.config.finetune.optimizer)
         self.trainer = self._trainer(frozen)
         self.clock, self.pieces, self.rows = Clock(), defaultdict(float), []  # type: ignore[var-annotated]
-        self._put_clocks(family.terms[0])
+        for term in family.terms:
+            self._put_clocks(term)
+        draw = self.batches._draw
+        self.batches._draw = lambda: self.rows.append(draw()) or self.rows[-1]  # type: ignore[method-assign,func-returns-value]
 
     def _trainer(self, frozen: Any) -> Any:
         """Cross-entropy on a copy of the model, as in pretraining."""
@@ -89,13 +93,19 @@ class Bench:
         return Learner(plain, CrossEntropy(settings.label_smoothing), settings.optimizer)
 
     def _put_clocks(self, term: Any) -> None:
-        rollout, measured = term._rollout, self.clock.measured
+        measured = self.clock.measured
+        if term.name == "trajectory":
+            behaviour, network = term._behaviour, term.network
+            term._behaviour = measured("  samples", behaviour)
+            network.evaluate = measured("  online and target network", network.evaluate)
+            network.fit = measured("  V", network.fit)
+            term._evaluate_prior = measured("  prior of samples", term._evaluate_prior)
+            return
+        rollout = term._rollout
         rollout._path = measured("  greedy translations", rollout._path)
         rollout._continue.continue_from = measured("  forks", rollout._continue.continue_from)
         rollout._scores = measured("  reward (in part beside the forks)", rollout._scores)
         term._prior_difference = measured("  prior", term._prior_difference)
-        draw = self.batches._draw
-        self.batches._draw = lambda: self.rows.append(draw()) or self.rows[-1]  # type: ignore[method-assign,func-returns-value]
 
     def q_update(self, step: int) -> None:
         """On the policy's own translations of the next sources."""

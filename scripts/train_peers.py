@@ -15,7 +15,9 @@ import argparse
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import yaml
 from sentencepiece import SentencePieceProcessor
@@ -75,8 +77,8 @@ def _run(folder: Path, name: str, *commands: str) -> None:
     done.touch()
 
 
-def _write_yaml(path: Path, tree: dict[str, object]) -> Path:
-    path.write_text(yaml.safe_dump(tree, sort_keys=False), encoding="utf-8")
+def _write_yaml(path: Path, tree: Mapping[str, Any]) -> Path:
+    path.write_text(yaml.safe_dump(dict(tree), sort_keys=False), encoding="utf-8")
     return path
 
 
@@ -143,11 +145,17 @@ def _eole(folder: Path, binaries: Path, updates: int) -> dict[int, str]:
 
 def _joeynmt(folder: Path, binaries: Path, updates: int) -> dict[int, str]:
     """JoeyNMT, which reads standard input."""
-    special = {"unk_token": "<unk>", "pad_token": "<pad>", "bos_token": "<s>", "eos_token": "</s>"}
+    special: dict[str, Any] = {"unk_token": "<unk>", "pad_token": "<pad>", "bos_token": "<s>", "eos_token": "</s>"}
     special |= {"unk_id": 0, "pad_id": 1, "bos_id": 2, "eos_id": 3}
-    side = {"max_length": 100, "min_length": 1, "lowercase": False, "normalize": False, "level": "word"}
+    side: dict[str, Any] = {"max_length": 100, "min_length": 1, "lowercase": False, "normalize": False, "level": "word"}
     side |= {"voc_limit": 8000, "voc_min_freq": 1, "tokenizer_type": "none", "tokenizer_cfg": {"pretokenizer": "none"}}
-    stack = {"type": "transformer", "num_layers": 3, "num_heads": 4, "hidden_size": 256, "ff_size": 1024}
+    stack: dict[str, Any] = {
+        "type": "transformer",
+        "num_layers": 3,
+        "num_heads": 4,
+        "hidden_size": 256,
+        "ff_size": 1024,
+    }
     stack |= {"embeddings": {"embedding_dim": 256, "scale": True}, "dropout": 0.1, "layer_norm": "post"}
     tree = {
         "name": "peer",

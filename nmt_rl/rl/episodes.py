@@ -63,7 +63,8 @@ class EpisodeBatches:
         numbers: dict[str, float] = {}
         for term in self.terms:
             batch[term.name], more = term.batch(drawn)
-            numbers = {**more, **numbers}
+            tokens = numbers.get("tokens", 0.0) + more.get("tokens", 0.0)
+            numbers = {**more, **numbers, "tokens": tokens}
         return batch, numbers | self._policy_numbers(step, batch, numbers)
 
     def _draw(self) -> Batch:

@@ -21,12 +21,12 @@ class Recorder(Term):
 
     name = "recorder"
 
-    def __init__(self):
-        self.rows = []
+    def __init__(self, **numbers):
+        self.rows, self.numbers = [], numbers
 
     def batch(self, drawn):
         self.rows.append(drawn.rows)
-        return {}, {}
+        return {}, self.numbers
 
     def loss(self, model, batch, training):
         raise AssertionError("no update is made here")
@@ -55,14 +55,18 @@ def draw(tmp_path_factory):
     model = build_model(config.model, tokenizer.size, tokenizer.size, 1)
     reward = make_reward(config.finetune.reward, tokenizer)
 
+    def make(*terms):
+        rest = (terms, reward, corpus, tokenizer, config)
+        return EpisodeBatches(Divergence(model, model), Prior(model, config.finetune), *rest)
+
     def rows(updates):
         term = Recorder()
-        rest = ([term], reward, corpus, tokenizer, config)
-        batches = EpisodeBatches(Divergence(model, model), Prior(model, config.finetune), *rest)
+        batches = make(term)
         for step in range(1, updates + 1):
             batches.next(10 * step + 1)  # an update that logs nothing
         return term.rows
 
+    rows.make = make
     return rows
 
 
@@ -78,3 +82,8 @@ def test_a_batch_holds_long_and_short_sentences_alike(draw):
 def test_an_epoch_draws_every_pair_once(draw):
     indices = np.concatenate([rows.indices for rows in draw(PAIRS // SENTENCES)])
     np.testing.assert_array_equal(np.sort(indices), np.arange(PAIRS))
+
+
+def test_pieces_of_all_terms_count_and_of_other_numbers_the_first(draw):
+    batches = draw.make(Recorder(tokens=30.0, length_ratio=0.9), Recorder(tokens=12.0, length_ratio=1.2, td_error=0.1))
+    assert batches.next(11)[1] == {"tokens": 42.0, "length_ratio": 0.9, "td_error": 0.1}
