@@ -113,3 +113,12 @@ def test_an_lstm_of_a_version_that_computed_otherwise_is_refused(copy):
     config = yaml.safe_load((copy / "config.yaml").read_text())
     (copy / "config.yaml").write_text(yaml.safe_dump({**config, "model": {"type": "lstm"}}))
     assert "made by nmt-rl 0.1.0, whose LSTMs did not scale embeddings; train it again" in message(copy)
+
+
+def test_loading_a_model_imports_no_module_of_its_reward(tiny_run, copy):
+    """A model folder of somebody else must not run code."""
+    path = copy / "config.yaml"
+    config = yaml.safe_load(path.read_text())
+    config["finetune"]["reward"] = {"metrics": {"no_such_module_here:reward": 1.0}}
+    path.write_text(yaml.safe_dump(config))
+    np.testing.assert_array_equal(logits(load_bundle(copy)), logits(load_bundle(tiny_run.folder / "model")))

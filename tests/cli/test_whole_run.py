@@ -2,6 +2,9 @@ import json
 
 import pytest
 
+from nmt_rl.evaluation.plots import FINETUNE_PANELS, curve
+from nmt_rl.training.progress import DASHBOARD
+
 
 def test_a_run_leaves_report_numbers_curves_and_a_model(tiny_run):
     names = {path.name for path in tiny_run.folder.iterdir()}
@@ -41,6 +44,17 @@ def test_the_diary_has_both_stages_and_both_parts_of_the_objective(tiny_run):
         "sample_return",
         "cross_entropy",
     } <= update.keys()
+
+
+@pytest.mark.jax
+def test_the_dashboard_and_the_report_show_what_a_stage_measures(tiny_run):
+    """Return, TD error, KL, entropy, length ratio, greedy validation BLEU and updates per second."""
+    events = [json.loads(line) for line in (tiny_run.folder / "metrics.jsonl").read_text().splitlines()]
+    finetuning = [e for e in events if e["stage"] == "finetune"]
+    assert [panel for panel in FINETUNE_PANELS if not curve(finetuning, "finetune", panel.event, panel.key)[0]] == []
+    shown = {name for e in finetuning if e["event"] == "train" for name in e} & DASHBOARD.keys()
+    told = {"return", "td_error", "kl", "entropy", "length_ratio", "valid_bleu", "updates_per_second"}
+    assert told <= shown
 
 
 def test_the_same_command_again_only_reports_again(tiny_run, command):
