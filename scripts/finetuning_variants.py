@@ -157,6 +157,7 @@ EN_DE_TRIALS = {
     "fork-128-1e-4-cosine-long": f"sentences=128,updates=200,validation.every=25,{RATE}=1e-4,{COSINE},"
     "reward.brevity=0.8",
     "fork-256-1.5e-4": f"sentences=256,updates=60,validation.every=12,{RATE}=1.5e-4,{COSINE},reward.brevity=0.8",
+    "fork-256-7e-5": f"sentences=256,updates=60,validation.every=12,{RATE}=7e-5,{COSINE},reward.brevity=0.8",
 }
 """The same for the Transformer from English to German, beside the fork of FINAL."""
 
