@@ -6,8 +6,6 @@ from copy_task import Student, make_config, make_corpus, make_model
 
 from nmt_rl.config import LSTMConfig, TransformerConfig
 
-pytestmark = pytest.mark.jax
-
 CORPUS = make_corpus(30)
 TRANSFORMER = TransformerConfig(width=16, heads=2, feed_forward=16, encoder_layers=1, decoder_layers=1, dropout=0.1)
 LSTM = LSTMConfig(embedding=12, units=16, attention_units=8, tie="all", dropout=0.1)
@@ -47,7 +45,10 @@ def digest(state):
     return [a.tobytes() for a in learner], meta, {name: array.tobytes() for name, array in arrays.items()}
 
 
-@pytest.mark.parametrize("name", STAGES)
+JAX = ("dqn-sa, additive", "dueling heads", "mrt")
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.jax] if n in JAX else []) for n in STAGES])
 def test_a_stage_goes_on_after_a_restore_as_without_one(name):
     model, settings = STAGES[name]
     learner = make(model, **settings)
