@@ -33,8 +33,8 @@ class Recorder(Term):
 
 
 @pytest.fixture(scope="module")
-def draw(tmp_path_factory):
-    """Rows of so many updates, of 512 pairs of 1 to 30 pieces."""
+def make(tmp_path_factory):
+    """Batches of some terms, from 512 pairs of 1 to 30 pieces."""
     folder, rng = tmp_path_factory.mktemp("episodes"), np.random.default_rng(0)
     config = parse_config(
         {
@@ -55,9 +55,16 @@ def draw(tmp_path_factory):
     model = build_model(config.model, tokenizer.size, tokenizer.size, 1)
     reward = make_reward(config.finetune.reward, tokenizer)
 
-    def make(*terms):
+    def batches(*terms):
         rest = (terms, reward, corpus, tokenizer, config)
         return EpisodeBatches(Divergence(model, model), Prior(model, config.finetune), *rest)
+
+    return batches
+
+
+@pytest.fixture(scope="module")
+def draw(make):
+    """Rows of so many updates."""
 
     def rows(updates):
         term = Recorder()
@@ -66,7 +73,6 @@ def draw(tmp_path_factory):
             batches.next(10 * step + 1)  # an update that logs nothing
         return term.rows
 
-    rows.make = make
     return rows
 
 
@@ -84,6 +90,6 @@ def test_an_epoch_draws_every_pair_once(draw):
     np.testing.assert_array_equal(np.sort(indices), np.arange(PAIRS))
 
 
-def test_pieces_of_all_terms_count_and_of_other_numbers_the_first(draw):
-    batches = draw.make(Recorder(tokens=30.0, length_ratio=0.9), Recorder(tokens=12.0, length_ratio=1.2, td_error=0.1))
+def test_pieces_of_all_terms_count_and_of_other_numbers_the_first(make):
+    batches = make(Recorder(tokens=30.0, length_ratio=0.9), Recorder(tokens=12.0, length_ratio=1.2, td_error=0.1))
     assert batches.next(11)[1] == {"tokens": 42.0, "length_ratio": 0.9, "td_error": 0.1}
