@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nmt_rl.backend import compile_fn, seeded
 from nmt_rl.config import BatchConfig, Config, OptimizerConfig
-from nmt_rl.corpus.tokenizer import PAD, Tokenizer
+from nmt_rl.corpus.tokenizer import EOS, PAD, Tokenizer
 from nmt_rl.decoding.generator import Generator
 from nmt_rl.models.seq2seq import Seq2Seq, Tensor
 from nmt_rl.rl import policy_gradient as pg
@@ -33,6 +33,9 @@ class Samples(NamedTuple):
     """Pieces, PAD behind the end, [rows, time]."""
     lengths: NDArray[np.int64]
     """[rows]."""
+    chosen: NDArray[np.bool_]
+    """Pieces that were drawn: false behind the end, and at an EOS that the limit of the length forced, where there
+    was nothing to choose; [rows, time]."""
 
 
 class Sampler:
@@ -51,14 +54,19 @@ class Sampler:
         self._greedy = Generator(model)
 
     def draw(self, drawn: Drawn, prefix: NDArray[np.int32] | None = None, forced: Any = None) -> Samples:
-        """Samples of every source; if a prefix [batch, time] is given, after its first `forced` pieces [batch]."""
+        """Samples of every source; if a prefix [batch, time] is given, after its first `forced` pieces [batch].
+
+        Pieces of the prefix count as chosen here.
+        """
         rows = np.repeat(np.arange(len(drawn.rows.source)), self.settings.samples)
         if prefix is not None:
             prefix, forced = prefix[rows], forced[rows]
         source, seed = drawn.rows.source[rows], int(drawn.rng.integers(2**31))
         limits = length_limits(source, self.decoding, self._longest)
         played = self._generator(source, limits, prefix, forced, temperature=self.settings.temperature, seed=seed)
-        return self.padded(rows, played.ids)
+        samples = self.padded(rows, played.ids)
+        last = np.arange(samples.ids.shape[1]) >= limits[:, None] - 1
+        return samples._replace(chosen=samples.chosen & ~(last & (samples.ids == EOS)))
 
     def greedy(self, drawn: Drawn) -> NDArray[np.int32]:
         """Greedy translations, int32 [batch, time]."""
@@ -68,7 +76,8 @@ class Sampler:
         """Translations with their lengths, padded to a width that is compiled."""
         width = padded_length(ids.shape[1], self._longest)
         ids = np.pad(ids, ((0, 0), (0, width - ids.shape[1])))
-        return Samples(rows, ids, (ids != PAD).sum(axis=1))
+        real = ids != PAD
+        return Samples(rows, ids, real.sum(axis=1), real)
 
 
 class PolicyGradientTerm(Term):
@@ -107,6 +116,7 @@ class PolicyGradientTerm(Term):
         else:
             samples = self.sampler.draw(drawn)
             given, sampled = np.zeros(samples.ids.shape, bool), samples.ids != PAD
+        sampled = sampled & samples.chosen
         mask = given | sampled
         arrays = {
             "source": drawn.rows.source[samples.rows],
@@ -191,8 +201,7 @@ class RiskTerm(Term):
 
     def batch(self, drawn: Drawn) -> tuple[Arrays, Numbers]:
         """See Term.batch; translations that occur twice count once."""
-        samples = self.sampler.draw(drawn)
-        sampled = len(samples.ids)
+        samples = played = self.sampler.draw(drawn)
         if self.settings.mrt_reference:
             width = max(samples.ids.shape[1], drawn.rows.target_out.shape[1])
             both = [np.pad(x, ((0, 0), (0, width - x.shape[1]))) for x in (samples.ids, drawn.rows.target_out)]
@@ -211,8 +220,7 @@ class RiskTerm(Term):
             "source_index": samples.rows.astype(np.int32),
             "kept": kept.astype(np.float32),
         }
-        first = Samples(samples.rows[:sampled], samples.ids[:sampled], samples.lengths[:sampled])
-        return arrays, sample_numbers(scores[:sampled], first, drawn)
+        return arrays, sample_numbers(scores[: len(played.ids)], played, drawn)
 
     def loss(self, model: Seq2Seq, batch: dict[str, Tensor], training: bool) -> dict[str, Tensor]:
         """See Term.loss."""

@@ -4,14 +4,16 @@ import numpy as np
 import pytest
 from copy_task import Student, WordTokenizer, make_config, make_corpus, make_model
 
+from nmt_rl.corpus.tokenizer import EOS, PAD
 from nmt_rl.rl.rollouts import length_limits
 
 CORPUS = make_corpus(30)
 START = make_model(noise=0.4, seed=3).get_weights()
 
 
-def student(objective, reward=None, **part):
+def student(objective, reward=None, decoding=None, **part):
     settings = {"objective": objective, "sentences": 4, "reward": reward or {}, "policy_gradient": part}
+    settings["decoding"] = decoding
     return Student(START, make_config(**settings), CORPUS)
 
 
@@ -28,6 +30,7 @@ def drawn_rows(learner, monkeypatch):
     return drawn
 
 
+@pytest.mark.jax
 def test_leave_one_out_advantages_of_a_batch(monkeypatch):
     learner = student("rloo", samples=3)
     drawn = drawn_rows(learner, monkeypatch)
@@ -42,6 +45,7 @@ def test_leave_one_out_advantages_of_a_batch(monkeypatch):
             assert not row[~mask].any()
 
 
+@pytest.mark.jax
 def test_self_critical_advantages_are_against_the_greedy_translation(monkeypatch):
     learner = student("scst", samples=2)
     drawn = drawn_rows(learner, monkeypatch)
@@ -61,6 +65,19 @@ def test_a_constant_reward_has_no_advantage(objective):
     assert not learner.batches.next(1)[0]["policy_gradient"]["advantages"].any()
 
 
+@pytest.mark.jax
+@pytest.mark.parametrize("objective", ["reinforce", "scst", "mixer"])
+def test_an_end_that_the_limit_forced_was_not_chosen(objective):
+    """Its log-probability must not be pushed, whatever the translation was worth."""
+    learner = student(objective, decoding={"max_length_ratio": 0.01, "max_length_extra": 9}, samples=20)
+    batch = learner.batches.next(1000)[0]["policy_gradient"]  # by then MIXER forces nothing
+    lengths = (batch["tokens"] != PAD).sum(axis=1)
+    assert lengths.min() < 8 and lengths.max() == 9
+    assert (batch["tokens"][lengths == 9, 8] == EOS).all()
+    np.testing.assert_array_equal(batch["weights"].sum(axis=1), np.minimum(lengths, 8))
+
+
+@pytest.mark.jax
 def test_mixer_begins_with_the_reference_and_gives_it_up_from_the_end(monkeypatch):
     learner = student("mixer", mixer_pieces=2, mixer_updates=5, samples=2)
     drawn = drawn_rows(learner, monkeypatch)
@@ -91,6 +108,7 @@ def test_the_learned_baseline_learns_and_is_restored():
         np.testing.assert_array_equal(first[name], second[name])
 
 
+@pytest.mark.jax
 def test_minimum_risk_counts_a_translation_once_and_has_the_reference(monkeypatch):
     learner = student("mrt", samples=6, temperature=0.3)
     drawn = drawn_rows(learner, monkeypatch)

@@ -48,11 +48,16 @@ def test_forked_rollouts_teach_copying(forks, pretrained, seed):
     assert share_after(forks, 50, 1e-3, seed) > pretrained[1] + 0.1
 
 
+@pytest.fixture(scope="module")
+def control(pretrained):
+    return student(pretrained[0], fork={"per_source": 4}, reward={"metrics": {"constant": 1.0}})
+
+
 @pytest.mark.jax
-def test_a_constant_reward_teaches_nothing(pretrained):
-    """The control for `it only got peakier`: the policy stays where it is."""
-    control = student(pretrained[0], fork={"per_source": 4}, reward={"metrics": {"constant": 1.0}})
-    assert share_after(control, 10, 1e-3, 1) == pytest.approx(pretrained[1], abs=0.02)
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_constant_reward_teaches_nothing(control, pretrained, seed):
+    """The control for `it only got peakier`: the policy stays where it is, for as long as forks learn above."""
+    assert share_after(control, 50, 1e-3, seed) == pytest.approx(pretrained[1], abs=0.02)
     if is_jax():
         return  # Prior and policy are compiled apart there and round differently, which Adam makes steps of.
     for before, after in zip(pretrained[0], control.policy.get_weights(), strict=True):
@@ -67,7 +72,7 @@ def test_trajectories_teach_copying(pretrained):
 def test_the_baselines_teach_copying(pretrained, objective):
     settings = {"samples": 4, "mrt_alpha": 0.5}
     learner = student(pretrained[0], objective=objective, sentences=16, policy_gradient=settings)
-    assert share_after(learner, 60, 3e-4, 1) > pretrained[1] + 0.03
+    assert share_after(learner, 120, 5e-4, 1) > pretrained[1] + 0.05
 
 
 @pytest.mark.jax
