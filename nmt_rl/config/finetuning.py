@@ -223,6 +223,9 @@ class ControllerConfig(Section):
     """Largest deviation of the length ratio from 1."""
     rate: float = Field(0.1, gt=0.0, le=1.0)
     """tau is multiplied by e^rate above a limit, by e^-rate below both."""
+    range: float = Field(10.0, gt=1.0)
+    """tau stays between finetune.tau / range and finetune.tau * range: no tau brings back a length that was wrong
+    from the start."""
 
 
 class FinetuneOptimizerConfig(OptimizerConfig):

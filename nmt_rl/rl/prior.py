@@ -46,7 +46,8 @@ class Prior:
         """Move tau if it is time to."""
         rule = self.settings.controller
         if rule.every and step % rule.every == 0:
-            self.tau = controlled_tau(self.tau, kl, length_ratio, rule.kl, rule.length, rule.rate)
+            tau, start = controlled_tau(self.tau, kl, length_ratio, rule.kl, rule.length, rule.rate), self.settings.tau
+            self.tau = min(max(tau, start / rule.range), start * rule.range)
 
     def refresh(self, step: int, policy: Seq2Seq) -> bool:
         """Take over the policy's weights if it is time to; whether it was. tau is what it was at the start then."""

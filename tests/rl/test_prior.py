@@ -31,6 +31,15 @@ def test_tau_moves_only_when_it_is_time():
     assert constant.tau == 0.02
 
 
+@pytest.mark.parametrize(("kl", "end"), [(1.0, 0.08), (0.0, 0.005)])
+def test_tau_stays_in_its_range(kl, end):
+    """A length that was wrong from the start would raise it for ever."""
+    prior = Prior(make_model(), make_config(tau=0.02, controller={"every": 1, "range": 4.0}).finetune)
+    for step in range(1, 40):
+        prior.control(step, kl, 1.0)
+    assert prior.tau == pytest.approx(end)
+
+
 @pytest.mark.jax
 def test_a_refreshed_prior_is_the_policy_and_survives_its_next_update():
     start = make_model(noise=0.3, seed=2).get_weights()
