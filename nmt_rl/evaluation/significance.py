@@ -22,7 +22,7 @@ class PairedScore:
     ci: float | None
     """Half the width of the 95 % confidence interval around the mean."""
     p_value: float | None
-    """Two-sided, against the baseline; None for the baseline."""
+    """Against the baseline, None for the baseline; of the bootstrap one-sided, of the randomization two-sided."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,8 +89,14 @@ def paired_test(
     """Test each system's difference from the first one: bootstrap (Koehn, 2004) or randomization (Riezler and Maxwell).
 
     The numbers are those of `sacrebleu --paired-bs` or `--paired-ar` with `SACREBLEU_SEED=seed`, whatever the
-    environment says, but for one: where a system's score equals the baseline's, sacreBLEU's bootstrap gives its
-    smallest p-value; here it is 1. Memory is about 80 bytes per resample and line.
+    environment says, but for two. Where a system's score equals the baseline's, sacreBLEU gives its smallest p-value;
+    here it is 1. And of the shuffles that give back the very difference that was observed (none exchanged, or all)
+    sacreBLEU counts none; here `exchange_share` is added, without which two systems that differ in one sentence would
+    differ significantly. Memory is about 80 bytes per resample and line.
+
+    sacreBLEU's bootstrap compares |d*|, of each resample, less the mean of all with |d|, which for a difference d that
+    is larger than its standard error is the share of one tail: a system that is better with p < 0.05 is so by a
+    one-sided test, and of equal systems about one pair in eight is called different. The randomization is two-sided.
 
     Args:
         systems: translations by name, one per line; the first is the baseline.
@@ -120,7 +126,7 @@ def paired_test(
         systems=tuple(
             PairedSystem(
                 name,
-                {m: _paired_score(scores[m][index], scores[m][0]) for m in metrics},
+                {m: _paired_score(scores[m][index], scores[m][0], _missed(kind, systems, name)) for m in metrics},
                 (decodings or {}).get(name, ""),
             )
             for index, name in enumerate(systems)
@@ -141,9 +147,9 @@ def format_paired(result: PairedTest) -> str:
     for system in result.systems:
         cells = [cell for score in system.metrics.values() for cell in (_interval(score), _p_cell(score))]
         rows.append([system.system, *cells, "baseline" if system is result.systems[0] else ""])
-    what = f"score (mean ± 95 % interval, {result.samples:,} resamples)"
+    what = f"score (mean ± 95 % interval, {result.samples:,} resamples); p one-sided, as sacreBLEU's"
     if result.kind == "randomization":
-        what = f"approximate randomization, {result.samples:,} trials"
+        what = f"approximate randomization, {result.samples:,} trials; p two-sided"
     return "\n".join(
         [
             f"{result.test_set}, {result.lines:,} lines; {what}",
@@ -189,9 +195,19 @@ def _run(
     return {m: str(signatures[t]) for m, t in theirs.items()}, {m: list(scores[t]) for m, t in theirs.items()}
 
 
-def _paired_score(result: Any, baseline: Any) -> PairedScore:
+def exchange_share(first: Sequence[str], second: Sequence[str]) -> float:
+    """Share of the shuffles of two systems that exchange all of the k lines in which they differ, or none: 2^(1-k)."""
+    return 2.0 ** (1 - max(1, sum(a != b for a, b in zip(first, second, strict=True))))
+
+
+def _missed(kind: Kind, systems: Mapping[str, Sequence[str]], name: str) -> float:
+    """What sacreBLEU's p-value of a system lacks."""
+    return exchange_share(next(iter(systems.values())), systems[name]) if kind == "randomization" else 0.0
+
+
+def _paired_score(result: Any, baseline: Any, missed: float) -> PairedScore:
     p_value = result.p_value
-    if p_value is not None and result.score == baseline.score:
-        p_value = 1.0
+    if p_value is not None:
+        p_value = 1.0 if result.score == baseline.score else min(p_value + missed, 1.0)
     values = (None if value is None else float(value) for value in (result.mean, result.ci, p_value))
     return PairedScore(float(result.score), *values)
