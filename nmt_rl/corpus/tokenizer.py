@@ -28,6 +28,10 @@ PAD, UNK, BOS, EOS = 0, 1, 2, 3
 SPACE = "▁"
 THREADS = 4
 """Training threads; fixed, because sums over a different number of threads may differ in the last bit."""
+OPENING = '("-“„'
+"""Marks behind which a word stands without a blank."""
+_UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]")
+"""Thai, Lao, Burmese, Khmer, Japanese and Chinese, which put no blanks between words."""
 CANDIDATES = 32
 """Best segmentations of a word among which unigram sampling draws."""
 
@@ -80,12 +84,25 @@ class Tokenizer:
         return found
 
     def spellings(self, phrase: str) -> list[list[int]]:
-        """Piece ids of a phrase as words of their own and, if it begins with a mark, as the end of a word before it."""
-        alone = self.encode([phrase])[0]
-        if not alone or phrase.lstrip()[0].isalnum():
-            return [alone] if alone else []
-        word, both = self.encode(["a", "a" + phrase.lstrip()])
-        return [alone, both[len(word) :]] if both[: len(word)] == word and both[len(word) :] else [alone]
+        """Piece ids of a phrase as words of their own and as they stand behind what goes before without a blank.
+
+        That is any word if the phrase begins with a mark, or in a script that puts no blanks between words; and for
+        all others an opening mark, which is part of what is given then, so that `men` is not what ends `women`.
+        """
+        text = phrase.lstrip()
+        alone = self.encode([text])[0]
+        if not alone:
+            return []
+        if not text[0].isalnum() or _UNSPACED.match(text):
+            behind = [self._behind("a", text)]
+        else:
+            behind = [ids for mark in OPENING for word in (mark, "a" + mark) if (ids := self._behind(word, text, 1))]
+        return [list(ids) for ids in dict.fromkeys(map(tuple, [alone, *behind])) if ids]
+
+    def _behind(self, word: str, text: str, before: int = 0) -> list[int]:
+        """Pieces of a text behind a word, with so many of the word's; none if they share a piece."""
+        first, both = self.encode([word, word + text])
+        return both[len(first) - before :] if both[: len(first)] == first and both[len(first) :] else []
 
     def sample(self, lines: Sequence[str], rng: np.random.Generator, config: TokenizerConfig) -> list[list[int]]:
         """Piece ids of one segmentation of each line, drawn word by word.

@@ -198,7 +198,24 @@ def test_a_mark_is_spelled_alone_and_behind_a_word(tokenizer):
     alone, behind = tokenizer.spellings(".")
     assert tokenizer.decode([alone, behind]) == [".", "."]
     assert tokenizer.encode(["."])[0] == alone and tokenizer.encode(["a."])[0][-len(behind) :] == behind != alone
-    assert tokenizer.spellings("Hund") == tokenizer.encode(["Hund"]) and tokenizer.spellings(" ") == []
+    assert tokenizer.spellings(" ") == []
+
+
+def test_a_word_is_spelled_behind_an_opening_mark_but_not_behind_letters(tokenizer):
+    """What is banned as `Hund` is not what ends `Schosshund`."""
+    spelled = [tokenizer.pieces(ids) for ids in tokenizer.spellings("Hund")]
+    assert spelled[0] == tokenizer.pieces(tokenizer.encode(["Hund"])[0])
+    for text in ("(Hund", "x-Hund"):
+        pieces = tokenizer.pieces(tokenizer.encode([text])[0])
+        assert any(pieces[-len(own) :] == own for own in spelled)
+    inside = tokenizer.pieces(tokenizer.encode(["xHund"])[0])
+    assert not any(inside[-len(own) :] == own for own in spelled)
+
+
+def test_a_word_of_a_script_without_blanks_is_spelled_within_a_text(tokenizer):
+    alone, within = tokenizer.spellings("银行")
+    text = tokenizer.encode(["我们去银行"])[0]
+    assert text[-len(within) :] == within and text[: len(alone)] != alone != within
 
 
 def test_pieces_have_ids(tokenizer):
