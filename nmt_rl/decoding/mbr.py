@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from nmt_rl.corpus.languages import short_code
 from nmt_rl.decoding.hypotheses import Hypotheses, Prefix, Search
+from nmt_rl.errors import UserError
 
 if TYPE_CHECKING:
     from nmt_rl.corpus.tokenizer import Tokenizer
@@ -61,8 +63,15 @@ def sentence_utility(metric: Literal["bleu", "chrf"], language: str = "") -> Uti
     Args:
         metric: which.
         language: code of the target language, for BLEU's tokenizer.
+
+    Raises:
+        UserError: if that tokenizer is not installed.
     """
     from sacrebleu.metrics import BLEU, CHRF
 
-    scorer = BLEU(effective_order=True, trg_lang=language) if metric == "bleu" else CHRF()
+    try:
+        scorer = BLEU(effective_order=True, trg_lang=short_code(language)) if metric == "bleu" else CHRF()
+    except (RuntimeError, ImportError) as error:
+        why = " ".join(str(error).split())
+        raise UserError(f"mbr bleu needs sacreBLEU's tokenizer of {language}: {why}; or take mbr chrf") from error
     return lambda hypothesis, reference: float(scorer.sentence_score(hypothesis, [reference]).score)

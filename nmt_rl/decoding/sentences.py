@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Sequence
 
+from nmt_rl.corpus.languages import short_code
 from nmt_rl.decoding.translator import BLANK, Hypothesis, Translation, Translator
 from nmt_rl.errors import UserError
 
@@ -29,11 +30,13 @@ class SentenceTranslator:
             hint = 'pip install sentencex, or pip install "nmt-rl[sentences]"'
             raise UserError(f"the sentence splitter is not installed; {hint}") from None
         self.translator, self.language, self._segment = translator, source_language, sentencex.segment
-        self.blank = "" if target_language[:2].lower() in ("zh", "ja") else " "
+        self.blank = "" if short_code(target_language) in ("zh", "ja") else " "
 
     def split(self, line: str) -> list[str]:
         """The sentences of a line; none of a blank one."""
-        return [sentence.strip() for sentence in self._segment(self.language, line) if sentence.strip()]
+        # The splitter stops the program at blanks of several bytes, such as U+00A0 behind a mark.
+        plain = "".join(" " if character.isspace() else character for character in line)
+        return [sentence.strip() for sentence in self._segment(self.language, plain) if sentence.strip()]
 
     def translate(
         self,

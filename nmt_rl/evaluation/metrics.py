@@ -7,10 +7,10 @@ import dataclasses
 import difflib
 import logging
 import os
-import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from nmt_rl.corpus.languages import short_code
 from nmt_rl.errors import UserError
 
 if TYPE_CHECKING:
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("nmt_rl")
 
-# Codes of the languages for which sacreBLEU has its own tokenizer; it knows only the two-letter ones.
-_TWO_LETTERS = {"zho": "zh", "chi": "zh", "cmn": "zh", "jpn": "ja", "kor": "ko"}
 # sacreBLEU's own threshold for "this text looks tokenised".
 _TOKENISED_PERIODS = 100
 
@@ -165,7 +163,9 @@ def sentence_bleu(
     """BLEU of each sentence in [0, 100], with effective order and exponential smoothing; only to rank sentences."""
     from sacrebleu.metrics import BLEU
 
-    metric = BLEU(tokenize=_tokenizer(target_language, tokenize), effective_order=True, force=True)
+    tokenizer = _tokenizer(target_language, tokenize)
+    with _installed(tokenizer):
+        metric = BLEU(tokenize=tokenizer, effective_order=True, force=True)
     return [
         metric.sentence_score(hypothesis, list(own)).score
         for hypothesis, *own in zip(hypotheses, *reference_streams(references), strict=True)
@@ -198,8 +198,15 @@ def build_metrics(
         "chrf++": lambda: CHRF(lowercase=lowercase, word_order=2, **common),
         "ter": lambda: TER(case_sensitive=not lowercase, **common),
     }
-    try:
+    with _installed(tokenizer):
         return {name: made[name]() for name in names}
+
+
+@contextlib.contextmanager
+def _installed(tokenizer: str) -> Iterator[None]:
+    """Turn what sacreBLEU says of a tokenizer that cannot be made into a UserError."""
+    try:
+        yield
     except (RuntimeError, ImportError, OSError, SystemExit) as error:
         extra = {"ja-mecab": "pip install 'sacrebleu[ja]'", "ko-mecab": "pip install 'sacrebleu[ko]'"}.get(tokenizer)
         hint = f"run {extra}" if extra else " ".join(str(error).split())
@@ -231,8 +238,7 @@ def _tokenizer(target_language: str, tokenize: str | None) -> str:
     from sacrebleu.metrics import BLEU
 
     if tokenize is None:
-        code = re.split("[-_]", target_language.lower())[0]
-        return BLEU._TOKENIZER_MAP.get(_TWO_LETTERS.get(code, code), BLEU.TOKENIZER_DEFAULT)
+        return BLEU._TOKENIZER_MAP.get(short_code(target_language), BLEU.TOKENIZER_DEFAULT)
     if tokenize not in BLEU.TOKENIZERS:
         raise UserError(f"sacreBLEU has no tokenizer {tokenize!r}; {_near(tokenize, BLEU.TOKENIZERS)}")
     return tokenize

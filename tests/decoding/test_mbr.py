@@ -61,3 +61,13 @@ def test_a_translator_with_mbr(tiny_model, tokenizers, translator):
 def test_bleu_cuts_chinese_into_characters():
     near = ("他喜欢那只小猫和狗", "他喜欢那只小猫")
     assert sentence_utility("bleu", "zh")(*near) > 40 > sentence_utility("bleu")(*near)
+    assert sentence_utility("bleu", "cmn")(*near) == sentence_utility("bleu", "zh-CN")(*near) > 40
+
+
+def test_a_tokenizer_that_is_not_installed_is_named(monkeypatch):
+    def refuse(**_):
+        raise RuntimeError("Please install\nMeCab")
+
+    monkeypatch.setattr("sacrebleu.metrics.BLEU", refuse)
+    with pytest.raises(UserError, match="mbr bleu needs sacreBLEU's tokenizer of ja: Please install MeCab; or take"):
+        sentence_utility("bleu", "ja")

@@ -24,6 +24,12 @@ def test_sentences_are_translated_by_themselves_and_joined(translator):
     assert found[1] == BLANK and found[2].text == translator.translate(LINES[2:])[0].text
 
 
+def test_any_blank_is_a_blank(translator):
+    by_sentence = SentenceTranslator(translator, "de", "en")
+    for blank in ("\u00a0", "\u0085", "\u2028", "\u3000"):
+        assert by_sentence.split(f"Typ A{blank}. Dann kommt er.") == by_sentence.split("Typ A . Dann kommt er.")
+
+
 def test_warnings_name_the_line_and_a_long_line_needs_none(translator, caplog):
     long = "Ein kleiner Hund. " * 9
     with caplog.at_level(logging.WARNING, logger="nmt_rl"):
