@@ -13,7 +13,7 @@ from keras import ops
 
 from nmt_rl.backend import compile_fn
 from nmt_rl.corpus.batches import pad_source
-from nmt_rl.corpus.tokenizer import BOS
+from nmt_rl.corpus.tokenizer import BOS, EOS, PAD
 from nmt_rl.decoding.alignment import Alignment, align_words
 from nmt_rl.decoding.penalties import length_penalty
 from nmt_rl.decoding.task import Beginning, make_task
@@ -123,9 +123,14 @@ class Scorer:
         encoded = [] if in_pieces else tokenizer.encode(list(targets))
         for number, target in enumerate(targets if in_pieces else (), start=first_line):
             try:
-                encoded.append(tokenizer.ids_of(target.split()))
+                ids = tokenizer.ids_of(target.split())
             except ValueError as error:
                 raise UserError(f"translation {number} holds {str(error)!r}, which is no piece of the model") from None
+            ids = ids[:-1] if ids[-1:] == [EOS] else ids  # score --tokens writes it, too.
+            if control := {PAD, BOS, EOS} & set(ids):
+                (piece,) = tokenizer.pieces([min(control)])
+                raise UserError(f"translation {number} holds {piece}, which cannot stand within a translation")
+            encoded.append(ids)
         for number, ids in enumerate(encoded, start=first_line):
             if len(ids) > limit:
                 log.warning("translation %d has %d pieces; only the first %d are scored", number, len(ids), limit)

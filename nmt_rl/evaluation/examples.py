@@ -6,6 +6,7 @@ import dataclasses
 import difflib
 import random
 import re
+import unicodedata
 from collections.abc import Sequence
 
 from nmt_rl.evaluation.metrics import reference_streams, sentence_bleu
@@ -13,8 +14,13 @@ from nmt_rl.evaluation.metrics import reference_streams, sentence_bleu
 Marked = tuple[tuple[str, bool], ...]
 """A text in pieces, each with whether it differs from the other text."""
 
-# One Chinese or Japanese character, a word, blanks, or one other character.
-_TOKEN = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W\u3040-\u30ff\u3400-\u9fff]+|\s+|[^\w\s]")
+_MARKS = "".join(
+    character for character in map(chr, range(0x300, 0x20000)) if unicodedata.category(character) in ("Mn", "Mc")
+)
+# One Chinese or Japanese character, a word with its vowel signs and accents, blanks, or one other character.
+_TOKEN = re.compile(
+    rf"[\u3040-\u30ff\u3400-\u9fff]|[^\W\u3040-\u30ff\u3400-\u9fff](?:[^\W\u3040-\u30ff\u3400-\u9fff]|[{_MARKS}])*|\s+|[^\w\s]"
+)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -48,6 +48,8 @@ def read_test_sets(
     Raises:
         UserError: for a wrong combination, a file that cannot be read, or numbers of lines that differ.
     """
+    if languages is not None and not all(languages.partition("-")):
+        raise UserError(f"-l takes a pair of languages such as en-de, found {languages!r}")
     if names:
         if sources or references or not languages:
             raise UserError(

@@ -57,6 +57,14 @@ def test_what_is_no_piece_is_a_user_error(scorer):
         scorer.score(["Hund", "Hund"], ["▁", "▁ zebra"], first_line=7, in_pieces=True)
 
 
+def test_an_end_is_taken_as_it_is_written_and_other_control_pieces_are_refused(scorer):
+    plain, ended = scorer.score(["Hund", "Hund"], ["▁", "▁ </s>"], in_pieces=True)
+    assert plain.pieces == ended.pieces == ("▁", "</s>") and plain.score == pytest.approx(ended.score, abs=1e-5)
+    for bad in ("▁ </s> ▁", "<s> ▁", "▁ <pad>"):
+        with pytest.raises(UserError, match="which cannot stand within a translation"):
+            scorer.score(["Hund"], [bad], in_pieces=True)
+
+
 def test_what_is_too_long_is_cut_with_a_warning(scorer, caplog):
     (score,) = scorer.score(["Hund"], ["Hund " * 60], first_line=7)
     assert len(score.pieces) == 40 and "translation 7 has" in caplog.text

@@ -1,7 +1,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nmt_rl.evaluation.examples import Texts, choose_examples, mark_differences
+from nmt_rl.evaluation.examples import Texts, choose_examples, mark_differences, words
 
 REFERENCES = [f"Sentence number {n} is about the weather in the north of town {n}." for n in range(12)]
 
@@ -62,3 +62,11 @@ def test_marked_pieces_join_to_the_texts(first, second):
     assert "".join(text for text, _ in old) == first
     assert "".join(text for text, _ in new) == second
     assert [text for text, differs in old if not differs] == [text for text, differs in new if not differs]
+
+
+def test_vowel_signs_and_accents_belong_to_their_words():
+    """Hindi with its signs, an accent of its own, Thai; Chinese is cut into characters."""
+    assert words("हिन्दी भाषा।") == ["हिन्दी", "भाषा", "।"]
+    assert words("cafe\u0301 olé") == ["cafe\u0301", "olé"]
+    assert words("ภาษาไทย ดี") == ["ภาษาไทย", "ดี"]
+    assert words("我们 go!") == ["我", "们", "go", "!"]
