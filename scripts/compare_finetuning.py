@@ -133,7 +133,7 @@ def table(rows: list[dict[str, Any]], beams: list[int], signature: str) -> str:
         cells += [str(row["updates"]), f"{row['minutes']:.1f}", f"{row['processor_minutes']:.1f}"]
         lines.append("| " + " | ".join(cells) + " |")
     machine = f"{platform.machine()}, {os.cpu_count()} CPU cores, {datetime.date.today()}"
-    return "\n".join([*lines, "", f"{signature}; paired bootstrap, 1,000 resamples; {machine}"]) + "\n"
+    return "\n".join([*lines, "", f"{signature}; one-sided paired bootstrap, 1,000 resamples; {machine}"]) + "\n"
 
 
 def draw_curves(runs: list[tuple[str, int, Path]], path: Path) -> None:

@@ -69,6 +69,8 @@ def main() -> None:
         _fail(f"{error.format_message().rstrip('.?')}; try {command} --help", 2)
     except RunError as error:
         _fail(str(error), 1)
+    except OSError as error:  # a full disk, a folder without permission: what no verb foresaw
+        _fail(f"{error.filename or 'output'}: {error.strerror or error}", 1)
     if code == INTERRUPTED:
         again = "; the same command goes on from the last checkpoint" if STAGES & set(sys.argv[1:3]) else ""
         print(f"nmt-rl: interrupted{again}", file=sys.stderr)

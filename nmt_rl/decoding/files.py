@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Literal, cast
+from typing import IO, TYPE_CHECKING, Literal, TextIO, cast
 
 from nmt_rl.corpus.lines import open_binary, read_lines
 from nmt_rl.corpus.prefetch import Prefetcher
@@ -27,6 +27,8 @@ log = logging.getLogger("nmt_rl")
 
 CHUNK = 2000
 """Lines that are held, sorted by length and translated together."""
+MOST_CHARACTERS = 2_000_000
+"""Of the lines that are held: fewer are, if they are long."""
 CLOSED_PIPE = 141
 """Exit code of a filter whose reader has gone: 128 + SIGPIPE, what a shell reports for `yes | head -1`."""
 
@@ -97,7 +99,15 @@ def _counting_from(done: int, progress: Callable[[int], None]) -> Callable[[int]
 
 
 def _chunks(lines: Iterator[str], size: int) -> Iterator[list[str]]:
-    while held := list(itertools.islice(lines, size)):
+    held: list[str] = []
+    characters = 0
+    for line in lines:
+        held.append(line)
+        characters += len(line)
+        if len(held) == size or characters >= MOST_CHARACTERS:
+            yield held
+            held, characters = [], 0
+    if held:
         yield held
 
 
@@ -173,11 +183,18 @@ def _columns(found: Sequence[Translation], first: int, nbest: int | None, pieces
     ]
 
 
+def _standard(stream: TextIO | None, name: str, option: str) -> TextIO:
+    """The stream, which Python leaves out if the shell has closed it (`<&-`)."""
+    if stream is None:
+        raise UserError(f"standard {name} is closed; give {option} FILE")
+    return stream
+
+
 @contextlib.contextmanager
 def open_input(path: Path | None) -> Iterator[IO[bytes]]:
     """A file (.gz and .xz decompressed) or, without a path, standard input; raises UserError if it cannot be read."""
     if path is None:
-        yield sys.stdin.buffer
+        yield _standard(sys.stdin, "input", "-i").buffer
     else:
         with open_binary(path) as stream:
             yield stream
@@ -196,7 +213,7 @@ def open_output(path: Path | None) -> Iterator[IO[bytes]]:
     """
     try:
         if path is None:
-            yield sys.stdout.buffer
+            yield _standard(sys.stdout, "output", "-o").buffer
         elif path.exists() and not path.is_file() and not path.is_dir():  # a device or a named pipe
             with path.open("wb") as stream:
                 yield stream

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,9 @@ log = logging.getLogger("nmt_rl")
 
 SHORTEST = 8
 """A shorter source counts as so many pieces: each row's logits need memory, too."""
+
+LONGEST_PIECE = 64
+"""Characters that no piece exceeds (SentencePiece's own have 16 at most)."""
 
 _SPACES = (*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029)
 _PLAIN = dict.fromkeys(_SPACES, " ") | dict.fromkeys(range(0xD800, 0xE000), "\ufffd")
@@ -176,9 +180,13 @@ class Translator:
         if prefixes is not None and self.config.coverage_penalty:
             raise UserError("a coverage penalty does not know what a prefix has looked at; leave out one of them")
         forced = self.tokenizers.target.encode([_plain(p) for p in prefixes]) if prefixes is not None else None
+        longest = self.search.max_length - 2
+        for number, ids in enumerate(forced or (), start=first_line):
+            if len(ids) > longest:
+                log.warning("prefix %d has %d pieces; only the first %d are used", number, len(ids), longest)
         done = sum(not ids for ids in sources)
         for batch in self._batches(sources):
-            given = [forced[i][: self.search.max_length - 2] for i in batch] if forced is not None else None
+            given = [forced[i][:longest] for i in batch] if forced is not None else None
             translated = self._translate_batch([sources[i] for i in batch], nbest, given)
             for index, translation in zip(batch, translated, strict=True):
                 found[index] = translation
@@ -196,8 +204,8 @@ class Translator:
         self, sources: list[list[int]], nbest: int, forced: list[list[int]] | None
     ) -> Iterator[Translation]:
         lengths = np.array([len(source) for source in sources])
-        limits = (lengths * self.config.max_length_ratio).astype("int32") + self.config.max_length_extra
-        limits = np.minimum(limits, min(self.search.max_length, 2**30))
+        limits = np.floor(lengths * self.config.max_length_ratio) + self.config.max_length_extra
+        limits = np.minimum(limits, min(self.search.max_length, 2**30)).astype("int32")
         if forced is None:
             found = self.search(pad_source(sources), limits)
         else:
@@ -240,11 +248,29 @@ def encode_sources(
     tokenizer: Tokenizer, lines: Sequence[str], limit: int, numbers: Sequence[int] = ()
 ) -> list[list[int]]:
     """Piece ids of each line without EOS, cut to `limit`, with a warning if it has a number; empty for a blank line."""
-    sources = tokenizer.encode([_plain(line) for line in lines])
-    for number, source in zip(numbers, sources, strict=bool(numbers)):
+    texts = [beginning(line, LONGEST_PIECE * (limit + 1)) for line in lines]
+    sources = tokenizer.encode([_plain(text) for text in texts])
+    for number, line, text, source in zip(numbers, lines, texts, sources, strict=bool(numbers)):
         if len(source) > limit:
-            log.warning("line %d has %d pieces; only the first %d are translated", number, len(source), limit)
+            count = f"{len(source)}" if text is line else f"more than {limit}"
+            log.warning("line %d has %s pieces; only the first %d are translated", number, count, limit)
     return [source[:limit] for source in sources]
+
+
+def beginning(text: str, most: int) -> str:
+    """The text itself, or of one with more characters its first words, so many characters of them.
+
+    A line of a hundred megabytes must not be cut into pieces only to throw them away.
+    """
+    if len(text) <= most:
+        return text
+    words, length = [], 0
+    for word in re.finditer(r"\S+", text):
+        words.append(text[word.start() : min(word.end(), word.start() + most)])
+        length += len(words[-1]) + 1
+        if length > most:
+            break
+    return " ".join(words)[:most]
 
 
 def _least_risk(search: Search, tokenizers: Tokenizers, config: DecodingConfig, language: str) -> Search:

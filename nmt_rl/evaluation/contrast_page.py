@@ -51,7 +51,10 @@ def _row(cells: Iterable[str]) -> str:
 
 
 def _scores(result: PairedTest) -> str:
-    kind = {"bootstrap": "paired bootstrap, resamples", "randomization": "approximate randomization, trials"}
+    kind = {
+        "bootstrap": "one-sided paired bootstrap, resamples",
+        "randomization": "two-sided approximate randomization, trials",
+    }
     caption = f"p: {kind[result.kind]}: {result.samples:,}, seed {result.seed}"
     head = ["system", *(label(name) for name in result.signatures)]
     rows = (_row([escape(s.system), *map(_score, s.metrics.values())]) for s in result.systems)

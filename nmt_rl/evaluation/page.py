@@ -86,7 +86,7 @@ def _note(split: SplitScores) -> str:
     """How p-value and interval were made, and what the validation set's are worth."""
     if split.paired is None:
         return ""
-    note = f"p: paired bootstrap, {split.paired.samples:,} resamples, seed {split.paired.seed}."
+    note = f"p: one-sided paired bootstrap, {split.paired.samples:,} resamples, seed {split.paired.seed}."
     if split.split == "validation":
         note += " Models were chosen on this set, so its p-value is optimistic; cite one from a test set."
     wide = '<span class="wide">± half the width of the 95 % confidence interval.</span>'

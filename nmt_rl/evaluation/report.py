@@ -89,7 +89,7 @@ def _difference(split: SplitScores, paired: PairedTest) -> str:
     return (
         f"fine-tuned against pretrained: BLEU {signed(new.bleu - old.bleu)} ({format_p(tested.bleu.p_value)}), "
         f"chrF {signed(new.chrf - old.chrf)} ({format_p(tested.chrf.p_value)}); "
-        f"paired bootstrap, {paired.samples:,} resamples, seed {paired.seed}"
+        f"one-sided paired bootstrap, {paired.samples:,} resamples, seed {paired.seed}"
     )
 
 

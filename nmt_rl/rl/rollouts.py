@@ -124,7 +124,7 @@ def length_limits(source: NDArray[np.int32], decoding: DecodingConfig, longest: 
         longest: what the model has room for.
     """
     pieces = (source != PAD).sum(axis=1) - 1
-    limits = (pieces * decoding.max_length_ratio).astype(np.int32) + decoding.max_length_extra
+    limits = np.floor(pieces * decoding.max_length_ratio) + decoding.max_length_extra
     return np.minimum(limits, min(longest, 2**30)).astype(np.int32)
 
 

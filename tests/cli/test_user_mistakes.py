@@ -3,6 +3,7 @@ import resource
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -78,6 +79,28 @@ def test_evaluate_needs_one_system_and_a_test_set(refuses, tmp_path):
     assert "-l LANGUAGES" in refuses("evaluate", "--hypothesis", tmp_path / "x", "-t", "wmt14")
     text = refuses("evaluate", "--hypothesis", tmp_path / "x", "-t", "wmt144", "-l", "en-de")
     assert "sacreBLEU has no test set 'wmt144'; did you mean wmt14?" in text
+
+
+def test_languages_are_a_pair(refuses, tiny_corpus):
+    files = ("--hypothesis", tiny_corpus / "test.en", "--reference", tiny_corpus / "test.en")
+    assert refuses("evaluate", *files, "-l", "rubbish") == "-l takes a pair of languages such as en-de, found 'rubbish'"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_what_cannot_be_written_is_one_sentence(tiny_corpus, tiny_run, tmp_path):
+    """Standard output on a full disk or closed, and a folder below a file."""
+    scores = f"evaluate --hypothesis {tiny_corpus}/test.en --reference {tiny_corpus}/test.en > /dev/full"
+    (tmp_path / "file").touch()
+    folder = f"average {tiny_run.folder}/pretrain --last 1 -o {tmp_path}/file/x"
+    for words, expected in ((scores, "No space left"), (folder, "Not a directory")):
+        done = subprocess.run(f"{sys.executable} -m nmt_rl {words}", shell=True, capture_output=True, text=True)
+        last = done.stderr.splitlines()[-1]
+        assert done.returncode in (1, 2) and last.startswith("nmt-rl: error: ") and expected in last, done.stderr
+        assert "Traceback" not in done.stderr
+    done = subprocess.run(
+        f"{sys.executable} -m nmt_rl translate {tiny_run.folder} <&-", shell=True, capture_output=True, text=True
+    )
+    assert done.returncode == 2 and "standard input is closed; give -i FILE" in done.stderr
 
 
 def test_compare_needs_two_systems(refuses, tmp_path):

@@ -106,6 +106,20 @@ def test_chunks_keep_order_and_line_numbers():
     assert out == b"".join(line.upper() + b"\n" for line in lines)
 
 
+def test_long_lines_are_held_by_their_characters(monkeypatch):
+    monkeypatch.setattr("nmt_rl.decoding.files.MOST_CHARACTERS", 10)
+    echo, sizes = Echo(), []
+
+    def translate(lines, *rest, **options):
+        sizes.append(len(lines))
+        return Echo.translate(echo, lines, *rest, **options)
+
+    echo.translate = translate
+    out, count = translated(echo, b"abcdefghijkl\nab\nabc\nabcdefgh\na\n")
+    assert sizes == [1, 3, 1] and count == 5
+    assert out == b"ABCDEFGHIJKL\nAB\nABC\nABCDEFGH\nA\n"
+
+
 def test_warnings_name_the_line_of_the_whole_file(translator, caplog):
     data = b"Hund\n" * 6 + b"Hund " * 100 + b"\n"
     translated(translator, data, chunk=3)
@@ -242,6 +256,12 @@ def test_progress_moves_with_every_batch(tiny_model, tokenizers, translator):
     told = []
     translate_stream(small, io.BytesIO(b"Hund\n\nein\nVogel\n"), io.BytesIO(), progress=told.append)
     assert told == [2, 3, 4, 4]
+
+
+def test_a_prefix_that_is_too_long_is_named(translator, caplog):
+    translator.translate(["Hund", "ein"], prefixes=["a", "a " * 5000], first_line=4)
+    (warning,) = (text for text in caplog.messages if text.startswith("prefix"))
+    assert warning.startswith("prefix 5 has") and warning.endswith("are used")
 
 
 def test_more_prefixes_than_lines_are_named(translator, tmp_path, caplog):

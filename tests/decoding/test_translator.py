@@ -12,7 +12,7 @@ from nmt_rl.config import Config, DecodingConfig
 from nmt_rl.corpus.tokenizer import EOS, Tokenizers, train_tokenizer
 from nmt_rl.decoding.hypotheses import Hypotheses
 from nmt_rl.decoding.search import Searcher
-from nmt_rl.decoding.translator import BLANK, Translator, override
+from nmt_rl.decoding.translator import BLANK, Translator, beginning, override
 from nmt_rl.errors import UserError
 
 LINES = [
@@ -69,10 +69,31 @@ def test_lone_surrogates_are_translated_as_replacement_characters(translator):
 
 def test_long_source_is_cut_with_a_warning_that_names_the_line(translator, caplog):
     with caplog.at_level(logging.WARNING, logger="nmt_rl"):
-        found = translator.translate(["Hund", "Hund " * 5000], first_line=41)
+        found = translator.translate(["Hund", "Hund " * 100], first_line=41)
     assert len(found) == 2 and found[1].text
     assert len(caplog.records) == 1
-    assert re.fullmatch(r"line 42 has \d{4,} pieces; only the first 24 are translated", caplog.messages[0])
+    assert re.fullmatch(r"line 42 has \d{3} pieces; only the first 24 are translated", caplog.messages[0])
+
+
+def test_a_line_of_any_size_is_cut_before_its_pieces_are_counted(translator, tokenizers, monkeypatch, caplog):
+    limit = min(translator.config.max_source_length, translator.search.max_length - 1)
+    encoded = []
+    encode = tokenizers.source.encode
+    monkeypatch.setattr(type(tokenizers.source), "encode", lambda _, lines: encoded.extend(lines) or encode(lines))
+    huge = "der  Hund " * 100_000
+    with caplog.at_level(logging.WARNING, logger="nmt_rl"):
+        (found,) = translator.translate([huge])
+    assert max(map(len, encoded)) <= 100 * limit and f"line 1 has more than {limit} pieces" in caplog.text
+    assert found == translator.translate([" ".join(["der Hund"] * limit)])[0]
+    assert beginning(" a " * 9, 3) == "a a" and beginning("x" * 100, 8) == "x" * 8
+
+
+def test_limits_that_no_integer_holds_are_the_models(translator, tiny_model, tokenizers):
+    for change in ({"max_length_ratio": 1e9}, {"max_length_extra": 3_000_000_000}):
+        config = translator.config.model_copy(update=change)
+        most = translator.config.model_copy(update={"max_length_extra": 10_000})
+        far, near = (Translator.of_model(tiny_model, tokenizers, c).translate(["ein Hund"]) for c in (config, most))
+        assert far == near
 
 
 def test_limits_respect_the_position_table(translator, tiny_model, tokenizers, caplog):

@@ -185,7 +185,7 @@ def test_terminal_text_has_tables_and_ends_with_the_sentence(full):
     text = full.text()
     assert text.endswith(full.sentence)
     assert "Validation (greedy)" in text
-    assert "paired bootstrap, 100 resamples, seed 12345" in text
+    assert "one-sided paired bootstrap, 100 resamples, seed 12345" in text
     assert "tok:13a" in text
 
 
