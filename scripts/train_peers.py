@@ -140,7 +140,7 @@ def _eole(folder: Path, binaries: Path, updates: int) -> dict[int, str]:
     )
     _run(folder, "eole", f"{binaries}/eole build_vocab -c {config} -n_sample -1", f"{binaries}/eole train -c {config}")
     predict = f"{binaries}/eole predict -model_path {folder}/eole_model -src {{pieces}} -output {{output}}"
-    return {beam: f"{predict} -beam_size {beam} -batch_size 64 -batch_type sents -gpu_ranks []" for beam in (1, 5)}
+    return {beam: f"{predict} -beam_size {beam} -batch_size 64 -batch_type sents" for beam in (1, 5)}
 
 
 def _joeynmt(folder: Path, binaries: Path, updates: int) -> dict[int, str]:
