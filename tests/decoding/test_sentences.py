@@ -4,6 +4,8 @@ import logging
 import sys
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from nmt_rl.decoding.sentences import SentenceTranslator
 from nmt_rl.decoding.translator import BLANK
@@ -28,6 +30,15 @@ def test_any_blank_is_a_blank(translator):
     by_sentence = SentenceTranslator(translator, "de", "en")
     for blank in ("\u00a0", "\u0085", "\u2028", "\u3000"):
         assert by_sentence.split(f"Typ A{blank}. Dann kommt er.") == by_sentence.split("Typ A . Dann kommt er.")
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(max_size=60), st.sampled_from(["de", "en", "fr", "zh", "xx"]))
+def test_splitting_loses_nothing(line, language):
+    line = line.encode("utf-8", "replace").decode("utf-8")  # what reading a file gives
+    sentences = SentenceTranslator(None, language, "en").split(line)
+    assert "".join("".join(sentences).split()) == "".join(line.split())
+    assert all(sentence.strip() == sentence != "" for sentence in sentences)
 
 
 def test_warnings_name_the_line_and_a_long_line_needs_none(translator, caplog):
