@@ -146,9 +146,10 @@ LSTM_TRIALS = {
     "scst-256-2e-4": f"{SCST},sentences=256,updates=72,validation.every=18,{RATE}=2e-4,{COSINE}",
     "mrt-128-2e-4": f"{MRT},sentences=128,updates=45,validation.every=9,{RATE}=2e-4,{COSINE}",
     "cross-entropy-310": f"{CE},sentences=128,updates=310,validation.every=62,{RATE}=1e-4",
+    "fork-256-long": f"sentences=256,updates=120,validation.every=20,{RATE}=4e-4,{COSINE}",
 }
 """The same for the LSTMs; give them the direction's brevity. Up to both-32-3e-4 three to four processor minutes (but
-cross-entropy), the last four about seven."""
+cross-entropy), the next four about seven, the last eleven."""
 
 EN_DE_TRIALS = {
     "fork-64-3e-4-cosine": f"sentences=64,updates=80,validation.every=10,{RATE}=3e-4,{COSINE},reward.brevity=0.8",
@@ -168,6 +169,7 @@ EN_FR_TRIALS = {
     "fork-128-1e-4-cosine-.8": f"sentences=128,updates=60,validation.every=10,{RATE}=1e-4,{COSINE},reward.brevity=0.8",
     "fork-64-6e-5-1.5": f"sentences=64,updates=110,validation.every=22,{RATE}=6e-5,reward.brevity=1.5",
     "fork-64-6e-5-1.5-long": f"sentences=64,updates=176,validation.every=22,{RATE}=6e-5,reward.brevity=1.5",
+    "fork-256-7e-5": f"sentences=256,updates=60,validation.every=12,{RATE}=7e-5,{COSINE},reward.brevity=1.5",
     "both-32-1e-4-cosine-1.5": f"{BOTH},sentences=32,updates=110,validation.every=22,{RATE}=1e-4,{COSINE},"
     "reward.brevity=1.5",
 }
