@@ -191,6 +191,41 @@ FINAL_EN_FR = {
 }
 """For the test set, from English to French; only the fork's settings were chosen by trials in that direction."""
 
+
+def _baselines(brevity: str, scale: float) -> dict[str, str]:
+    """Trials of SCST and MRT for a Transformer, beside those of its FINAL; `scale` makes them as long as its forks."""
+    scst, mrt = round(260 * scale), round(90 * scale)
+    return {
+        "scst-32-3e-5": f"{SCST},sentences=32,updates={scst},validation.every={scst // 4},{RATE}=3e-5,{brevity}",
+        "scst-64-6e-5-cosine": f"{SCST},sentences=64,updates={scst // 2},validation.every={scst // 8},{RATE}=6e-5,"
+        f"{COSINE},{brevity}",
+        "scst-128-1e-4-cosine": f"{SCST},sentences=128,updates={scst // 4},validation.every={scst // 16},{RATE}=1e-4,"
+        f"{COSINE},{brevity}",
+        "scst-32-6e-5-0": f"{SCST},sentences=32,updates={scst},validation.every={scst // 4},{RATE}=6e-5",
+        "mrt-32-3e-5": f"{MRT},sentences=32,updates={mrt},validation.every={mrt // 5},{RATE}=3e-5,{brevity}",
+        "mrt-32-1e-4-cosine": f"{MRT},sentences=32,updates={mrt},validation.every={mrt // 5},{RATE}=1e-4,{COSINE},"
+        f"{brevity}",
+        "mrt-64-1e-4-cosine": f"{MRT},policy_gradient.samples=3,sentences=64,updates={mrt * 2 // 3},"
+        f"validation.every={mrt * 2 // 15},{RATE}=1e-4,{COSINE},{brevity}",
+        "mrt-32-5e-5-0": f"{MRT},sentences=32,updates={mrt},validation.every={mrt // 5},{RATE}=5e-5",
+    }
+
+
+EN_DE_BASELINES, EN_FR_BASELINES = _baselines("reward.brevity=0.8", 1.0), _baselines("reward.brevity=1.5", 1.35)
+"""As many trials of SCST and MRT as of forks before the test set was translated, and one more."""
+
+LSTM_BASELINES = {
+    "scst-32-3e-5-0": f"{LSTM_TRIALS['scst-32-3e-5']},reward.brevity=0",
+    "scst-64-5e-5-0": f"{LSTM_TRIALS['scst-64-5e-5']},reward.brevity=0",
+    "scst-64-1e-4-.4": f"{LSTM_TRIALS['scst-64-1e-4']},{BREVITY}",
+    "scst-128-1e-4-0": f"{SCST},sentences=128,updates=72,validation.every=18,{RATE}=1e-4,{COSINE},reward.brevity=0",
+    "mrt-32-5e-5-0": f"{LSTM_TRIALS['mrt-32-5e-5']},reward.brevity=0",
+    "mrt-64-1e-4-0": f"{LSTM_TRIALS['mrt-64-1e-4']},reward.brevity=0",
+    "mrt-32-1e-4-.4": f"{LSTM_TRIALS['mrt-32-1e-4']},{BREVITY}",
+    "mrt-32-2e-4-0": f"{MRT},sentences=32,updates=72,validation.every=18,{RATE}=2e-4,{COSINE},reward.brevity=0",
+}
+"""More of SCST and MRT for the LSTMs from English, with less brevity than the forks have."""
+
 SETS = {"methods": METHODS, "ablations-fork": FORK_ABLATIONS, "ablations-trajectory": TRAJECTORY_ABLATIONS}
 SETS |= {
     "trials-fork": FORK_TRIALS,
@@ -203,6 +238,9 @@ SETS |= {
     "trials-en-fr": EN_FR_TRIALS,
     "final-en-de": FINAL_EN_DE,
     "final-en-fr": FINAL_EN_FR,
+    "trials-baselines-en-de": EN_DE_BASELINES,
+    "trials-baselines-en-fr": EN_FR_BASELINES,
+    "trials-baselines-lstm": LSTM_BASELINES,
 }
 
 

@@ -248,12 +248,15 @@ def encode_sources(
     tokenizer: Tokenizer, lines: Sequence[str], limit: int, numbers: Sequence[int] = ()
 ) -> list[list[int]]:
     """Piece ids of each line without EOS, cut to `limit`, with a warning if it has a number; empty for a blank line."""
-    texts = [beginning(line, LONGEST_PIECE * (limit + 1)) for line in lines]
+    most = LONGEST_PIECE * (limit + 1)
+    texts = [beginning(line, most) for line in lines]
     sources = tokenizer.encode([_plain(text) for text in texts])
     for number, line, text, source in zip(numbers, lines, texts, sources, strict=bool(numbers)):
         if len(source) > limit:
             count = f"{len(source)}" if text is line else f"more than {limit}"
             log.warning("line %d has %s pieces; only the first %d are translated", number, count, limit)
+        elif text is not line and len(text) == most:  # such as unknown characters, any number of which are one piece
+            log.warning("line %d has %d characters; only the first %d are translated", number, len(line), most)
     return [source[:limit] for source in sources]
 
 

@@ -85,6 +85,10 @@ def test_a_line_of_any_size_is_cut_before_its_pieces_are_counted(translator, tok
         (found,) = translator.translate([huge])
     assert max(map(len, encoded)) <= 100 * limit and f"line 1 has more than {limit} pieces" in caplog.text
     assert found == translator.translate([" ".join(["der Hund"] * limit)])[0]
+    monkeypatch.setattr(type(tokenizers.source), "encode", lambda _, lines: [encode(["Hund"])[0] for _ in lines])
+    caplog.clear()
+    translator.translate(["x" * 10_000, "x" + " " * 10_000])  # one piece each; only of the first something is lost
+    assert [message.split(";")[0] for message in caplog.messages] == ["line 1 has 10000 characters"]
     assert beginning(" a " * 9, 3) == "a a" and beginning("x" * 100, 8) == "x" * 8
 
 
