@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +20,7 @@ class System:
     """A system's translations of some test sets."""
 
     name: str
-    """The path as the user gave it."""
+    """Its path, without the folders that it shares with the others."""
     target_language: str
     """Its code, or empty."""
     texts: Sequence[Sequence[str]]
@@ -46,6 +47,7 @@ def read_systems(paths: Sequence[Path], sets: Sequence[TestSet], beam: int | Non
     from nmt_rl.evaluation.metrics import check_lines
 
     found = {}
+    names = _names(paths)
     for path in paths:
         if path.is_dir():
             _must_fit(bundle_folder(path), sets)  # So that what is wrong is found now.
@@ -54,10 +56,19 @@ def read_systems(paths: Sequence[Path], sets: Sequence[TestSet], beam: int | Non
             raise UserError(f"a file of translations goes with one test set, found {len(sets)}")
         lines = list(read_lines(path))
         check_lines(str(path), lines, sets[0].reference_name, sets[0].references)
-        found[path] = System(str(path), sets[0].target_language, [lines])
+        found[path] = System(names[path], sets[0].target_language, [lines])
     if beam is not None and len(found) == len(paths):
         raise UserError("--beam is of models, but only files of translations are given")
-    return [found[path] if path in found else _translated(path, sets, beam) for path in paths]
+    return [found[path] if path in found else _translated(path, names[path], sets, beam) for path in paths]
+
+
+def _names(paths: Sequence[Path]) -> dict[Path, str]:
+    """What tells the paths apart: `a/b/c` and `a/d/c` are `b/c` and `d/c`; a single one stays whole."""
+    different = set(paths)
+    if len(different) < 2 or len({path.is_absolute() for path in different}) == 2:
+        return {path: str(path) for path in different}
+    shared = os.path.commonpath([path.parent for path in different])
+    return {path: str(path.relative_to(shared)) for path in different}
 
 
 def _must_fit(folder: Path, sets: Sequence[TestSet]) -> None:
@@ -72,7 +83,7 @@ def _must_fit(folder: Path, sets: Sequence[TestSet]) -> None:
             raise UserError(f"{folder} translates {'-'.join(ours)}, but the test set {each.name} is {'-'.join(theirs)}")
 
 
-def _translated(folder: Path, sets: Sequence[TestSet], beam: int | None) -> System:
+def _translated(folder: Path, name: str, sets: Sequence[TestSet], beam: int | None) -> System:
     from nmt_rl.bundle import bundle_folder, read_bundle_config
     from nmt_rl.decoding.translator import Translator
 
@@ -83,7 +94,7 @@ def _translated(folder: Path, sets: Sequence[TestSet], beam: int | None) -> Syst
     translator = Translator.from_folders([bundle], overrides)
     language = read_bundle_config(bundle)[0].corpus.target_language
     texts = [[t.text for t in translator.translate(each.sources)] for each in sets]
-    return System(str(folder), language, texts, translator.config.summary())
+    return System(name, language, texts, translator.config.summary())
 
 
 def score_systems(

@@ -1,3 +1,4 @@
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -39,3 +40,18 @@ def test_scores_say_how_a_model_translated(tiny_run):
     found = systems.read_systems([tiny_run.folder / "model"], SETS[:1], 3)
     (row,) = systems.score_systems(found, SETS[:1], ["bleu"], 0, 1)
     assert row.decoding == "beam 3, length penalty 1 (average)"
+
+
+@pytest.mark.parametrize(
+    ("paths", "names"),
+    [
+        (["/long/way/a.txt", "/long/way/b.txt"], ["a.txt", "b.txt"]),
+        (["runs/x/pretrain/model", "runs/x/finetune/model"], ["pretrain/model", "finetune/model"]),
+        (["run", "run/model"], ["run", "run/model"]),
+        (["/long/way/a.txt", "b.txt"], ["/long/way/a.txt", "b.txt"]),
+        (["long/way/a.txt", "long/way/a.txt"], ["long/way/a.txt", "long/way/a.txt"]),
+    ],
+)
+def test_systems_are_named_without_the_folders_they_share(monkeypatch, paths, names):
+    monkeypatch.setattr("nmt_rl.corpus.lines.read_lines", lambda path: ["a dog"])
+    assert [system.name for system in systems.read_systems([Path(path) for path in paths], SETS[:1])] == names
