@@ -30,9 +30,13 @@ def score(
     text in other pieces than the tokenizer cuts it into; translate --pieces and score --pieces agree.
     """
     from nmt_rl.bundle import bundle_folder, load_ensemble
+    from nmt_rl.corpus.lines import open_binary
     from nmt_rl.decoding.files import open_output, score_stream
 
     folders = [bundle_folder(folder) for folder in model]
+    for path in (source, target):  # A wrong path must not cost the time of loading the model.
+        if not path.is_fifo():
+            open_binary(path).close()
     with open_output(output) as sink:
         bundle = load_ensemble(folders, precision or "float32")  # Which loads Keras, quietly; so it comes first.
         from nmt_rl.decoding.scorer import Scorer

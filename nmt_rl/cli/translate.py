@@ -154,3 +154,9 @@ def _refuse_what_does_nothing(given: Mapping[str, Any], settings: DecodingConfig
         refuse(("stopping",), "is of a beam; give --beam N, too")
         if settings.coverage_penalty:
             refuse(("coverage_penalty",), "is of a beam; give --beam N, too")
+    if settings.hypotheses == 1 or settings.samples:
+        penalty = ("length_penalty", "length_normalization")
+        if nbest is None:
+            refuse(penalty, "chooses among a beam, and is in the scores of --nbest; give --beam N or --nbest N, too")
+        if settings.mbr is not None:
+            refuse(penalty, "is not in the utilities of --mbr")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
 import random
 import re
 import unicodedata
@@ -13,14 +14,6 @@ from nmt_rl.evaluation.metrics import reference_streams, sentence_bleu
 
 Marked = tuple[tuple[str, bool], ...]
 """A text in pieces, each with whether it differs from the other text."""
-
-_MARKS = "".join(
-    character for character in map(chr, range(0x300, 0x20000)) if unicodedata.category(character) in ("Mn", "Mc")
-)
-# One Chinese or Japanese character, a word with its vowel signs and accents, blanks, or one other character.
-_TOKEN = re.compile(
-    rf"[\u3040-\u30ff\u3400-\u9fff]|[^\W\u3040-\u30ff\u3400-\u9fff](?:[^\W\u3040-\u30ff\u3400-\u9fff]|[{_MARKS}])*|\s+|[^\w\s]"
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,18 +81,26 @@ def choose_examples(texts: Texts, target_language: str, seed: int, count: int = 
 
 def words(text: str) -> list[str]:
     """Words, marks and Chinese or Japanese characters of a text."""
-    return [token for token in _TOKEN.findall(text) if not token.isspace()]
+    return [token for token in _token().findall(text) if not token.isspace()]
 
 
 def mark_differences(first: str, second: str) -> tuple[Marked, Marked]:
     """Both texts cut where they differ, word by word; the pieces of each join to the text."""
-    a, b = _TOKEN.findall(first), _TOKEN.findall(second)
+    a, b = _token().findall(first), _token().findall(second)
     left: list[tuple[str, bool]] = []
     right: list[tuple[str, bool]] = []
     for tag, i, j, k, l in difflib.SequenceMatcher(a=a, b=b).get_opcodes():  # noqa: E741
         left.append(("".join(a[i:j]), tag != "equal"))
         right.append(("".join(b[k:l]), tag != "equal"))
     return tuple(piece for piece in left if piece[0]), tuple(piece for piece in right if piece[0])
+
+
+@functools.cache
+def _token() -> re.Pattern[str]:
+    """One Chinese or Japanese character, a word with its vowel signs and accents, blanks, or one other character."""
+    marks = "".join(c for c in map(chr, range(0x300, 0x20000)) if unicodedata.category(c) in ("Mn", "Mc"))
+    apart = r"\u3040-\u30ff\u3400-\u9fff"
+    return re.compile(rf"[{apart}]|[^\W{apart}](?:[^\W{apart}]|[{marks}])*|\s+|[^\w\s]")
 
 
 def _example(texts: Texts, line: int, before: list[float], after: list[float] | None) -> Example:

@@ -157,6 +157,12 @@ def test_version():
     assert (done.returncode, done.stdout) == (0, f"nmt-rl {nmt_rl.__version__}\n")
 
 
+def test_score_looks_at_its_files_before_it_loads_a_model(refuses, tiny_run, tiny_corpus, monkeypatch):
+    monkeypatch.setattr("nmt_rl.bundle.load_ensemble", lambda *_: pytest.fail("loaded"))
+    files = ("--source", tiny_corpus / "test.de", "--target", "nowhere.en")
+    assert refuses("score", tiny_run.folder / "model", *files) == "nowhere.en does not exist"
+
+
 def test_average_of_nothing_in_particular(refuses, tiny_run, tmp_path):
     out, model = ("-o", tmp_path / "out"), tiny_run.folder / "model"
     assert refuses("average", model, *out).startswith("average needs two or more model folders")
@@ -174,6 +180,14 @@ def test_average_of_nothing_in_particular(refuses, tiny_run, tmp_path):
         (["--diversity", 1.0], "--diversity is of several groups; give --diverse-groups N, too"),
         (["--beam", 3, "--diverse-groups", 2], "beam 3 is not a multiple of diverse_groups 2"),
         (["--beam", 1, "--coverage-penalty", 0.2], "--coverage-penalty is of a beam; give --beam N, too"),
+        (
+            ["--beam", 1, "--length-penalty", 0.6],
+            "--length-penalty chooses among a beam, and is in the scores of --nbest; give --beam N or --nbest N, too",
+        ),
+        (
+            ["--samples", 4, "--nbest", 2, "--mbr", "bleu", "--length-normalization", "gnmt"],
+            "--length-normalization is not in the utilities of --mbr",
+        ),
         (["--length-penalty", "inf"], "length_penalty: Input should be a finite number"),
         (
             ["--precision", "bfloat16", "--engine", "ctranslate2"],
