@@ -63,6 +63,7 @@ FORK_ABLATIONS = _each(
         "sampled-path": "fork.path=sampled",
         "rate-3e-5": f"{RATE}=3e-5",
         "rate-2e-4": f"{RATE}=2e-4",
+        "epsilon-1e-5": "optimizer.epsilon=1e-5",
         "no-brevity": "reward.brevity=0",
         "chrf": "reward.metrics={chrf: 1.0},reward.brevity=0",
         "prior-refresh-12": "prior_refresh=12",
