@@ -44,7 +44,22 @@ METHODS = {
     "constant-reinforce": f"{REINFORCE},{SAME},updates=228,validation.every=57,{CONSTANT}",
     "constant-mrt": f"{MRT},policy_gradient.mrt_reference=false,{SAME},updates=54,validation.every=18,{CONSTANT}",
 }
-"""Every method, cross-entropy continued, and constant rewards, the control for "it only got peakier"."""
+"""Every objective, cross-entropy continued, and constant rewards, the control for "it only got peakier"."""
+
+DUELING = f"{TRAJECTORY},trajectory.q=dueling,{SAME},updates=108,validation.every=27"
+LOGITS_WITH = f"objective=trajectory,trajectory.q=logits,{SAME},updates=60,validation.every=15"
+OPTIONS = {
+    "dueling-max": f"{DUELING},trajectory.backup=max",
+    "dueling-double-20": f"{DUELING},trajectory.backup=double,trajectory.candidates=20",
+    "dueling-cql": f"{DUELING},trajectory.cql=0.1",
+    "dueling-margin": f"{DUELING},trajectory.replay.demonstrations=0.25,trajectory.margin=0.1",
+    "logits-psi": f"{LOGITS_WITH},trajectory.backup=psi",
+    "logits-munchausen": f"{LOGITS_WITH},trajectory.backup=munchausen",
+    "demonstrations": f"{METHODS['trajectory']},trajectory.replay.demonstrations=0.25",
+    "fork-controller": f"{FINAL['fork']},controller.every=5,controller.kl=0.01",
+    "fork-prior-refresh": f"{FINAL['fork']},prior_refresh=23",
+}
+"""Options of METHODS that its rows leave as they are."""
 
 FORK_ABLATIONS = _each(
     f"sentences=64,updates=36,validation.every=12,{RATE}=6e-5,{BREVITY}",
@@ -227,7 +242,12 @@ LSTM_BASELINES = {
 }
 """More of SCST and MRT for the LSTMs from English, with less brevity than the forks have."""
 
-SETS = {"methods": METHODS, "ablations-fork": FORK_ABLATIONS, "ablations-trajectory": TRAJECTORY_ABLATIONS}
+SETS = {
+    "methods": METHODS,
+    "options": OPTIONS,
+    "ablations-fork": FORK_ABLATIONS,
+    "ablations-trajectory": TRAJECTORY_ABLATIONS,
+}
 SETS |= {
     "trials-fork": FORK_TRIALS,
     "trials-scst": SCST_TRIALS,
