@@ -143,7 +143,7 @@ CROSS_ENTROPY_TRIALS = {
     f"ce-{rate}": f"{CE},sentences=128,updates=170,validation.every=34,{RATE}={rate}"
     for rate in ("3e-5", "1e-4", "3e-4")
 }
-"""Trials on the validation set, of four to ten processor minutes. docs/fine-tuning-trials.md has those that were run."""
+"""Trials on the validation set, of four to ten processor minutes (docs/fine-tuning-trials.md)."""
 
 LSTM_TRIALS = {
     "fork-64-2e-4": f"sentences=64,updates=110,validation.every=22,{RATE}=2e-4,{COSINE}",
