@@ -60,7 +60,7 @@ def finetune(source: Path, out: Path, settings: list[str]) -> None:
     kept.write_text(now, encoding="utf-8")
     if (out / "finetune" / "result.json").exists():
         return
-    command = [sys.executable, "-m", "nmt_rl", "finetune", str(source / "config.yaml"), "--out", str(out)]
+    command = [sys.executable, "-m", "nmt_rl", "finetune", str(out / "config.yaml"), "--out", str(out)]
     for setting in settings:
         command += ["--set", f"finetune.{setting}"]
     with (out / "log").open("a") as log:

@@ -149,19 +149,19 @@ LSTM_TRIALS = {
     "fork-64-2e-4": f"sentences=64,updates=110,validation.every=22,{RATE}=2e-4,{COSINE}",
     "fork-64-4e-4": f"sentences=64,updates=110,validation.every=22,{RATE}=4e-4,{COSINE}",
     "fork-128-4e-4": f"sentences=128,updates=60,validation.every=12,{RATE}=4e-4,{COSINE}",
-    "scst-32-3e-5": f"{SCST},sentences=32,updates=200,validation.every=50,{RATE}=3e-5",
+    "scst-32-3e-5": f"{SCST},sentences=32,updates=200,validation.every=50,{RATE}=3e-5,{COSINE}",
     "scst-64-5e-5": f"{SCST},sentences=64,updates=116,validation.every=29,{RATE}=5e-5,{COSINE}",
     "scst-64-1e-4": f"{SCST},sentences=64,updates=116,validation.every=29,{RATE}=1e-4,{COSINE}",
-    "mrt-32-5e-5": f"{MRT},sentences=32,updates=72,validation.every=18,{RATE}=5e-5",
+    "mrt-32-5e-5": f"{MRT},sentences=32,updates=72,validation.every=18,{RATE}=5e-5,{COSINE}",
     "mrt-32-1e-4": f"{MRT},sentences=32,updates=72,validation.every=18,{RATE}=1e-4,{COSINE}",
     "mrt-64-1e-4": f"{MRT},policy_gradient.samples=3,sentences=64,updates=60,validation.every=15,{RATE}=1e-4,{COSINE}",
-    "cross-entropy": f"{CE},sentences=128,updates=240,validation.every=60,{RATE}=1e-4",
+    "cross-entropy": f"{CE},sentences=128,updates=240,validation.every=60,{RATE}=1e-4,{COSINE}",
     "fork-128-3e-4": f"sentences=128,updates=60,validation.every=10,{RATE}=3e-4,{COSINE}",
     "both-32-3e-4": f"{BOTH},sentences=32,updates=80,validation.every=16,{RATE}=3e-4,{COSINE}",
     "fork-256-4e-4": f"sentences=256,updates=60,validation.every=12,{RATE}=4e-4,{COSINE}",
     "scst-256-2e-4": f"{SCST},sentences=256,updates=72,validation.every=18,{RATE}=2e-4,{COSINE}",
     "mrt-128-2e-4": f"{MRT},sentences=128,updates=45,validation.every=9,{RATE}=2e-4,{COSINE}",
-    "cross-entropy-310": f"{CE},sentences=128,updates=310,validation.every=62,{RATE}=1e-4",
+    "cross-entropy-310": f"{CE},sentences=128,updates=310,validation.every=62,{RATE}=1e-4,{COSINE}",
     "fork-256-long": f"sentences=256,updates=120,validation.every=20,{RATE}=4e-4,{COSINE}",
 }
 """The same for the LSTMs; give them the direction's brevity. Up to both-32-3e-4 three to four processor minutes (but
@@ -211,20 +211,20 @@ FINAL_EN_FR = {
 def _baselines(brevity: str, scale: float) -> dict[str, str]:
     """Trials of SCST and MRT for a Transformer, beside those of its FINAL; `scale` makes them as long as its forks."""
     scst, mrt = round(260 * scale), round(90 * scale)
-    return {
+    trials = {
         "scst-32-3e-5": f"{SCST},sentences=32,updates={scst},validation.every={scst // 4},{RATE}=3e-5,{brevity}",
-        "scst-64-6e-5-cosine": f"{SCST},sentences=64,updates={scst // 2},validation.every={scst // 8},{RATE}=6e-5,"
-        f"{COSINE},{brevity}",
-        "scst-128-1e-4-cosine": f"{SCST},sentences=128,updates={scst // 4},validation.every={scst // 16},{RATE}=1e-4,"
-        f"{COSINE},{brevity}",
-        "scst-32-6e-5-0": f"{SCST},sentences=32,updates={scst},validation.every={scst // 4},{RATE}=6e-5",
-        "mrt-32-3e-5": f"{MRT},sentences=32,updates={mrt},validation.every={mrt // 5},{RATE}=3e-5,{brevity}",
-        "mrt-32-1e-4-cosine": f"{MRT},sentences=32,updates={mrt},validation.every={mrt // 5},{RATE}=1e-4,{COSINE},"
+        "scst-64-6e-5": f"{SCST},sentences=64,updates={scst // 2},validation.every={scst // 8},{RATE}=6e-5,{brevity}",
+        "scst-128-1e-4": f"{SCST},sentences=128,updates={scst // 4},validation.every={scst // 16},{RATE}=1e-4,"
         f"{brevity}",
-        "mrt-64-1e-4-cosine": f"{MRT},policy_gradient.samples=3,sentences=64,updates={mrt * 2 // 3},"
-        f"validation.every={mrt * 2 // 15},{RATE}=1e-4,{COSINE},{brevity}",
-        "mrt-32-5e-5-0": f"{MRT},sentences=32,updates={mrt},validation.every={mrt // 5},{RATE}=5e-5",
+        "scst-32-6e-5": f"{SCST},sentences=32,updates={scst},validation.every={scst // 4},{RATE}=6e-5,"
+        "reward.brevity=0.8",
+        "mrt-32-3e-5": f"{MRT},sentences=32,updates={mrt},validation.every={mrt // 5},{RATE}=3e-5,{brevity}",
+        "mrt-32-1e-4": f"{MRT},sentences=32,updates={mrt},validation.every={mrt // 5},{RATE}=1e-4,{brevity}",
+        "mrt-64-1e-4": f"{MRT},policy_gradient.samples=3,sentences=64,updates={mrt * 2 // 3},"
+        f"validation.every={mrt * 2 // 15},{RATE}=1e-4,{brevity}",
+        "mrt-32-5e-5": f"{MRT},sentences=32,updates={mrt},validation.every={mrt // 5},{RATE}=5e-5,reward.brevity=0.8",
     }
+    return {name: f"{settings},{COSINE}" for name, settings in trials.items()}
 
 
 EN_DE_BASELINES, EN_FR_BASELINES = _baselines("reward.brevity=0.8", 1.0), _baselines("reward.brevity=1.5", 1.35)
@@ -233,14 +233,10 @@ EN_DE_BASELINES, EN_FR_BASELINES = _baselines("reward.brevity=0.8", 1.0), _basel
 LSTM_BASELINES = {
     "scst-32-3e-5-0": f"{LSTM_TRIALS['scst-32-3e-5']},reward.brevity=0",
     "scst-64-5e-5-0": f"{LSTM_TRIALS['scst-64-5e-5']},reward.brevity=0",
-    "scst-64-1e-4-.4": f"{LSTM_TRIALS['scst-64-1e-4']},{BREVITY}",
     "scst-128-1e-4-0": f"{SCST},sentences=128,updates=72,validation.every=18,{RATE}=1e-4,{COSINE},reward.brevity=0",
     "mrt-32-5e-5-0": f"{LSTM_TRIALS['mrt-32-5e-5']},reward.brevity=0",
-    "mrt-64-1e-4-0": f"{LSTM_TRIALS['mrt-64-1e-4']},reward.brevity=0",
-    "mrt-32-1e-4-.4": f"{LSTM_TRIALS['mrt-32-1e-4']},{BREVITY}",
-    "mrt-32-2e-4-0": f"{MRT},sentences=32,updates=72,validation.every=18,{RATE}=2e-4,{COSINE},reward.brevity=0",
 }
-"""More of SCST and MRT for the LSTMs from English, with less brevity than the forks have."""
+"""More of SCST and MRT for the LSTMs from English, without brevity."""
 
 SETS = {
     "methods": METHODS,

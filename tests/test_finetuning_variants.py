@@ -1,3 +1,4 @@
+import subprocess
 import sys
 from pathlib import Path
 
@@ -9,13 +10,17 @@ from nmt_rl.config import parse_config
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.fixture(scope="module")
-def catalogue():
+@pytest.fixture(scope="module", autouse=True)
+def scripts():
     sys.path.insert(0, str(ROOT / "scripts"))
-    try:
-        import finetuning_variants
-    finally:
-        sys.path.pop(0)
+    yield
+    sys.path.remove(str(ROOT / "scripts"))
+
+
+@pytest.fixture
+def catalogue():
+    import finetuning_variants
+
     return finetuning_variants
 
 
@@ -40,3 +45,20 @@ def test_two_variants_of_one_name_are_refused(catalogue):
     with pytest.raises(ValueError, match="another fork"):
         catalogue.variants(["@final", "@final-en-de"])
     assert "tau-0" in catalogue.variants(["@final", "@methods", "@ablations-fork"])
+
+
+def test_a_variant_does_not_inherit_the_fine_tuning_of_the_run_it_starts_from(tmp_path, monkeypatch):
+    import compare_finetuning
+
+    source, out = tmp_path / "source", tmp_path / "out"
+    source.mkdir()
+    (source / "config.yaml").write_text("name: x\nfinetune: {reward: {brevity: 0.8}}\n")
+    begun = []
+
+    def run(command, **_):
+        begun.append(yaml.safe_load(Path(command[command.index("finetune") + 1]).read_text()))
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(compare_finetuning.subprocess, "run", run)
+    compare_finetuning.finetune(source, out, ["updates=1"])
+    assert begun == [{"name": "x"}]
