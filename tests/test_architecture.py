@@ -16,11 +16,12 @@ MODULES = {
     for path in ROOT.rglob("*.py")
 }
 
-# What each room may import, besides itself; errors, config and backend are open to all.
+# What each room may import, besides itself; errors, config, storage and backend are open to all.
 BELOW = {
     "errors": set(),
     "config": set(),
     "backend": set(),
+    "storage": set(),
     "corpus": set(),
     "models": {"corpus"},
     "bundle": {"models", "corpus"},
@@ -32,8 +33,8 @@ BELOW = {
     "experiment": {"rl", "training", "evaluation", "decoding", "bundle", "models", "corpus"},
     "cli": {"systems", "experiment", "rl", "training", "evaluation", "decoding", "bundle", "models", "corpus"},
 }
-OPEN = {"errors", "config", "backend"}
-WITHOUT_KERAS = {"errors", "config", "corpus", "evaluation"}
+OPEN = {"errors", "config", "storage", "backend"}
+WITHOUT_KERAS = {"errors", "config", "storage", "corpus", "evaluation"}
 KERAS = {"keras", "tensorflow", "jax", "tensorflow_text"}
 HEAVY = KERAS | {"datasets", "matplotlib", "sacrebleu"}
 

@@ -1,0 +1,1 @@
+"""What lies on disk: written whole or not at all, read with the right words for what is wrong, never a stranger's."""
