@@ -11,6 +11,7 @@ import typer
 
 from nmt_rl import __version__
 from nmt_rl.cli.average import average
+from nmt_rl.cli.command import Verb
 from nmt_rl.cli.compare import compare
 from nmt_rl.cli.evaluate import evaluate
 from nmt_rl.cli.export import export
@@ -28,7 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for verb in (quickstart, prepare, pretrain, finetune, run, translate, score, evaluate, compare, average, export, info):
-    app.command()(verb)
+    app.command(cls=Verb)(verb)
 
 # The base of all errors in a command line. Typer names only this subclass of it, and has moved it from click to itself.
 CommandLineError = cast(type[typer.BadParameter], typer.BadParameter.__base__)

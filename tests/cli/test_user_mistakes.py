@@ -207,6 +207,27 @@ def test_an_option_that_would_do_nothing(refuses, tiny_run, tiny_corpus, options
 
 
 @pytest.mark.parametrize(
+    ("words", "option"),
+    [
+        (("translate", "model", "--beam", 2, "--beam", 3), "--beam"),
+        (("translate", "model", "-o", "a", "--output", "b"), "--output"),
+        (("score", "model", "--source", "a", "--source", "b", "--target", "c"), "--source"),
+        (("prepare", "recipe", "--out", "a", "--out", "a"), "--out"),
+        (("compare", "a", "b", "-l", "en-de", "-l", "de-en"), "--languages"),
+    ],
+)
+def test_an_option_of_one_value_that_is_given_twice(refuses, words, option):
+    assert refuses(*words) == f"{option} takes one value, but it is given 2 times"
+
+
+def test_options_that_may_be_repeated(refuses):
+    assert refuses("evaluate", "--hypothesis", "a", "--hypothesis", "b") == (
+        "give --source FILE and --reference FILE, or a named set such as -t wmt14 -l en-de"
+    )
+    assert refuses("info", "nowhere", "--json", "--json") != ""
+
+
+@pytest.mark.parametrize(
     ("words", "beginning", "end"),
     [
         (("trnslate",), "No such command 'trnslate'", "; try nmt-rl --help"),
