@@ -1,4 +1,8 @@
-"""The two ways a command can end badly."""
+"""The ways a command can end badly."""
+
+from __future__ import annotations
+
+import signal
 
 
 class UserError(Exception):
@@ -7,3 +11,14 @@ class UserError(Exception):
 
 class RunError(Exception):
     """The run itself failed (NaN loss, full disk): one sentence with what was kept and how to go on (exit 1)."""
+
+
+class Terminated(SystemExit):
+    """Another process, the system or a closed terminal asked this one to end (exit 128 + the signal's number).
+
+    It is raised wherever the main thread is, as KeyboardInterrupt is; blocks that save or tidy do so on its way out.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(128 + number)
+        self.signal = signal.Signals(number)

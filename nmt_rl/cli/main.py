@@ -17,9 +17,10 @@ from nmt_rl.cli.evaluate import evaluate
 from nmt_rl.cli.export import export
 from nmt_rl.cli.info import info
 from nmt_rl.cli.score import score
+from nmt_rl.cli.signals import raised_signals
 from nmt_rl.cli.train import finetune, prepare, pretrain, quickstart, run
 from nmt_rl.cli.translate import translate
-from nmt_rl.errors import RunError, UserError
+from nmt_rl.errors import RunError, Terminated, UserError
 
 app = typer.Typer(
     name="nmt-rl",
@@ -56,31 +57,41 @@ def _options(
 
 
 def main() -> None:
-    """Run a command; exit 0 done, 1 the run failed, 2 the user's input was wrong, 130 interrupted."""
+    """Run a command; exit 0 done, 1 the run failed, 2 the user's input was wrong, 128 + n ended by signal n."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(message)s"))
     logging.getLogger("nmt_rl").addHandler(handler)
+    with raised_signals():
+        code = _run(sys.argv[1:] or ["--help"])
+    sys.exit(code)
+
+
+def _run(arguments: list[str]) -> int:
+    """Run a command, say in one sentence how it ended if not well; its exit code."""
+    again = "; the same command goes on from the last checkpoint" if STAGES & set(arguments[:2]) else ""
     try:
-        code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
+        code = app(arguments, standalone_mode=False)
     except UserError as error:
-        _fail(str(error), 2)
+        return _failed(str(error), 2)
     except CommandLineError as error:
         command = error.ctx.command_path if error.ctx else "nmt-rl"
-        _fail(f"{error.format_message().rstrip('.?')}; try {command} --help", 2)
+        return _failed(f"{error.format_message().rstrip('.?')}; try {command} --help", 2)
     except RunError as error:
-        _fail(str(error), 1)
+        return _failed(str(error), 1)
     except OSError as error:  # a full disk, a folder without permission: what no verb foresaw
-        _fail(f"{error.filename or 'output'}: {error.strerror or error}", 1)
+        return _failed(f"{error.filename or 'output'}: {error.strerror or error}", 1)
+    except Terminated as end:
+        print(f"nmt-rl: terminated by {end.signal.name}{again}", file=sys.stderr)
+        return int(end.code or 0)
     if code == INTERRUPTED:
-        again = "; the same command goes on from the last checkpoint" if STAGES & set(sys.argv[1:3]) else ""
         print(f"nmt-rl: interrupted{again}", file=sys.stderr)
-    sys.exit(code)
+    return code or 0
 
 
-def _fail(sentence: str, code: int) -> None:
+def _failed(sentence: str, code: int) -> int:
     print(f"nmt-rl: error: {sentence}", file=sys.stderr)
-    sys.exit(code)
+    return code
 
 
 if __name__ == "__main__":
