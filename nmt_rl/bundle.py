@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nmt_rl.config import Config, dump_config, parse_config, read_yaml
+from nmt_rl.config import Config, dump_config, parse_config
 from nmt_rl.errors import UserError
+from nmt_rl.storage.reading import read_yaml
 
 if TYPE_CHECKING:
     from nmt_rl.corpus.tokenizer import Tokenizers

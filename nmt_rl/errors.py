@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import unicodedata
 
 
 class UserError(Exception):
@@ -22,3 +23,14 @@ class Terminated(SystemExit):
     def __init__(self, number: int) -> None:
         super().__init__(128 + number)
         self.signal = signal.Signals(number)
+
+
+def printable(text: str) -> str:
+    """A text that steers no terminal: control characters, ends of lines and marks of direction are escaped."""
+    return "".join(repr(c)[1:-1] if _steers(c) else c for c in text)
+
+
+def _steers(character: str) -> bool:
+    return unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") or unicodedata.bidirectional(character) in (
+        "LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI",
+    )  # fmt: skip

@@ -19,7 +19,7 @@ MODULES = {
 # What each room may import, besides itself; errors, config, storage and backend are open to all.
 BELOW = {
     "errors": set(),
-    "config": set(),
+    "config": {"storage"},
     "backend": set(),
     "storage": set(),
     "corpus": set(),

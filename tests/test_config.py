@@ -175,7 +175,7 @@ def test_recipes_that_are_not_there(tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "part"),
-    [("a: [1\nb: 2\n", "line 2 is not valid YAML"), ("- a\n- b\n", "should be a mapping"), ("", "should be a mapping")],
+    [("a: [1\nb: 2\n", "line 2 is not valid YAML"), ("- a\n- b\n", "should be a mapping"), ("", "is empty")],
 )
 def test_files_that_are_no_experiment(tmp_path, text, part):
     path = tmp_path / "bad.yaml"
@@ -187,7 +187,7 @@ def test_files_that_are_no_experiment(tmp_path, text, part):
 def test_a_file_that_is_not_utf8(tmp_path):
     path = tmp_path / "latin.yaml"
     path.write_bytes("name: für\n".encode("latin-1"))
-    assert f"{path} cannot be read" in message(str(path))
+    assert f"{path} line 1 is not UTF-8 (byte 0xfc)" in message(str(path))
 
 
 def test_a_config_never_changes(recipe):

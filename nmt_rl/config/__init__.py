@@ -11,7 +11,6 @@ from nmt_rl.config.experiment import (
     first_difference,
     load_config,
     parse_config,
-    read_yaml,
     recipe_path,
 )
 from nmt_rl.config.finetuning import (
@@ -28,6 +27,7 @@ from nmt_rl.config.finetuning import (
 )
 from nmt_rl.config.model import LSTMConfig, ModelConfig, QHeadsConfig, TransformerConfig
 from nmt_rl.config.training import OptimizerConfig, PretrainConfig, ValidationConfig
+from nmt_rl.storage.reading import read_yaml
 
 __all__ = [
     "BatchConfig",

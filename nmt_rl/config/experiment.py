@@ -18,6 +18,7 @@ from nmt_rl.config.model import ModelConfig
 from nmt_rl.config.section import Section
 from nmt_rl.config.training import PretrainConfig
 from nmt_rl.errors import UserError
+from nmt_rl.storage.reading import read_yaml
 
 SHAPES = {
     "tuple_type": "should be a list such as [0.7, 1.0]",
@@ -87,21 +88,6 @@ def load_config(recipe: str, overrides: Sequence[str] = ()) -> Config:
     for override in overrides:
         _apply_override(tree, override)
     return parse_config(tree, str(path))
-
-
-def read_yaml(path: Path) -> dict[str, Any]:
-    """The mapping in a YAML file; raises UserError naming file and line."""
-    try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} cannot be read: {error}") from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" line {mark.line + 1}" if mark else ""
-        raise UserError(f"{path}{where} is not valid YAML: {getattr(error, 'problem', error)}") from error
-    if not isinstance(tree, dict):
-        raise UserError(f"{path} should be a mapping of sections such as corpus and model, found {type(tree).__name__}")
-    return tree
 
 
 def parse_config(tree: dict[str, Any], where: str) -> Config:
