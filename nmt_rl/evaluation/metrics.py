@@ -6,12 +6,12 @@ import contextlib
 import dataclasses
 import difflib
 import logging
-import os
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nmt_rl.corpus.languages import short_code
 from nmt_rl.errors import UserError
+from nmt_rl.evaluation.resampling import resample
 
 if TYPE_CHECKING:
     from sacrebleu.metrics.base import Metric
@@ -22,8 +22,8 @@ logger = logging.getLogger("nmt_rl")
 _TOKENISED_PERIODS = 100
 
 
-LABELS = {"bleu": "BLEU", "chrf": "chrF", "chrf++": "chrF++", "ter": "TER"}
-"""sacreBLEU's metrics as they are asked for, and as they are printed."""
+LABELS = {"bleu": "BLEU", "chrf": "chrF", "chrf++": "chrF++", "ter": "TER", "compound-bleu": "compound-split BLEU"}
+"""sacreBLEU's metrics as they are asked for, and as they are printed; the last one is that of `compounds`."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,8 +98,8 @@ def corpus_scores(
         resamples: of the bootstrap for confidence intervals (Koehn, 2004); 0: none.
         seed: of the resampling, at least 1.
         target_language: language code; Chinese, Japanese and Korean get sacreBLEU's tokenizer for them, others 13a.
-        tokenize: sacreBLEU tokenizer that overrides the language's.
-        lowercase: score without case.
+        tokenize: sacreBLEU's tokenizer for BLEU that overrides the language's.
+        lowercase: score without case, as TER always does.
         reference_name: name of the reference (file) in error messages.
 
     Raises:
@@ -109,17 +109,13 @@ def corpus_scores(
     check_lines(system, hypotheses, reference_name, streams)
     warn_if_tokenised(system, hypotheses)
     names = ["bleu", *(name for name in metrics if name != "bleu")]
-    found = {}
-    with sacrebleu_seed(seed):
-        for name, metric in build_metrics(streams, names, target_language, tokenize, lowercase).items():
-            # One resample is sacreBLEU's word for none.
-            found[name] = metric.corpus_score(hypotheses, None, n_bootstrap=max(resamples, 1)), metric.get_signature()
-    bleu = found["bleu"][0]
+    built = build_metrics(streams, names, target_language, tokenize, lowercase)
+    bleu: Any = built["bleu"].corpus_score(hypotheses, None)
     return Scores(
         system=system,
         test_set=test_set,
         lines=len(hypotheses),
-        metrics={name: _metric_score(*both, resamples > 1) for name, both in found.items()},
+        metrics={name: _metric_score(metric, hypotheses, resamples, seed) for name, metric in built.items()},
         length_ratio=bleu.ratio,
         brevity_penalty=bleu.bp,
         hypothesis_length=bleu.sys_len,
@@ -135,23 +131,15 @@ def warn_if_tokenised(system: str, hypotheses: Sequence[str]) -> None:
         logger.warning(text, tokenised, len(hypotheses), system)
 
 
-def _metric_score(score: Any, signature: Any, resampled: bool) -> MetricScore:
-    bounds = (float(score._mean), float(score._ci)) if resampled else (None, None)
-    return MetricScore(float(score.score), str(signature), *bounds)
+def _metric_score(metric: Metric, hypotheses: Sequence[str], resamples: int, seed: int) -> MetricScore:
+    if not resamples:
+        return MetricScore(float(metric.corpus_score(hypotheses, None).score), str(metric.get_signature()))
+    signature, (score,) = resample({"": hypotheses}, metric, "bootstrap", resamples, seed)
+    return MetricScore(float(score.score), signature, _number(score.mean), _number(score.ci))
 
 
-@contextlib.contextmanager
-def sacrebleu_seed(seed: int) -> Iterator[None]:
-    """sacreBLEU takes the seed from the environment only."""
-    before = os.environ.get("SACREBLEU_SEED")
-    os.environ["SACREBLEU_SEED"] = str(seed)
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["SACREBLEU_SEED"]
-        else:
-            os.environ["SACREBLEU_SEED"] = before
+def _number(value: Any) -> float | None:
+    return None if value is None else float(value)
 
 
 def sentence_bleu(
@@ -161,15 +149,35 @@ def sentence_bleu(
     tokenize: str | None = None,
 ) -> list[float]:
     """BLEU of each sentence in [0, 100], with effective order and exponential smoothing; only to rank sentences."""
-    from sacrebleu.metrics import BLEU
+    found = sentence_scores(hypotheses, references, ("bleu",), target_language, tokenize)
+    return found["bleu"][0]
 
-    tokenizer = _tokenizer(target_language, tokenize)
-    with _installed(tokenizer):
-        metric = BLEU(tokenize=tokenizer, effective_order=True, force=True)
-    return [
-        metric.sentence_score(hypothesis, list(own)).score
-        for hypothesis, *own in zip(hypotheses, *reference_streams(references), strict=True)
-    ]
+
+def sentence_scores(
+    hypotheses: Sequence[str],
+    references: Sequence[str] | Sequence[Sequence[str]],
+    metrics: Sequence[str] = ("bleu", "chrf"),
+    target_language: str = "",
+    tokenize: str | None = None,
+) -> dict[str, tuple[list[float], str]]:
+    """Scores of each sentence, in percent, and the signature, by metric; BLEU with effective order.
+
+    Args:
+        hypotheses, references, metrics, target_language, tokenize: as in `corpus_scores`.
+
+    Raises:
+        UserError: for what `build_metrics` refuses.
+    """
+    streams = reference_streams(references)
+    found = {}
+    built = build_metrics([[] for _ in streams], metrics, target_language, tokenize, effective_order=True)
+    for name, metric in built.items():
+        scores = [
+            float(metric.sentence_score(hypothesis, list(own)).score)
+            for hypothesis, *own in zip(hypotheses, *streams, strict=True)
+        ]
+        found[name] = scores, str(metric.get_signature())
+    return found
 
 
 def build_metrics(
@@ -178,25 +186,38 @@ def build_metrics(
     target_language: str = "",
     tokenize: str | None = None,
     lowercase: bool = False,
+    effective_order: bool = False,
 ) -> dict[str, Metric]:
     """sacreBLEU's metrics by name, with cached reference statistics.
+
+    All are cased but TER, which is not in sacreBLEU's command either.
+
+    Args:
+        references: lists of references, one for each line.
+        names: of LABELS.
+        target_language, tokenize, lowercase: as in `corpus_scores`.
+        effective_order: BLEU of the n-grams that there are, as is usual for single sentences.
 
     Raises:
         UserError: for a metric that is not in LABELS, or a tokenizer that cannot be made.
     """
     from sacrebleu.metrics import BLEU, CHRF, TER
 
+    from nmt_rl.evaluation.compounds import compound_bleu
+
     for name in names:
         if name not in LABELS:
             raise UserError(f"there is no metric {name!r}; {_near(name, LABELS)}")
     tokenizer = _tokenizer(target_language, tokenize)
     common: dict[str, Any] = {"references": references}
+    order: dict[str, Any] = {"effective_order": effective_order}
     made: dict[str, Callable[[], Metric]] = {
         # force: the warning about tokenised text is warn_if_tokenised.
-        "bleu": lambda: BLEU(tokenize=tokenizer, lowercase=lowercase, force=True, **common),
+        "bleu": lambda: BLEU(tokenize=tokenizer, lowercase=lowercase, force=True, **order, **common),
         "chrf": lambda: CHRF(lowercase=lowercase, **common),
         "chrf++": lambda: CHRF(lowercase=lowercase, word_order=2, **common),
-        "ter": lambda: TER(case_sensitive=not lowercase, **common),
+        "ter": lambda: TER(**common),
+        "compound-bleu": lambda: compound_bleu(references, target_language, **order),
     }
     with _installed(tokenizer):
         return {name: made[name]() for name in names}

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 from nmt_rl.errors import UserError
-from nmt_rl.evaluation.metrics import build_metrics, check_lines, reference_streams, sacrebleu_seed, warn_if_tokenised
+from nmt_rl.evaluation.metrics import build_metrics, check_lines, reference_streams, warn_if_tokenised
+from nmt_rl.evaluation.resampling import Kind, resample
 from nmt_rl.evaluation.tables import align_columns, label
 
 
@@ -43,9 +44,6 @@ class PairedSystem:
     def chrf(self) -> PairedScore:
         """Of chrF; raises KeyError if it was not asked for."""
         return self.metrics["chrf"]
-
-
-Kind = Literal["bootstrap", "randomization"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,7 +90,7 @@ def paired_test(
     environment says, but for two. Where a system's score equals the baseline's, sacreBLEU gives its smallest p-value;
     here it is 1. And of the shuffles that give back the very difference that was observed (none exchanged, or all)
     sacreBLEU counts none; here `exchange_share` is added, without which two systems that differ in one sentence would
-    differ significantly. Memory is about 80 bytes per resample and line.
+    differ significantly. Memory: see `resampling.BYTES`.
 
     sacreBLEU's bootstrap compares |d*|, of each resample, less the mean of all with |d|, which for a difference d that
     is larger than its standard error is the share of one tail: a system that is better with p < 0.05 is so by a
@@ -121,7 +119,8 @@ def paired_test(
         check_lines(name, hypotheses, reference_name, streams)
         warn_if_tokenised(name, hypotheses)
     built = build_metrics(streams, metrics, target_language, tokenize, lowercase)
-    signatures, scores = _run(systems, built, kind, samples, seed)
+    found = {name: resample(systems, metric, kind, samples, seed) for name, metric in built.items()}
+    scores = {name: results for name, (_, results) in found.items()}
     return PairedTest(
         systems=tuple(
             PairedSystem(
@@ -136,7 +135,7 @@ def paired_test(
         kind=kind,
         samples=samples,
         seed=seed,
-        signatures=signatures,
+        signatures={name: signature for name, (signature, _) in found.items()},
     )
 
 
@@ -178,21 +177,6 @@ def _interval(score: PairedScore) -> str:
 
 def _p_cell(score: PairedScore) -> str:
     return "" if score.p_value is None else format_p(score.p_value).removeprefix("p ").removeprefix("= ")
-
-
-def _run(
-    systems: Mapping[str, Sequence[str]], metrics: Mapping[str, Any], kind: Kind, samples: int, seed: int
-) -> tuple[dict[str, str], dict[str, list[Any]]]:
-    """sacreBLEU's signatures and results of each system, by our names of the metrics, which it renames."""
-    from sacrebleu import significance
-
-    named: list[tuple[str, Sequence[str]]] = [(name, list(hypotheses)) for name, hypotheses in systems.items()]
-    short: Any = {"bootstrap": "bs", "randomization": "ar"}[kind]
-    with sacrebleu_seed(seed):
-        test = significance.PairedTest(named, metrics, references=None, test_type=short, n_samples=samples)
-        signatures, scores = test()
-    theirs = dict(zip(metrics, signatures, strict=True))
-    return {m: str(signatures[t]) for m, t in theirs.items()}, {m: list(scores[t]) for m, t in theirs.items()}
 
 
 def exchange_share(first: Sequence[str], second: Sequence[str]) -> float:

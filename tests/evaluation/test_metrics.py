@@ -1,15 +1,23 @@
+import dataclasses
+import json
 import logging
 import math
+import subprocess
+import sys
 
 import pytest
 
 from nmt_rl.errors import UserError
+from nmt_rl.evaluation.compounds import split_compounds
 from nmt_rl.evaluation.metrics import (
+    LABELS,
     build_metrics,
     check_lines,
     corpus_scores,
     sentence_bleu,
+    sentence_scores,
 )
+from nmt_rl.evaluation.resampling import check_resamples
 
 REFERENCE = ["The cat sat on the mat.", "There is a dog in the garden.", "It rains."]
 
@@ -116,7 +124,7 @@ def test_every_metric_says_what_it_is():
     assert list(scores.metrics) == ["bleu", "ter", "chrf++"]
     # One of 16 words (6 + 7 + 2, and sacreBLEU's TER counts marks with their words) is another one.
     assert scores.metrics["ter"].value == pytest.approx(100 / 15)
-    assert "nw:2" in scores.metrics["chrf++"].signature and "case:mixed" in scores.metrics["ter"].signature
+    assert "nw:2" in scores.metrics["chrf++"].signature
     with pytest.raises(UserError, match="no metric 'chr'; did you mean chrf"):
         corpus_scores(REFERENCE, REFERENCE, test_set="toy", metrics=("chr",))
 
@@ -130,3 +138,71 @@ def test_intervals_come_from_seeded_resamples():
     assert plain.ci is None and one == same != other
     assert one.value == plain.value and abs(one.mean - one.value) < one.ci
     assert "bs:100|seed:1" in one.signature and "bs:" not in plain.signature
+
+
+def test_ter_is_without_case_as_in_sacrebleus_command(tmp_path):
+    hypotheses, references = ["the Cat sat on the Mat", "no"], ["The cat sat on the mat", "Yes"]
+    (tmp_path / "h").write_text("\n".join(hypotheses))
+    (tmp_path / "r").write_text("\n".join(references))
+    command = [sys.executable, "-m", "sacrebleu", "r", "-i", "h", "-m", "ter", "-w", "4"]
+    theirs = json.loads(subprocess.run(command, cwd=tmp_path, capture_output=True, check=True).stdout)
+    ours = corpus_scores(hypotheses, references, test_set="toy", metrics=("ter",)).metrics["ter"]
+    assert ours.value == pytest.approx(theirs["score"], abs=1e-4) == pytest.approx(100 / 7, abs=1e-4)
+    assert ours.signature == theirs["signature"] and "case:lc" in ours.signature
+
+
+@pytest.mark.parametrize("name", sorted(LABELS))
+@pytest.mark.parametrize(
+    ("hypotheses", "references"),
+    [
+        (["a b c d e", "q"], ["a b c d e", "z"]),
+        (["a b c d e", ""], ["a b c d e", ""]),
+        (["", ""], ["a", "b"]),
+        (["a"], [""]),
+    ],
+)
+def test_intervals_of_sets_where_a_resample_may_score_exactly_0_or_100(name, hypotheses, references):
+    options = {"test_set": "toy", "metrics": [name], "target_language": "de"}
+    score = corpus_scores(hypotheses, references, resamples=100, **options).metrics[name]
+    plain = corpus_scores(hypotheses, references, **options).metrics[name]
+    assert score.value == plain.value and plain.ci is None
+    assert 0 <= score.mean <= 100 and 0 <= score.ci <= 50
+    json.dumps(dataclasses.asdict(score))
+
+
+def test_the_interval_of_two_lines_is_that_of_their_three_mixtures():
+    """BLEU of both lines, of the first twice (100) and of the second twice (0): 2, 1 and 1 of 4 resamples."""
+    score = corpus_scores(["a b c d e", "q"], ["a b c d e", "z"], test_set="toy", resamples=4000).metrics["bleu"]
+    assert score.ci == pytest.approx(50)
+    assert score.mean == pytest.approx((2 * score.value + 100 + 0) / 4, abs=2)
+
+
+def test_more_resamples_than_memory_holds_are_refused_in_a_sentence():
+    check_resamples(1000, 3003)
+    with pytest.raises(UserError, match=r"1,000,000,000 resamples of 3,003 lines need .* GiB of memory, but this mach"):
+        check_resamples(10**9, 3003)
+
+
+def test_compounds_are_split_as_papers_on_wmt14_do():
+    assert split_compounds("rich-text format - a-b-c") == "rich ##AT##-##AT## text format - a ##AT##-##AT## b-c"
+    hypotheses, references = ["Er mag Rich-Text sehr gern."], ["Er mag Plain-Text sehr gern."]
+    scores = corpus_scores(hypotheses, references, test_set="toy", metrics=["compound-bleu"], target_language="de")
+    # "Er mag X ##AT##-##AT## Text sehr gern .": precisions 7/8, 5/7, 3/6, 2/5; without splitting 5/6, 3/5, 1/4, 0/3.
+    assert scores.metrics["compound-bleu"].value == pytest.approx(100 * (7 / 8 * 5 / 7 * 3 / 6 * 2 / 5) ** 0.25)
+    signature = scores.metrics["compound-bleu"].signature
+    assert "-de-atat|" in signature and "smooth:none" in signature and "case:mixed" in signature
+    assert scores.bleu < 50 and "tok:13a" in scores.metrics["bleu"].signature
+
+
+def test_compound_split_bleu_needs_a_language_and_moses(monkeypatch):
+    with pytest.raises(UserError, match="compound-bleu needs the target language; give the pair, such as -l en-de"):
+        build_metrics([[]], ["compound-bleu"])
+    monkeypatch.setitem(sys.modules, "sacremoses", None)
+    with pytest.raises(UserError, match="compound-bleu needs Moses' tokenizer; pip install sacremoses"):
+        build_metrics([[]], ["compound-bleu"], "de")
+
+
+def test_sentence_scores_say_what_they_are():
+    found = sentence_scores(["It rains.", "No."], [["It rains.", "Yes."], ["Rain.", "No."]], ["bleu", "ter"])
+    assert found["bleu"][0] == pytest.approx([100, 100]) and found["ter"][0] == [0, 0]
+    assert found["bleu"][1].startswith("nrefs:2|case:mixed|eff:yes|tok:13a|") and "case:lc" in found["ter"][1]
