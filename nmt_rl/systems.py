@@ -85,13 +85,14 @@ def _must_fit(folder: Path, sets: Sequence[TestSet]) -> None:
 
 def _translated(folder: Path, name: str, sets: Sequence[TestSet], beam: int | None) -> System:
     from nmt_rl.bundle import bundle_folder, read_bundle_config
+    from nmt_rl.decoding.request import Request
     from nmt_rl.decoding.translator import Translator
 
     bundle = bundle_folder(folder)
     overrides: dict[str, object] = {} if beam is None else {"beam": beam, "samples": 0}
     if beam == 1:
         overrides["mbr"] = None
-    translator = Translator.from_folders([bundle], overrides)
+    translator = Translator.from_folders([bundle], Request(overrides))
     language = read_bundle_config(bundle)[0].corpus.target_language
     texts = [[t.text for t in translator.translate(each.sources)] for each in sets]
     return System(name, language, texts, translator.config.summary())

@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 
 from nmt_rl.corpus.lines import read_lines
+from nmt_rl.decoding.request import Request
 from nmt_rl.decoding.translator import Translator
 
 
@@ -35,7 +36,7 @@ def main() -> None:
     for beam in arguments.beams:
         # The batches are made here: no budget may divide them.
         settings = {"beam": beam, "samples": 0, "batch_tokens": 10**9}
-        translator = Translator.from_folders([arguments.model], settings, precision=arguments.precision)
+        translator = Translator.from_folders([arguments.model], Request(settings, precision=arguments.precision))
         expected: list[str] = []
         runs = [(size, range(len(sources)), "file") for size in arguments.sizes]
         for size, order, name in [*runs, (arguments.sizes[-1], shuffled, "shuffled")]:

@@ -88,9 +88,10 @@ class Split:
         """Of the model of a stage, one line per source."""
         path = folder / f"{stage}.{self.name}.beam{beam}.txt"
         if not path.exists():
+            from nmt_rl.decoding.request import Request
             from nmt_rl.decoding.translator import Translator
 
-            translator = Translator.from_folders([folder / stage / "model"], {"beam": beam, "samples": 0})
+            translator = Translator.from_folders([folder / stage / "model"], Request({"beam": beam, "samples": 0}))
             lines = [t.text for t in translator.translate(self.sources)]
             path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
         return path.read_text(encoding="utf-8").split("\n")[:-1]

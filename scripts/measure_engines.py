@@ -18,6 +18,7 @@ from pathlib import Path
 from nmt_rl.corpus.lines import read_lines
 from nmt_rl.corpus.tokenizer import Tokenizers
 from nmt_rl.decoding.export import FOLDER, export_ctranslate2
+from nmt_rl.decoding.request import Request
 from nmt_rl.decoding.translator import Translator
 from nmt_rl.evaluation.metrics import corpus_scores
 
@@ -71,9 +72,9 @@ def _bare_seconds(model: Path, sources: list[str], beam: int) -> float:
 def _translator(model: Path, name: str, beam: int) -> Translator:
     settings = SETTINGS | {"beam": beam}
     if name == "keras":
-        return Translator.from_folders([model], settings)
+        return Translator.from_folders([model], Request(settings))
     export_ctranslate2(model, "float32" if name == "float32" else "int8")
-    return Translator.from_folders([model], settings, engine="ctranslate2")
+    return Translator.from_folders([model], Request(settings, engine="ctranslate2"))
 
 
 if __name__ == "__main__":

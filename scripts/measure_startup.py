@@ -33,10 +33,11 @@ def main() -> None:
         import nmt_rl.backend  # noqa: F401
 
         clock.lap("import of Keras and its backend")
+    from nmt_rl.decoding.request import Request
     from nmt_rl.decoding.translator import Translator
 
     settings = {"beam": arguments.beam, "samples": 0}
-    translator = Translator.from_folders([arguments.model], settings, engine=arguments.engine)
+    translator = Translator.from_folders([arguments.model], Request(settings, engine=arguments.engine))
     clock.lap("the rest of the imports, tokenizer, model and weights")
     lines = arguments.source.read_text(encoding="utf-8").split("\n")[:5]
     translator.translate(lines)

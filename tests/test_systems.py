@@ -26,7 +26,9 @@ def test_a_beam_is_searched_whatever_the_recipe_draws_or_chooses(monkeypatch, tm
         config=DecodingConfig(),
         translate=lambda lines: [SimpleNamespace(text=line.upper()) for line in lines],
     )
-    monkeypatch.setattr(Translator, "from_folders", lambda folders, given: asked.append(given) or translator)
+    monkeypatch.setattr(
+        Translator, "from_folders", lambda folders, request: asked.append(request.overrides) or translator
+    )
     (system,) = systems.read_systems([tmp_path], [SETS[0]], beam)
     assert asked == [overrides] and system.texts == [["EIN HUND"]] and system.target_language == "en"
 

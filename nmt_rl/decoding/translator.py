@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from pydantic import ValidationError
@@ -16,6 +16,7 @@ from nmt_rl.bundle import bundle_folder, load_ensemble, read_bundle_config
 from nmt_rl.config import DecodingConfig
 from nmt_rl.corpus.batches import pad_source
 from nmt_rl.decoding.hypotheses import Prefix
+from nmt_rl.decoding.request import AS_CONFIGURED, Request
 from nmt_rl.errors import UserError
 
 if TYPE_CHECKING:
@@ -104,43 +105,33 @@ class Translator:
         return cls(_least_risk(search, tokenizers, config, language), tokenizers, config, model)
 
     @classmethod
-    def from_folders(
-        cls,
-        folders: Sequence[Path],
-        overrides: Mapping[str, Any] | None = None,
-        banned: Sequence[str] = (),
-        engine: Literal["keras", "ctranslate2"] = "keras",
-        precision: Literal["float32", "bfloat16"] = "float32",
-    ) -> Translator:
+    def from_folders(cls, folders: Sequence[Path], request: Request = AS_CONFIGURED) -> Translator:
         """The translator of a model folder (or of a run that holds one); several are an ensemble.
 
         Args:
             folders: bundles with the same tokenizers; the settings are the first one's.
-            overrides: keys of the decoding section that replace the bundle's.
-            banned: phrases that no translation may contain.
-            engine: Keras, or CTranslate2 for one model that was exported to it (then Keras is not loaded).
-            precision: of Keras' matrix products; see `build_model`.
+            request: what replaces the settings, and what computes.
 
         Raises:
             UserError: if a folder holds no model, or another tokenizer than the first, or the engine cannot run it.
         """
-        if engine == "ctranslate2":
-            return cls._of_export(folders, overrides or {}, banned)
-        bundle = load_ensemble(folders, precision)
-        config = override(bundle.config.decoding, overrides or {})
+        if request.engine == "ctranslate2":
+            return cls._of_export(folders, request)
+        bundle = load_ensemble(folders, request.precision or "float32")
+        config = override(bundle.config.decoding, request.overrides)
         language = bundle.config.corpus.target_language
-        return cls.of_model(bundle.model, bundle.tokenizers, config, banned, language)
+        return cls.of_model(bundle.model, bundle.tokenizers, config, request.banned, language)
 
     @classmethod
-    def _of_export(cls, folders: Sequence[Path], overrides: Mapping[str, Any], banned: Sequence[str]) -> Translator:
+    def _of_export(cls, folders: Sequence[Path], request: Request) -> Translator:
         from nmt_rl.corpus.tokenizer import Tokenizers
         from nmt_rl.decoding.engine import EngineSearcher
 
         if len(folders) > 1:
             raise UserError(f"CTranslate2 runs one model, found {len(folders)}; an ensemble needs --engine keras")
         settings = read_bundle_config(folders[0])[0]
-        config, tokenizers = override(settings.decoding, overrides), Tokenizers.load(bundle_folder(folders[0]))
-        search = EngineSearcher(folders[0], settings.model, tokenizers, config, _spelled(tokenizers, banned))
+        config, tokenizers = override(settings.decoding, request.overrides), Tokenizers.load(bundle_folder(folders[0]))
+        search = EngineSearcher(folders[0], settings.model, tokenizers, config, _spelled(tokenizers, request.banned))
         language = settings.corpus.target_language
         return cls(_least_risk(search, tokenizers, config, language), tokenizers, config)
 

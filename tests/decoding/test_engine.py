@@ -12,6 +12,7 @@ from nmt_rl.corpus.batches import pad_source
 from nmt_rl.corpus.tokenizer import BOS, EOS, PAD, UNK
 from nmt_rl.decoding.engine import EngineSearcher
 from nmt_rl.decoding.export import export_ctranslate2
+from nmt_rl.decoding.request import Request
 from nmt_rl.decoding.translator import Translator
 from nmt_rl.errors import UserError
 from nmt_rl.models.build import build_model
@@ -56,7 +57,7 @@ def test_the_engine_finds_what_keras_finds(save, variant, settings):
     folder = save(TransformerConfig(**SMALL | variant))
     export_ctranslate2(folder)
     lines = [" ".join(LINES).split()[i : i + n] for n in (1, 3, 5) for i in range(0, 12, 2)]
-    ours, theirs = (Translator.from_folders([folder], settings, engine=e) for e in ("keras", "ctranslate2"))
+    ours, theirs = (Translator.from_folders([folder], Request(settings, engine=e)) for e in ("keras", "ctranslate2"))
     source = pad_source(ours.tokenizers.source.encode([" ".join(words) for words in lines]))
     one, other = (t.search(source, np.full(len(source), LIMIT)) for t in (ours, theirs))
     # What the limit ends is no whole sentence to CTranslate2, and has no score for its end.
@@ -70,7 +71,7 @@ def test_the_engine_finds_what_keras_finds(save, variant, settings):
 def test_a_banned_word_is_not_said(save):
     folder = save(TransformerConfig(**SMALL))
     export_ctranslate2(folder)
-    translator = Translator.from_folders([folder], engine="ctranslate2")
+    translator = Translator.from_folders([folder], Request(engine="ctranslate2"))
     source = pad_source(translator.tokenizers.source.encode(LINES[:1]))
     best = translator.search(source, np.array([9])).ids
     piece = next(piece for piece in best.flatten() if piece > EOS)
@@ -81,7 +82,7 @@ def test_a_banned_word_is_not_said(save):
 def test_translations_begin_with_their_prefixes(save):
     folder = save(TransformerConfig(**SMALL))
     export_ctranslate2(folder)
-    translator = Translator.from_folders([folder], {"beam": 3}, engine="ctranslate2")
+    translator = Translator.from_folders([folder], Request({"beam": 3}, engine="ctranslate2"))
     one, other = translator.translate(LINES[:1] * 2, 3, prefixes=["Vögel am", ""])
     assert all(best.text.startswith("Vögel am") for best in one.nbest)
     assert other.text == translator.translate(LINES[:1])[0].text
@@ -93,31 +94,31 @@ def test_int8_is_smaller_and_a_new_model_has_no_export(save):
     for kind in ("float32", "int8"):
         sizes[kind] = (export_ctranslate2(folder, kind) / "model.bin").stat().st_size
     assert sizes["int8"] < 0.6 * sizes["float32"]
-    assert all(Translator.from_folders([folder], engine="ctranslate2").translate(["Hund"])[0].nbest)
+    assert all(Translator.from_folders([folder], Request(engine="ctranslate2")).translate(["Hund"])[0].nbest)
     save(TransformerConfig(**SMALL))
     with pytest.raises(UserError, match=r"holds no export for CTranslate2; nmt-rl export .*model makes one"):
-        Translator.from_folders([folder], engine="ctranslate2")
+        Translator.from_folders([folder], Request(engine="ctranslate2"))
 
 
 def test_what_the_engine_does_not_have_is_a_user_error(save):
     folder = save(TransformerConfig(**SMALL))
     export_ctranslate2(folder)
     with pytest.raises(UserError, match="early only"):
-        Translator.from_folders([folder], {"stopping": "exact"}, engine="ctranslate2")
+        Translator.from_folders([folder], Request({"stopping": "exact"}, engine="ctranslate2"))
     with pytest.raises(UserError, match="length-normalization average only"):
-        Translator.from_folders([folder], {"length_normalization": "gnmt"}, engine="ctranslate2")
+        Translator.from_folders([folder], Request({"length_normalization": "gnmt"}, engine="ctranslate2"))
     (folder / "ctranslate2" / "model.bin").write_bytes(b"damaged")
     with pytest.raises(UserError, match=r"ctranslate2 cannot be loaded .* makes it anew"):
-        Translator.from_folders([folder], engine="ctranslate2")
+        Translator.from_folders([folder], Request(engine="ctranslate2"))
     for key, value in (("coverage_penalty", 0.2), ("samples", 2)):
         with pytest.raises(UserError, match=r"needs? --engine keras"):
-            Translator.from_folders([folder], {key: value}, engine="ctranslate2")
+            Translator.from_folders([folder], Request({key: value}, engine="ctranslate2"))
     with pytest.raises(UserError, match="runs one model, found 2"):
-        Translator.from_folders([folder, folder], engine="ctranslate2")
+        Translator.from_folders([folder, folder], Request(engine="ctranslate2"))
     with pytest.raises(UserError, match="no Q heads"):
         export_ctranslate2(save(TransformerConfig(**SMALL, q_heads={"kind": "dueling"})))
     folder = save(LSTMConfig(embedding=4, units=4, attention_units=4))
-    for use in (export_ctranslate2, lambda folder: Translator.from_folders([folder], engine="ctranslate2")):
+    for use in (export_ctranslate2, lambda folder: Translator.from_folders([folder], Request(engine="ctranslate2"))):
         with pytest.raises(UserError, match=r"runs Transformers only, but .*model is of type lstm"):
             use(folder)
 

@@ -11,6 +11,7 @@ from nmt_rl.bundle import save_bundle
 from nmt_rl.config import Config, DecodingConfig
 from nmt_rl.corpus.tokenizer import EOS, Tokenizers, train_tokenizer
 from nmt_rl.decoding.hypotheses import Hypotheses
+from nmt_rl.decoding.request import Request
 from nmt_rl.decoding.search import Searcher
 from nmt_rl.decoding.translator import BLANK, Translator, beginning, override
 from nmt_rl.errors import UserError
@@ -144,7 +145,7 @@ def test_from_folders_gives_the_same_translations(translator, tiny_model, tokeni
     loaded = Translator.from_folders([tmp_path / "model"])
     assert loaded.config == translator.config
     assert [t.text for t in loaded.translate(LINES)] == [t.text for t in translator.translate(LINES)]
-    greedy = Translator.from_folders([tmp_path], {"beam": 1})
+    greedy = Translator.from_folders([tmp_path], Request({"beam": 1}))
     assert greedy.config == DecodingConfig(**translator.config.model_dump() | {"beam": 1})
 
 
@@ -162,8 +163,8 @@ def test_an_ensemble_of_folders(translator, tiny_model, tokenizers, config, tmp_
 
 def test_products_in_bfloat16_give_nearly_the_same_scores(translator, tiny_model, tokenizers, config, tmp_path):
     save_bundle(tmp_path / "model", config, tokenizers, tiny_model, {})
-    half = Translator.from_folders([tmp_path / "model"], {"beam": 1}, precision="bfloat16")
-    full = Translator.from_folders([tmp_path / "model"], {"beam": 1})
+    half = Translator.from_folders([tmp_path / "model"], Request({"beam": 1}, precision="bfloat16"))
+    full = Translator.from_folders([tmp_path / "model"], Request({"beam": 1}))
     scores = [[t.score for t in each.translate(LINES)] for each in (half, full)]
     assert scores[0] != scores[1]
     np.testing.assert_allclose(*scores, atol=0.05)

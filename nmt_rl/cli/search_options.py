@@ -1,0 +1,149 @@
+"""How models translate: the options that translate, evaluate and compare share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+import typer
+
+from nmt_rl.cli.options import LengthNormalization, LengthPenalty, Precision
+
+if TYPE_CHECKING:
+    from nmt_rl.config import DecodingConfig
+    from nmt_rl.decoding.request import Request
+
+
+@dataclass(frozen=True)
+class SearchOptions:
+    """The options, as the user gave them; None where not. Fields named like keys of the decoding section override them.
+
+    A verb takes them by a parameter of this type, and the decorator `with_groups`.
+    """
+
+    seed_option: ClassVar[str] = "--sample-seed"
+
+    beam: Annotated[int | None, typer.Option(min=1, help="Hypotheses kept; 1 is greedy.")] = None
+    length_penalty: LengthPenalty = None
+    length_normalization: LengthNormalization = None
+    coverage_penalty: Annotated[
+        float | None, typer.Option(min=0.0, help="Prefers translations that look at all of the source; 0: none.")
+    ] = None
+    diverse_groups: Annotated[
+        int | None, typer.Option(min=1, help="Divide the beam into groups that avoid each other's words.")
+    ] = None
+    diversity: Annotated[float | None, typer.Option(min=0.0, help="How much they avoid them, nats.")] = None
+    stopping: Annotated[
+        Literal["early", "exact"] | None,
+        typer.Option(help="End when the beam is full of finished translations, or when none can be better (slower)."),
+    ] = None
+    no_repeat_ngram: Annotated[
+        int | None, typer.Option(min=0, help="No N-gram of pieces twice in a translation; 0: allowed.")
+    ] = None
+    repetition_penalty: Annotated[
+        float | None, typer.Option(min=1.0, help="Makes pieces that were said before less likely; 1: none.")
+    ] = None
+    ban: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PHRASE", help="What no translation may say, cut as text is; repeatable."),
+    ] = None
+    samples: Annotated[int | None, typer.Option(min=0, help="Draw so many translations; 0: search.")] = None
+    temperature: Annotated[float | None, typer.Option(min=0.01, help="Of samples; small: near the best.")] = None
+    top_k: Annotated[int | None, typer.Option(min=0, help="Samples take one of the K most probable pieces.")] = None
+    top_p: Annotated[float | None, typer.Option(min=0.01, max=1.0, help="Samples take one of the nucleus P.")] = None
+    sample_seed: Annotated[int | None, typer.Option(min=0, help="Of the samples.")] = None
+    mbr: Annotated[
+        Literal["bleu", "chrf", "none"] | None,
+        typer.Option(help="Of the hypotheses or samples take the one most alike to all (minimum Bayes risk)."),
+    ] = None
+    max_length_ratio: Annotated[
+        float | None, typer.Option(min=0.01, help="Longest translation, pieces: so many times the source's,")
+    ] = None
+    max_length_extra: Annotated[int | None, typer.Option(min=1, help="plus so many.")] = None
+    max_source_length: Annotated[
+        int | None, typer.Option(min=4, help="Pieces after which a source is cut, with a warning.")
+    ] = None
+    batch_tokens: Annotated[int | None, typer.Option(min=1, help="Source pieces per batch, times beam or samples.")] = (
+        None
+    )
+    engine: Annotated[
+        Literal["keras", "ctranslate2"], typer.Option(help="What computes; ctranslate2 after nmt-rl export.")
+    ] = "keras"
+    precision: Precision = None
+
+    def given(self) -> list[str]:
+        """The options that the user gave, as he wrote them."""
+        return [self._option(field.name) for field in fields(self) if getattr(self, field.name) != field.default]
+
+    def _option(self, name: str) -> str:
+        return self.seed_option if name in ("seed", "sample_seed") else f"--{name.replace('_', '-')}"
+
+    def overrides(self) -> dict[str, Any]:
+        """Keys of the decoding section, and the values they get."""
+        from nmt_rl.config import DecodingConfig
+
+        given = {field.name: getattr(self, field.name) for field in fields(self)}
+        given["seed"] = given.pop("sample_seed")
+        found = {key: given[key] for key in DecodingConfig.model_fields if given.get(key) is not None}
+        return {key: None if value == "none" else value for key, value in found.items()}
+
+    def request(self, models: Sequence[Path], nbest: int | None = None) -> Request:
+        """What is asked of the translators of some models.
+
+        Args:
+            models: their folders.
+            nbest: hypotheses that are wanted of each line; None: the best one's text.
+
+        Raises:
+            UserError: for an option that has no effect with the others or a model's own settings, or excludes one.
+        """
+        from nmt_rl.bundle import read_bundle_config
+        from nmt_rl.decoding.request import Request
+        from nmt_rl.decoding.translator import override
+
+        overrides = self.overrides()
+        for folder in models:
+            settings = override(read_bundle_config(folder)[0].decoding, overrides)
+            self._refuse_what_does_nothing(overrides, settings, nbest)
+        if self.engine == "ctranslate2" and self.precision is not None:
+            _refuse("--precision is for --engine keras; that of CTranslate2 is nmt-rl export's --quantization")
+        return Request(overrides, self.ban or (), self.engine, self.precision)
+
+    def _refuse_what_does_nothing(self, given: Mapping[str, Any], settings: DecodingConfig, nbest: int | None) -> None:
+        """Raise a UserError for an option that has no effect with the others."""
+
+        def refuse(keys: tuple[str, ...], why: str) -> None:
+            for key in keys:
+                if key in given:
+                    _refuse(f"{self._option(key)} {why}")
+
+        if nbest is not None and nbest > settings.hypotheses:
+            _refuse(f"--nbest {nbest} needs --beam {nbest} or more, or --samples, found {settings.hypotheses}")
+        if settings.samples:
+            refuse(("beam", "stopping", "coverage_penalty", "diverse_groups"), "is of a search; --samples 0 searches")
+            if given.get("samples", 0) > 1 and nbest is None and settings.mbr is None:
+                _refuse(f"--samples {settings.samples} needs --nbest or --mbr: without, only the first is printed")
+        else:
+            refuse(("temperature", "top_k", "top_p", "seed"), "is of samples; give --samples N, too")
+        if settings.diverse_groups == 1:
+            refuse(("diversity",), "is of several groups; give --diverse-groups N, too")
+        if settings.beam == 1:
+            refuse(("stopping",), "is of a beam; give --beam N, too")
+            if settings.coverage_penalty:
+                refuse(("coverage_penalty",), "is of a beam; give --beam N, too")
+        if settings.hypotheses == 1 or settings.samples:
+            penalty = ("length_penalty", "length_normalization")
+            if nbest is None:
+                refuse(
+                    penalty, "chooses among a beam, and is in the scores of --nbest; give --beam N or --nbest N, too"
+                )
+            if settings.mbr is not None:
+                refuse(penalty, "is not in the utilities of --mbr")
+
+
+def _refuse(sentence: str) -> None:
+    from nmt_rl.errors import UserError
+
+    raise UserError(sentence)
