@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from nmt_rl.config import Config, dump_config, parse_config
 from nmt_rl.errors import UserError
 from nmt_rl.storage.reading import read_yaml
+from nmt_rl.storage.writing import written_file
 
 if TYPE_CHECKING:
     from nmt_rl.corpus.tokenizer import Tokenizers
@@ -38,13 +40,31 @@ def save_bundle(folder: Path, config: Config, tokenizers: Tokenizers, model: Seq
     made.mkdir(parents=True)
     (made / "config.yaml").write_text(dump_config(config), encoding="utf-8")
     tokenizers.save(made)
-    model.save_weights(made / WEIGHTS)
+    save_weights(made / WEIGHTS, model)
     (made / "card.json").write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     shutil.rmtree(old, ignore_errors=True)
     if folder.exists():
         folder.rename(old)
     made.rename(folder)
     shutil.rmtree(old, ignore_errors=True)
+
+
+class _Image(io.BytesIO):
+    """An HDF5 file in memory, which Keras takes for one on disk because its name has the right ending."""
+
+    def __str__(self) -> str:
+        return WEIGHTS
+
+
+def save_weights(path: Path, model: Seq2Seq) -> None:
+    """Write the weights of a model; raises OSError if the disk is full.
+
+    They are put together in memory: what HDF5 cannot write to a disk breaks the process when it ends.
+    """
+    image = _Image()
+    model.save_weights(image)
+    with written_file(path) as stream:
+        stream.write(image.getbuffer())
 
 
 def bundle_folder(folder: Path) -> Path:

@@ -1,5 +1,7 @@
 import json
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -44,6 +46,20 @@ def test_saved_and_loaded(tiny_run, tmp_path):
     np.testing.assert_array_equal(logits(loaded), logits(bundle))
     assert loaded.card == {"parameters": 2}
     assert [path.name for path in tmp_path.iterdir()] == ["new"]
+
+
+def test_a_full_disk_while_weights_are_written_is_an_error_of_the_system(tiny_run, tmp_path):
+    """HDF5 itself would break the process when it ends, so another process tries it, with a limit like a small disk."""
+    code = (
+        "import pathlib, resource, sys; from nmt_rl.bundle import load_bundle, save_weights; "
+        "model = load_bundle(pathlib.Path(sys.argv[1])).model; "
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (4000, 4000))\n"
+        "try:\n    save_weights(pathlib.Path(sys.argv[2]), model)\nexcept OSError as error:\n    print(error.filename)"
+    )
+    path = tmp_path / WEIGHTS
+    done = subprocess.run([sys.executable, "-c", code, str(tiny_run.folder), str(path)], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, f"{path}\n"), done.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_run_stands_for_its_model(tiny_run):

@@ -104,7 +104,7 @@ def ordered_batches(
     for cut in _cut(longest[order], config):
         picked = order[cut]
         pairs = (_ragged([source[i] for i in picked]), _ragged([target[i] for i in picked]))
-        yield _collate_by(config, pairs[0], pairs[1], picked, int(longest[picked[-1]]))
+        yield _collate_by(config, pairs[0], pairs[1], picked, int(longest[picked[-1]]), len(order))
 
 
 class BatchStream:
@@ -202,7 +202,7 @@ class BatchStream:
         if self.resample is not None:
             rng = np.random.default_rng([self.seed, at.epoch, at.batch, len(places)])
             source, target = self.resample(source, target, rng)
-        return _collate_by(self.config, source, target, pool[places], planned)
+        return _collate_by(self.config, source, target, pool[places], planned, len(self.corpus))
 
 
 def subword_sampler(
@@ -249,16 +249,19 @@ def _cut(longest: NDArray[np.int64], config: BatchConfig) -> list[slice]:
     return cuts
 
 
-def _collate_by(config: BatchConfig, source: Ragged, target: Ragged, indices: Indices, planned: int) -> Batch:
+def _collate_by(
+    config: BatchConfig, source: Ragged, target: Ragged, indices: Indices, planned: int, total: int
+) -> Batch:
     """Pad as the configuration says; `planned` is the longer side's length by which the batch was cut.
 
-    Sampled segmentations may be longer; then the bucket grows, not the number of rows.
+    No batch has more rows than the `total` of pairs. Sampled segmentations may be longer; then the bucket grows, not
+    the number of rows.
     """
     if pad_mode(config) == "longest":
         return collate(source, target, indices)
     longest = max(int(source[1].max()), int(target[1].max())) + 1
     width, planned_width = bucket_lengths(np.array([longest, planned]), config.buckets)
-    rows = config.size if config.type == "sentences" else config.size // int(planned_width)
+    rows = min(total, config.size if config.type == "sentences" else config.size // int(planned_width))
     # A bucket may be wider than what the model has room for, which `max_length` is at most.
     return collate(
         source, target, indices, rows, min(max(int(width), int(planned_width)), max(longest, config.max_length))

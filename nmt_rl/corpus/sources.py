@@ -105,15 +105,23 @@ def embedded_folder() -> Traversable:
 
 
 def _read_hub(spec: SourceSpec, split: str, languages: tuple[str, str]) -> Iterator[Pair]:
-    name = f"hub set {spec.hub!r}"
-    for row in _hub_rows(spec, split, languages):
-        fields = row.get("translation", row)
-        missing = [language for language in languages if not isinstance(fields.get(language), str)]
-        if missing:
-            found = ", ".join(map(str, fields))
-            raise UserError(f"{name} has no text field {missing[0]!r}, found {found}; {_hint(languages)}")
-        source, target = (fields[language].replace("\n", " ") for language in languages)
+    """Values that are null are blank lines, which cleaning drops and counts."""
+    for number, row in enumerate(_hub_rows(spec, split, languages), start=1):
+        translation = row.get("translation", {})
+        blank = dict.fromkeys(languages) if translation is None else {}
+        fields = translation if isinstance(translation, dict) and translation else {**blank, **row}
+        where = f"hub set {spec.hub!r} row {number}"
+        source, target = (_hub_text(fields, language, where, _hint(languages)) for language in languages)
         yield source, target
+
+
+def _hub_text(fields: dict[str, Any], language: str, where: str, hint: str) -> str:
+    if language not in fields:
+        raise UserError(f"{where} has no text field {language!r}, found {', '.join(map(str, fields))}; {hint}")
+    text = fields[language]
+    if not isinstance(text, str | None):
+        raise UserError(f"{where} has no text in field {language!r}, found {type(text).__name__}; {hint}")
+    return (text or "").replace("\n", " ")
 
 
 def _hub_rows(spec: SourceSpec, split: str, languages: tuple[str, str]) -> Iterator[dict[str, Any]]:

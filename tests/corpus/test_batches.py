@@ -118,6 +118,14 @@ def test_buckets_give_few_shapes(corpus, cfg_):
         assert source[0] == (16 if cfg_.type == "sentences" else 200 // source[1])
 
 
+@pytest.mark.parametrize("kind", ["sentences", "tokens"])
+def test_no_batch_has_more_rows_than_there_are_pairs(corpus, kind):
+    """A size for a large corpus on a small one: padding to it would take gigabytes."""
+    large = config(type=kind, size=10**8, pad="buckets", buckets=(8, 16, 32))
+    assert {len(b.source) for b in epoch(corpus, large)} == {N}
+    assert {len(b.source) for b in ordered_batches([[5], [6, 7]], [[8], [9]], large)} == {2}
+
+
 def test_a_bucket_is_not_wider_than_the_longest_pair_that_is_let_in(corpus):
     """A model of 20 positions has no room for a bucket of 32."""
     found = epoch(corpus, config(type="sentences", size=16, pad="buckets", buckets=(8, 16, 32), max_length=20))

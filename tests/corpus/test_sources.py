@@ -117,6 +117,25 @@ def test_hub_missing_split_and_field(tmp_path, no_network):
         read(hub=str(tmp_path), split="test")
 
 
+@pytest.mark.parametrize(
+    "row", [{"translation": None}, {"translation": {"de": None, "en": None}}, {"de": None, "en": None}]
+)
+def test_null_values_of_a_hub_set_are_blank_lines(row, tmp_path, no_network):
+    pytest.importorskip("datasets")
+    pair = {"de": "a", "en": "b"}
+    rows = [{"translation": pair} if "translation" in row else pair, row]
+    (tmp_path / "train.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows), encoding="utf-8")
+    assert read(hub=str(tmp_path), split="train") == [("a", "b"), ("", "")]
+
+
+def test_a_hub_field_that_is_no_text_is_named_with_its_row(tmp_path, no_network):
+    pytest.importorskip("datasets")
+    rows = [{"de": ["a"], "en": "b"}, {"de": ["c"], "en": "d"}]
+    (tmp_path / "train.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows), encoding="utf-8")
+    with pytest.raises(UserError, match=r"row 1 has no text in field 'de', found list"):
+        read(hub=str(tmp_path), split="train")
+
+
 def test_hub_out_of_reach_is_one_sentence(monkeypatch):
     datasets = pytest.importorskip("datasets")
 
