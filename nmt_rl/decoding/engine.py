@@ -10,7 +10,7 @@ import numpy as np
 
 from nmt_rl.bundle import bundle_folder
 from nmt_rl.corpus.tokenizer import BOS, EOS, PAD
-from nmt_rl.decoding.export import FOLDER, require_ctranslate2, require_exportable, vocabulary
+from nmt_rl.decoding.export import FOLDER, require_ctranslate2, require_exportable, require_vocabulary, vocabulary
 from nmt_rl.decoding.hypotheses import Hypotheses, Prefix
 from nmt_rl.errors import UserError
 
@@ -68,6 +68,10 @@ class EngineSearcher:
         self._ids = {piece: number for number, piece in enumerate(self._pieces[1].tolist())}
         forbidden = [[PAD], [BOS], *(list(phrase) for phrase in banned if phrase)]
         self._banned = [self._pieces[1][phrase].tolist() for phrase in forbidden]
+        try:
+            require_vocabulary(path, tokenizers)
+        except UserError as error:
+            raise UserError(f"{error}; nmt-rl export {folder} makes it anew") from error
         try:
             self._translator = ctranslate2.Translator(str(path), device="cpu", inter_threads=1)
         except (RuntimeError, ValueError) as error:

@@ -11,12 +11,15 @@ import numpy as np
 from nmt_rl.bundle import Bundle, bundle_folder, load_bundle, read_bundle_config
 from nmt_rl.config import LSTMConfig, TransformerConfig
 from nmt_rl.errors import RunError, UserError
+from nmt_rl.storage.reading import read_json
 
 if TYPE_CHECKING:
-    from nmt_rl.corpus.tokenizer import Tokenizer
+    from nmt_rl.corpus.tokenizer import Tokenizer, Tokenizers
     from nmt_rl.models.transformer import Transformer
 
 Quantization = Literal["float32", "int8", "int16", "float16"]
+VOCABULARY_LIMIT = 2**26
+"""Bytes of a list of pieces."""
 FOLDER = "ctranslate2"
 """Where the export lies, in the model folder: it goes when the model is replaced."""
 
@@ -97,6 +100,20 @@ def _specification(bundle: Bundle) -> Any:
 def vocabulary(tokenizer: Tokenizer) -> list[str]:
     """All pieces, by their ids."""
     return tokenizer.pieces(range(tokenizer.size))
+
+
+def require_vocabulary(export: Path, tokenizers: Tokenizers) -> None:
+    """Raise a UserError if a folder that CTranslate2 loads has other pieces than the model's tokenizer."""
+    sides = {"source": tokenizers.source, "target": tokenizers.target}
+    for side, tokenizer in sides.items():
+        path = export / f"{side}_vocabulary.json"
+        if not path.exists():
+            path = export / "shared_vocabulary.json"
+        pieces = read_json(path, list, VOCABULARY_LIMIT)
+        if len(pieces) != tokenizer.size:
+            raise UserError(f"{path} has {len(pieces):,} pieces, but the model's tokenizer has {tokenizer.size:,}")
+        if pieces != vocabulary(tokenizer):
+            raise UserError(f"{path} has other pieces than the model's tokenizer")
 
 
 def _fill_sides(spec: Any, model: Transformer) -> None:

@@ -1,5 +1,6 @@
 """An exported Transformer says in CTranslate2 what it says in Keras."""
 
+import json
 import subprocess
 import sys
 
@@ -134,3 +135,19 @@ def test_the_commands_and_no_keras_while_translating(save, command, tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stdout.count("\n") == 3 and done.stderr == "set()\n"
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        (lambda pieces: pieces[:-1], "has 294 pieces, but the model's tokenizer has 295"),
+        (lambda pieces: [*pieces[:-2], pieces[-1], pieces[-2]], "has other pieces than the model's tokenizer"),
+        (lambda pieces: {}, "should hold a list, found an empty mapping"),
+    ],
+)
+def test_an_export_with_other_pieces_than_the_tokenizer_is_refused(save, change, what):
+    folder = save(TransformerConfig(**SMALL))
+    (path,) = export_ctranslate2(folder).glob("*vocabulary.json")
+    path.write_text(json.dumps(change(json.loads(path.read_text()))))
+    with pytest.raises(UserError, match=f"vocabulary.json {what}; nmt-rl export .* makes it anew"):
+        Translator.from_folders([folder], engine="ctranslate2")
