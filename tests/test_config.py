@@ -15,6 +15,7 @@ from nmt_rl.config import (
     recipe_path,
 )
 from nmt_rl.errors import UserError
+from nmt_rl.storage.yaml_core import dump_yaml, load_yaml
 
 RECIPES = sorted((Path(nmt_rl.__file__).parent / "recipes").glob("*.yaml"))
 SMALL = {
@@ -151,6 +152,16 @@ def test_a_source_is_of_one_kind():
         ("finetune.trajectory.behaviour={policy: epsilon-greedy, top_k: 0}", ["trajectory.behaviour", "top_k above 0"]),
         ("finetune={objective: both, trajectory: {q: dueling}}", ["finetune", "trajectory.q kl"]),
         ("finetune={objective: rloo, policy_gradient: {samples: 1}}", ["finetune", "at least 2"]),
+        ("pretrain.updates=true", ["pretrain.updates", "integer", "'true'"]),
+        ("finetune.trajectory.betas=[true]", ["finetune.trajectory.betas.0", "number", "'true'"]),
+        ("finetune.reward.metrics={bleu: true}", ["finetune.reward.metrics.bleu", "number", "'true'"]),
+        ("pretrain.updates=off", ["pretrain.updates", "integer", "'off'"]),
+        ("pretrain.batch.buckets=[]", ["pretrain.batch.buckets: should not be empty"]),
+        ("pretrain.batch.buckets=[8, 0]", ["pretrain.batch.buckets.1", "greater than 0", "found 0"]),
+        ("corpus.cleaning={min_words: 9, max_words: 3}", ["corpus.cleaning", "min_words 9 is above max_words 3"]),
+        ("finetune.trajectory.behaviour={epsilon_end: 0.5}", ["falls to epsilon_end, found 0.05 and 0.5"]),
+        ("corpus.train.limit.x=1", ["--set corpus.train.limit.x=1: corpus.train.0.limit", "integer"]),
+        ("seed.x=1", ["seed"]),
         ("pretrain.updates", ["'pretrain.updates'", "section.key=value"]),
         ("=3", ["'=3'", "section.key=value"]),
     ],
@@ -209,3 +220,69 @@ def test_first_difference_names_key_and_both_values():
 def test_only_name_corpus_and_model_have_no_default():
     required = {name for name, field in Config.model_fields.items() if field.is_required()}
     assert required == {"name", "corpus", "model"}
+
+
+OVERRIDES_IN_ANY_ORDER = [
+    (["corpus.train=t", "corpus.train.limit=10"], lambda c: c.corpus.train == (SourceSpec(prefix="t", limit=10),)),
+    (["corpus.train.limit=10"], lambda c: c.corpus.train == (SourceSpec(prefix="data/train", limit=10),)),
+    (["corpus.valid={tsv: a.tsv}", "corpus.valid.name=dev"], lambda c: c.corpus.valid.label == "dev"),
+    (["pretrain={updates: 5}", "pretrain.average=2"], lambda c: (c.pretrain.updates, c.pretrain.average) == (5, 2)),
+    (["corpus.train=[a, b.tsv]", "corpus.train.1.limit=3"], lambda c: [s.limit for s in c.corpus.train] == [None, 3]),
+]
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+@pytest.mark.parametrize(
+    ("overrides", "value"), OVERRIDES_IN_ANY_ORDER, ids=lambda v: v if isinstance(v, str) else None
+)
+def test_an_entry_and_its_keys_go_together_in_any_order(recipe, overrides, value, backwards):
+    assert value(load_config(recipe, overrides[::-1] if backwards else overrides))
+
+
+def test_a_key_of_one_of_several_entries_needs_its_place(recipe):
+    text = message(recipe, "corpus.train=[a, b]", "corpus.train.limit=3")
+    assert text == "--set corpus.train.limit=3: corpus.train has 2 entries; name one, such as corpus.train.0"
+
+
+def test_another_type_of_model_leaves_out_the_keys_of_the_first(caplog):
+    with caplog.at_level("INFO", "nmt_rl"):
+        config = load_config("multi30k-de-en-transformer", ["model.units=64", "model.type=lstm"])
+    assert (config.model.type, config.model.units, config.model.tie) == ("lstm", 64, "all")
+    assert "the recipe's keys of a transformer are left out (" in caplog.text and "heads" in caplog.text
+
+
+def test_the_keys_that_are_known_are_those_of_the_model_s_type(recipe):
+    assert "did you mean" not in message(recipe, "model={type: lstm, width: 8}")
+
+
+def test_what_is_wrong_is_said_of_the_override_or_of_the_file_it_stands_in(recipe):
+    assert message(recipe, "pretrain.updatse=7").startswith("--set pretrain.updatse=7: unknown key")
+    assert message(recipe, "pretrain.batch={sise: 3}").startswith("--set 'pretrain.batch={sise: 3}': unknown key")
+    Path(recipe).write_text(Path(recipe).read_text() + "sed: 3\n")
+    assert message(recipe, "pretrain.updates=7").startswith(f"{recipe}: unknown key sed; did you mean seed?")
+
+
+def test_a_home_folder_is_found(recipe, monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    config = load_config(recipe, ["corpus.train=~/a", "corpus.valid={source: ~/s, target: [~/t]}"])
+    assert config.corpus.train[0].prefix == "/home/me/a"
+    assert (config.corpus.valid.source, config.corpus.valid.target) == (("/home/me/s",), ("/home/me/t",))
+
+
+def test_yaml_says_what_it_looks_like(tmp_path):
+    """Version 1.1 makes false of `no`, 8 of `010`, 90 of `1:30`, and keeps the last of two sections."""
+    path = tmp_path / "x.yaml"
+    path.write_text(yaml.safe_dump(SMALL).replace("source_language: de", "source_language: no") + "seed: 010\n")
+    config = load_config(str(path), ["pretrain.optimizer.learning_rate=1e-3"])
+    assert (config.corpus.source_language, config.seed, config.pretrain.optimizer.learning_rate) == ("no", 10, 1e-3)
+    assert "1:30" in message(str(path), "pretrain.minutes=1:30")
+    path.write_text(path.read_text() + "seed: 3\n")
+    assert message(str(path)).endswith("is not valid YAML: key 'seed' stands there twice")
+
+
+@pytest.mark.parametrize(
+    "text", ["no", "off", "010", "1:30", "1e-3", "true", ".inf", "~", "", "0o7", "2026-01-01", "="]
+)
+def test_text_stays_text_for_readers_of_either_version(text):
+    for load in (load_yaml, yaml.safe_load):
+        assert load(dump_yaml({"a": [text]})) == {"a": [text]}

@@ -5,9 +5,23 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, PositiveInt, field_validator, model_validator
 
 from nmt_rl.config.section import Section
+
+
+def source_fields(text: str) -> dict[str, str]:
+    """What a source that is written as a string stands for: the key and value of a `SourceSpec`."""
+    if text.startswith("hub:"):
+        return {"hub": text[4:]}
+    if text.startswith("embedded:"):
+        return {"embedded": text[9:]}
+    stem = text.removesuffix(".gz").removesuffix(".xz")
+    return {"tsv": text} if stem.endswith(".tsv") else {"prefix": text}
+
+
+def _expand_home(path: str) -> str:
+    return str(Path(path).expanduser()) if path.startswith("~") else path
 
 
 class SourceSpec(Section):
@@ -52,15 +66,18 @@ class SourceSpec(Section):
     @classmethod
     def _from_string(cls, value: Any) -> Any:
         if isinstance(value, str):
-            if value.startswith("hub:"):
-                return {"hub": value[4:]}
-            if value.startswith("embedded:"):
-                return {"embedded": value[9:]}
-            stem = value.removesuffix(".gz").removesuffix(".xz")
-            return {"tsv": value} if stem.endswith(".tsv") else {"prefix": value}
+            value = source_fields(value)
         if isinstance(value, dict):
             value = {k: (v,) if k in ("source", "target") and isinstance(v, str) else v for k, v in value.items()}
         return value
+
+    @field_validator("source", "target", "prefix", "tsv", "hub")
+    @classmethod
+    def _from_home(cls, value: Any) -> Any:
+        """`~/text`, which no shell expands behind `--set corpus.train=`."""
+        if isinstance(value, tuple):
+            return tuple(map(_expand_home, value))
+        return None if value is None else _expand_home(value)
 
     @model_validator(mode="after")
     def _one_kind(self) -> SourceSpec:
@@ -89,6 +106,12 @@ class CleaningConfig(Section):
     """Drop every pair that occurred before."""
     drop_control: bool = True
     """Drop pairs with control characters (Unicode category Cc, other than tab) or U+FFFD."""
+
+    @model_validator(mode="after")
+    def _some_length_passes(self) -> CleaningConfig:
+        if self.min_words > self.max_words:
+            raise ValueError(f"min_words {self.min_words} is above max_words {self.max_words}")
+        return self
 
 
 class CorpusConfig(Section):
@@ -147,7 +170,7 @@ class BatchConfig(Section):
     """Sentence pairs that are shuffled, or sorted by length, together; memory is bounded by it."""
     sort: bool = True
     """Batches of sentences of similar length, so that little is padded; or of sentences drawn at random."""
-    buckets: tuple[int, ...] = (8, 16, 24, 32, 48, 64, 96, 128)
+    buckets: tuple[PositiveInt, ...] = Field((8, 16, 24, 32, 48, 64, 96, 128), min_length=1)
     """Padded lengths when `pad` is `buckets`; a longer batch is padded to the next multiple of the last one."""
     pad: Literal["auto", "longest", "buckets"] = "auto"
     """Pad to the longest sentence of the batch, or up to a bucket and a full batch; auto: buckets on JAX only."""

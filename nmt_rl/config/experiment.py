@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from nmt_rl.config.corpus import CorpusConfig, TokenizerConfig
 from nmt_rl.config.decoding import DecodingConfig, EvaluationConfig
 from nmt_rl.config.finetuning import FinetuneConfig
 from nmt_rl.config.model import ModelConfig
+from nmt_rl.config.overrides import MODELS, Override, apply_overrides, to_blame
 from nmt_rl.config.section import Section
 from nmt_rl.config.training import PretrainConfig
 from nmt_rl.errors import UserError
 from nmt_rl.storage.reading import read_yaml
+from nmt_rl.storage.yaml_core import dump_yaml
 
 SHAPES = {
     "tuple_type": "should be a list such as [0.7, 1.0]",
@@ -81,13 +83,30 @@ def load_config(recipe: str, overrides: Sequence[str] = ()) -> Config:
         overrides: `section.key=value` strings; values are YAML.
 
     Raises:
-        UserError: for a missing file, bad YAML, an unknown key (with the nearest known one) or a bad value.
+        UserError: for a missing file, bad YAML, an unknown key (with the nearest known one) or a bad value; it names
+            the file or the override that is wrong.
     """
     path = recipe_path(recipe)
     tree = read_yaml(path)
-    for override in overrides:
-        _apply_override(tree, override)
-    return parse_config(tree, str(path))
+    plain, changes = copy.deepcopy(tree), [Override.parse(text) for text in overrides]
+    apply_overrides(tree, changes)
+    try:
+        return Config.model_validate(tree)
+    except ValidationError as error:
+        where = str(path) if error.errors()[0] in _mistakes(plain) else _origin(error, changes)
+        raise UserError(f"{where or path}: {_explain(error.errors()[0])}") from None
+
+
+def _mistakes(tree: dict[str, Any]) -> list[Any]:
+    try:
+        Config.model_validate(tree)
+    except ValidationError as error:
+        return list(error.errors())
+    return []
+
+
+def _origin(error: ValidationError, changes: Sequence[Override]) -> str:
+    return to_blame(changes, [str(part) for part in error.errors()[0]["loc"]])
 
 
 def parse_config(tree: dict[str, Any], where: str) -> Config:
@@ -100,8 +119,8 @@ def parse_config(tree: dict[str, Any], where: str) -> Config:
 
 
 def _explain(error: Any) -> str:
-    location = [str(part) for part in error["loc"] if part not in ("transformer", "lstm")]
-    key = ".".join(location)
+    location = [str(part) for part in error["loc"]]
+    key = ".".join(part for part in location if part not in MODELS)
     if error["type"] == "extra_forbidden":
         near = difflib.get_close_matches(location[-1], _known_keys(location[:-1]), n=1)
         hint = f"; did you mean {near[0]}?" if near else f"; known keys: {', '.join(_known_keys(location[:-1]))}"
@@ -111,17 +130,23 @@ def _explain(error: Any) -> str:
     message = SHAPES.get(error["type"]) or error["msg"].removeprefix("Value error, ")
     # A rule of a whole section says what it found itself.
     whole = error["type"] == "value_error" and isinstance(error["input"], dict | Section)
-    found = "" if whole else f", found {error['input']!r}"
+    found = "" if whole else f", found {_shown(error['input'])}"
     return f"{key or 'the experiment'}: {message[0].lower() + message[1:]}{found}"
 
 
+def _shown(value: Any) -> str:
+    """As YAML has it."""
+    return json.dumps(value) if value is None or isinstance(value, bool) else repr(value)
+
+
 def _known_keys(location: Sequence[str]) -> list[str]:
-    """Field names of the section at a location; for `model`, of both model types."""
+    """Field names of the section at a location."""
     sections: list[type[BaseModel]] = [Config]
     for part in location:
-        if part.isdigit():
-            continue
-        sections = [s for section in sections if part in section.model_fields for s in _sections_in(section, part)]
+        if part in MODELS:
+            sections = [MODELS[part]]
+        elif not part.isdigit():
+            sections = [s for section in sections if part in section.model_fields for s in _sections_in(section, part)]
     return sorted({name for section in sections for name in section.model_fields})
 
 
@@ -134,27 +159,9 @@ def _sections_in(section: type[BaseModel], field: str) -> Iterator[type[BaseMode
         pending.extend(getattr(annotation, "__args__", ()))
 
 
-def _apply_override(tree: dict[str, Any], override: str) -> None:
-    key, equals, text = override.partition("=")
-    if not equals or not key.strip():
-        raise UserError(f"--set {override!r} should look like section.key=value")
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
-        value = text
-    *sections, last = key.strip().split(".")
-    node = tree
-    for part in sections:
-        child = node.get(part)
-        if not isinstance(child, dict):
-            child = node[part] = {}
-        node = child
-    node[last] = value
-
-
 def dump_config(config: Config) -> str:
     """The whole resolved experiment as YAML, defaults included; `parse_config` reads it back."""
-    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    return dump_yaml(config.model_dump(mode="json"))
 
 
 def first_difference(old: Any, new: Any, key: str = "") -> str | None:

@@ -89,6 +89,8 @@ class BehaviourConfig(Section):
     def _uniform_among_some(self) -> BehaviourConfig:
         if self.policy == "epsilon-greedy" and self.top_k == 0:
             raise ValueError("epsilon-greedy needs top_k above 0, found 0: a uniform draw among all pieces is noise")
+        if self.epsilon_end > self.epsilon:
+            raise ValueError(f"epsilon falls to epsilon_end, found {self.epsilon:g} and {self.epsilon_end:g}")
         return self
 
 

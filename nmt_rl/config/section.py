@@ -2,10 +2,35 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from typing import Any, get_args
+
+from pydantic import BaseModel, ConfigDict, model_validator
 
 
 class Section(BaseModel):
     """Base of every section: unknown keys are errors, values never change after loading."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _truth_is_no_number(cls, tree: Any) -> Any:
+        """Python takes true for 1; as a word it is refused with its key."""
+        if not isinstance(tree, dict):
+            return tree
+        numbers = {name for name, field in cls.model_fields.items() if _is_number(field.annotation)}
+        return {key: _truth_as_word(value) if key in numbers else value for key, value in tree.items()}
+
+
+def _is_number(annotation: Any) -> bool:
+    """Whether a field takes a number, or several."""
+    kinds = [annotation, *get_args(annotation)]
+    return (bool not in kinds and bool({int, float} & set(kinds))) or any(map(_is_number, kinds[1:]))
+
+
+def _truth_as_word(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return [_truth_as_word(each) for each in value]
+    if isinstance(value, dict):
+        return {key: _truth_as_word(each) for key, each in value.items()}
+    return str(value).lower() if isinstance(value, bool) else value

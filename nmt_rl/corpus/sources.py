@@ -56,7 +56,23 @@ def find_file(prefix: str, language: str) -> Path:
         path = Path(f"{prefix}.{language}{suffix}")
         if path.is_file():
             return path
-    raise UserError(f"{prefix}.{language} does not exist (nor with .txt, .gz or .xz)")
+    raise UserError(f"{prefix}.{language} does not exist (nor with .txt, .gz or .xz){_meant(prefix, language)}")
+
+
+def _meant(prefix: str, language: str) -> str:
+    """What somebody who gave a file or folder instead of a prefix probably wanted."""
+    path = Path(prefix)
+    if path.is_dir():
+        return f"; {prefix} is a folder: is it hub:{prefix}, or {path / 'train'}?"
+    if not path.is_file():
+        return ""
+    stem = path.name
+    for suffix in sorted(SUFFIXES, key=len, reverse=True):
+        stem = stem.removesuffix(suffix)
+    without = path.with_name(stem).with_suffix("")
+    if any(Path(f"{without}.{language}{suffix}").is_file() for suffix in SUFFIXES):
+        return f"; a prefix has no language at its end: did you mean {without}?"
+    return f"; {prefix} is a file: two files are given as {{source: FILE, target: FILE}}, a table ends in .tsv"
 
 
 def _read_files(source: Path, target: Path) -> Iterator[Pair]:
@@ -77,7 +93,7 @@ def _zip_lines(source: Iterator[str], target: Iterator[str], source_name: str, t
 
 def _read_tsv(path: Path) -> Iterator[Pair]:
     for number, line in enumerate(read_lines(path), start=1):
-        columns = line.split("\t")
+        columns = line.split("\t") if line else ["", ""]
         if len(columns) != 2:
             raise UserError(
                 f"{path} line {number} has {len(columns)} tab-separated columns; it needs two: source, tab, target"

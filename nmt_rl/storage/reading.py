@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from nmt_rl.errors import UserError
+from nmt_rl.storage.yaml_core import CoreLoader
 
 LIMIT = 2**20
 """Bytes that a settings file, a card or a result may have."""
@@ -179,7 +180,7 @@ class _TooMuch(Exception):
     """More levels or values than any settings have."""
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(CoreLoader):
     """Counts while it composes: what a short text with aliases stands for can be larger than any memory."""
 
     def __init__(self, stream: str) -> None:

@@ -40,7 +40,7 @@ def test_a_recipe_that_is_not_there(refuses, tmp_path):
 
 def test_a_misspelt_key(refuses, tiny_recipe, tmp_path):
     text = refuses("run", tiny_recipe, "--out", tmp_path / "run", "--set", "pretrain.updats=3")
-    assert text == f"{tiny_recipe}: unknown key pretrain.updats; did you mean updates?"
+    assert text == "--set pretrain.updats=3: unknown key pretrain.updats; did you mean updates?"
     assert not (tmp_path / "run").exists()
 
 

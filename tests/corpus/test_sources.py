@@ -57,7 +57,7 @@ def test_tsv(tmp_path):
     assert list(read_pairs(SourceSpec.model_validate(path), CONFIG)) == PAIRS
 
 
-@pytest.mark.parametrize("line", ["no tab", "one\ttwo\tthree", ""])
+@pytest.mark.parametrize("line", ["no tab", "one\ttwo\tthree", " "])
 def test_bad_tsv_line_is_named(line, tmp_path):
     path = write(tmp_path / "bad.tsv", ["a\tb", line])
     with pytest.raises(UserError, match=r"bad\.tsv line 2"):
@@ -162,3 +162,30 @@ def test_embedded_folder_holds_the_quickstart_corpus():
     folder = sources.embedded_folder()
     names = {f"{split}.{language}" for split in ("train", "valid", "test") for language in ("en", "de")}
     assert names <= {file.name for file in folder.iterdir()}
+
+
+def test_a_blank_line_of_a_tsv_is_an_empty_pair(tmp_path):
+    path = write(tmp_path / "gap.tsv", ["a\tb", "", "c\td"])
+    assert list(read_pairs(SourceSpec(tsv=str(path)), CONFIG)) == [("a", "b"), ("", ""), ("c", "d")]
+
+
+@pytest.mark.parametrize(
+    ("prefix", "meant"),
+    [
+        ("t.de", "a prefix has no language at its end: did you mean {folder}/t?"),
+        ("t.en.txt.gz", "a prefix has no language at its end: did you mean {folder}/t?"),
+        (
+            "text",
+            "{folder}/text is a file: two files are given as {{source: FILE, target: FILE}}, a table ends in .tsv",
+        ),
+        ("notes.md", "notes.md is a file: two files are given as {{source: FILE, target: FILE}}, a table ends in .tsv"),
+        ("folder", "{folder}/folder is a folder: is it hub:{folder}/folder, or {folder}/folder/train?"),
+    ],
+)
+def test_what_is_no_prefix_is_said(tmp_path, prefix, meant):
+    (tmp_path / "folder").mkdir()
+    for name in ("t.de", "t.en.txt.gz", "text", "notes.md"):
+        (tmp_path / name).touch()
+    with pytest.raises(UserError) as error:
+        list(read_pairs(SourceSpec(prefix=f"{tmp_path}/{prefix}"), CONFIG))
+    assert str(error.value).endswith(meant.format(folder=tmp_path))

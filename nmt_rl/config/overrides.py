@@ -1,0 +1,131 @@
+"""`--set section.key=value`: overrides of a recipe's keys, whatever order they are given in."""
+
+from __future__ import annotations
+
+import logging
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from nmt_rl.config.corpus import source_fields
+from nmt_rl.config.model import LSTMConfig, TransformerConfig
+from nmt_rl.errors import UserError
+from nmt_rl.storage.yaml_core import load_yaml
+
+log = logging.getLogger("nmt_rl")
+
+MODELS: Mapping[object, Any] = {"transformer": TransformerConfig, "lstm": LSTMConfig}
+
+
+@dataclass(frozen=True)
+class Override:
+    """One `section.key=value`.
+
+    Attributes:
+        text: as it was given.
+        keys: the key's parts.
+        value: the tree that the value is as YAML.
+    """
+
+    text: str
+    keys: tuple[str, ...]
+    value: Any
+
+    @classmethod
+    def parse(cls, text: str) -> Override:
+        """Raises UserError if it does not look like one."""
+        key, equals, value = text.partition("=")
+        keys = tuple(key.strip().split("."))
+        if not equals or not all(keys):
+            raise UserError(f"--set {text!r} should look like section.key=value")
+        try:
+            return cls(text, keys, load_yaml(value))
+        except (yaml.YAMLError, ValueError, RecursionError):
+            return cls(text, keys, value)
+
+    def touches(self, location: Sequence[str]) -> bool:
+        """Whether the value at a location, given as keys, is made of this one."""
+        ours, theirs = ([key for key in keys if not key.isdigit()] for keys in (self.keys, location))
+        return all(a == b for a, b in zip(ours, theirs, strict=False))
+
+    def __str__(self) -> str:
+        """As it is typed."""
+        return f"--set {shlex.quote(self.text)}"
+
+
+def apply_overrides(tree: dict[str, Any], overrides: Sequence[Override]) -> None:
+    """Override keys of an experiment's tree.
+
+    A whole section or entry goes before the keys in it, whichever is given first; of equal keys the last counts. Keys
+    of an entry that is written as a string, such as `train: data/train`, are added to what the string stands for. A
+    `model.type` other than the recipe's leaves out the recipe's keys that only the other type has.
+
+    Raises:
+        UserError: for a key below something that has none.
+    """
+    for override in sorted(overrides, key=lambda each: len(each.keys)):
+        node: Any = tree
+        for depth in range(len(override.keys) - 1):
+            node = _section(node, override, depth)
+        if override.keys == ("model", "type"):
+            _change_type(node, override.value)
+        node[override.keys[-1]] = override.value
+
+
+def _section(node: dict[str, Any], override: Override, depth: int) -> dict[str, Any]:
+    """The mapping at the next of an override's keys, made if there is none."""
+    part, place = override.keys[depth], ".".join(override.keys[: depth + 1])
+    child = node.get(part)
+    if isinstance(child, list):
+        return _entry(child, override, depth)
+    if isinstance(child, str) and override.keys[0] == "corpus":
+        child = node[part] = source_fields(child)
+    if child is None:
+        child = node[part] = {}
+    if not isinstance(child, dict):
+        raise UserError(f"{override}: {place} is {child!r} and has no keys")
+    return child
+
+
+def _entry(entries: list[Any], override: Override, depth: int) -> dict[str, Any]:
+    """A mapping whose keys are the places in a list; a list of one entry is that entry, too."""
+    following = override.keys[depth + 1]
+    if not following.isdigit() and len(entries) == 1:
+        numbered = _Entries(entries)
+        return _section(numbered, Override(override.text, ("corpus", "0", following), None), 1)
+    if not following.isdigit() or int(following) >= len(entries):
+        place = ".".join(override.keys[: depth + 1])
+        raise UserError(f"{override}: {place} has {len(entries)} entries; name one, such as {place}.0")
+    return _Entries(entries)
+
+
+class _Entries(dict[str, Any]):
+    """A list as a mapping from places to entries."""
+
+    def __init__(self, entries: list[Any]) -> None:
+        super().__init__({str(place): entry for place, entry in enumerate(entries)})
+        self.entries = entries
+
+    def __setitem__(self, place: str, entry: Any) -> None:
+        super().__setitem__(place, entry)
+        self.entries[int(place)] = entry
+
+
+def _change_type(model: dict[str, Any], kind: Any) -> None:
+    before = model.get("type")
+    if kind not in MODELS or before not in MODELS or kind == before:
+        return
+    other = [key for key in model if key not in MODELS[kind].model_fields]
+    for key in other:
+        del model[key]
+    if other:
+        log.info("model.type %s: the recipe's keys of a %s are left out (%s)", kind, before, ", ".join(other))
+
+
+def to_blame(overrides: Sequence[Override], location: Sequence[str]) -> str:
+    """The overrides that a wrong value at a location comes from, or empty if it is none of them."""
+    keys = [part for part in location if part not in MODELS]
+    return ", ".join(str(each) for each in overrides if each.touches(keys))
