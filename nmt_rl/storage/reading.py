@@ -169,7 +169,7 @@ def read_yaml(path: Path, limit: int = LIMIT) -> dict[str, Any]:
     except yaml.MarkedYAMLError as error:
         where = f" line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise UserError(f"{path}{where} is not valid YAML: {error.problem}") from None
-    except (ValueError, OverflowError, ArithmeticError) as error:  # 2026-13-45, a number of thousands of digits
+    except (ValueError, OverflowError, ArithmeticError) as error:  # A number of thousands of digits.
         raise UserError(f"{path} holds a value that YAML cannot have: {error}") from None
     if not isinstance(tree, dict):
         raise UserError(f"{path} should be a mapping of keys, found {describe(tree)}")

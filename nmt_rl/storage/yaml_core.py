@@ -24,6 +24,7 @@ class CoreLoader(yaml.SafeLoader):
     """Builds what YAML's safe loader does, and no other objects."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        """A mapping whose keys are words that stand there once (PyYAML keeps the last of two)."""
         seen: set[Any] = set()
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True) if key_node.tag != "tag:yaml.org,2002:merge" else None

@@ -122,7 +122,6 @@ BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
         ("a: " + "[" * 5000, " is nested too deeply"),
         ("a:\n  - b\n c: d", " line 3 is not valid YAML"),
         ("a: b: c", " line 1 is not valid YAML: mapping values are not allowed here"),
-        ("a: 2026-13-45", " holds a value that YAML cannot have: month must be in 1..12"),
         ("a: !!python/name:os.system", " line 1 is not valid YAML: could not determine a constructor"),
         ("a: 1\nb: \x00", " line 2 is not valid YAML: character U+0000"),
         ("- a", " should be a mapping of keys, found a list"),
