@@ -20,6 +20,7 @@ import numpy as np
 import sentencepiece
 
 from nmt_rl.config import TokenizerConfig
+from nmt_rl.corpus.characters import UNSPACED
 from nmt_rl.errors import UserError
 
 PAD, UNK, BOS, EOS = 0, 1, 2, 3
@@ -30,8 +31,6 @@ THREADS = 4
 """Training threads; fixed, because sums over a different number of threads may differ in the last bit."""
 OPENING = '("-“„'
 """Marks behind which a word stands without a blank."""
-_UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]")
-"""Thai, Lao, Burmese, Khmer, Japanese and Chinese, which put no blanks between words."""
 CANDIDATES = 32
 """Best segmentations of a word among which unigram sampling draws."""
 
@@ -93,7 +92,7 @@ class Tokenizer:
         alone = self.encode([text])[0]
         if not alone:
             return []
-        if not text[0].isalnum() or _UNSPACED.match(text):
+        if not text[0].isalnum() or UNSPACED.match(text):
             behind = [self._behind("a", text)]
         else:
             behind = [ids for mark in OPENING for word in (mark, "a" + mark) if (ids := self._behind(word, text, 1))]

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from nmt_rl.corpus.languages import short_code
+from nmt_rl.corpus.languages import bleu_tokenizer
+from nmt_rl.corpus.words import installed
 from nmt_rl.decoding.hypotheses import Hypotheses, Prefix, Search
 from nmt_rl.errors import UserError
 
@@ -69,9 +70,10 @@ def sentence_utility(metric: Literal["bleu", "chrf"], language: str = "") -> Uti
     """
     from sacrebleu.metrics import BLEU, CHRF
 
+    tokenizer = bleu_tokenizer(language)
     try:
-        scorer = BLEU(effective_order=True, trg_lang=short_code(language)) if metric == "bleu" else CHRF()
-    except (RuntimeError, ImportError) as error:
-        why = " ".join(str(error).split())
-        raise UserError(f"mbr bleu needs sacreBLEU's tokenizer of {language}: {why}; or take mbr chrf") from error
+        with installed(tokenizer):
+            scorer = BLEU(effective_order=True, tokenize=tokenizer) if metric == "bleu" else CHRF()
+    except UserError as error:
+        raise UserError(f"{error}; or take mbr chrf") from error
     return lambda hypothesis, reference: float(scorer.sentence_score(hypothesis, [reference]).score)

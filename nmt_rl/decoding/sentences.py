@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Sequence
 
-from nmt_rl.corpus.languages import short_code
+from nmt_rl.corpus.languages import joins_sentences
 from nmt_rl.decoding.translator import BLANK, Hypothesis, Translation, Translator
 from nmt_rl.errors import UserError
 
@@ -30,7 +30,7 @@ class SentenceTranslator:
             hint = 'pip install sentencex, or pip install "nmt-rl[sentences]"'
             raise UserError(f"the sentence splitter is not installed; {hint}") from None
         self.translator, self.language, self._segment = translator, source_language, sentencex.segment
-        self.blank = "" if short_code(target_language) in ("zh", "ja") else " "
+        self.blank = joins_sentences(target_language)
 
     def split(self, line: str) -> list[str]:
         """The sentences of a line; none of a blank one."""

@@ -8,7 +8,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from nmt_rl.evaluation.examples import Examples, Texts, choose_examples, words
+from nmt_rl.corpus.languages import bleu_tokenizer
+from nmt_rl.corpus.words import word_splitter
+from nmt_rl.evaluation.examples import Examples, Texts, choose_examples
 from nmt_rl.evaluation.metrics import build_metrics, reference_streams, sentence_bleu
 from nmt_rl.evaluation.tables import align_columns
 
@@ -47,7 +49,7 @@ class Wording:
 
 @dataclasses.dataclass(frozen=True)
 class Contrast:
-    """Where the second system is better or worse than the first; words are those of the first reference."""
+    """Where the second system is better or worse than the first; words are BLEU's, of the first reference."""
 
     wins: int
     """Sentences in which the second system has the higher sentence BLEU."""
@@ -70,7 +72,7 @@ class Contrast:
 
 
 def contrast(texts: Texts, target_language: str = "", seed: int = 12345) -> Contrast:
-    """Compare two systems beyond their scores.
+    """Compare two systems beyond their scores; words are those that BLEU counts.
 
     Args:
         texts: of both.
@@ -82,6 +84,7 @@ def contrast(texts: Texts, target_language: str = "", seed: int = 12345) -> Cont
     sides, streams = (texts.first, texts.second), reference_streams(texts.references)
     scores = [sentence_bleu(side, streams, target_language) for side in sides]
     changes = tuple(new - old for old, new in zip(*scores, strict=True))
+    words = word_splitter(bleu_tokenizer(target_language))
     reference, *both = ([words(line) for line in side] for side in (streams[0], *sides))
     return Contrast(
         wins=sum(change > 0 for change in changes),

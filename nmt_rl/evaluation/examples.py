@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
+from nmt_rl.corpus.characters import ALPHABETS, IDEOGRAPHS
 from nmt_rl.evaluation.metrics import reference_streams, sentence_bleu
 
 Marked = tuple[tuple[str, bool], ...]
@@ -79,11 +80,6 @@ def choose_examples(texts: Texts, target_language: str, seed: int, count: int = 
     return Examples(examples(gained), examples(lost), examples(drawn))
 
 
-def words(text: str) -> list[str]:
-    """Words, marks and Chinese or Japanese characters of a text."""
-    return [token for token in _token().findall(text) if not token.isspace()]
-
-
 def mark_differences(first: str, second: str) -> tuple[Marked, Marked]:
     """Both texts cut where they differ, word by word; the pieces of each join to the text."""
     a, b = _token().findall(first), _token().findall(second)
@@ -97,10 +93,10 @@ def mark_differences(first: str, second: str) -> tuple[Marked, Marked]:
 
 @functools.cache
 def _token() -> re.Pattern[str]:
-    """One Chinese or Japanese character, a word with its vowel signs and accents, blanks, or one other character."""
+    """A word, or a letter of a script without blanks, with its signs and accents; blanks; or one other character."""
     marks = "".join(c for c in map(chr, range(0x300, 0x20000)) if unicodedata.category(c) in ("Mn", "Mc"))
-    apart = r"\u3040-\u30ff\u3400-\u9fff"
-    return re.compile(rf"[{apart}]|[^\W{apart}](?:[^\W{apart}]|[{marks}])*|\s+|[^\w\s]")
+    apart = IDEOGRAPHS + ALPHABETS
+    return re.compile(rf"[{apart}][{marks}]*|[^\W{apart}](?:[^\W{apart}]|[{marks}])*|\s+|[^\w\s]|.", re.DOTALL)
 
 
 def _example(texts: Texts, line: int, before: list[float], after: list[float] | None) -> Example:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import difflib
 import logging
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
-from nmt_rl.corpus.languages import short_code
+from nmt_rl.corpus.languages import bleu_tokenizer
+from nmt_rl.corpus.words import installed
 from nmt_rl.errors import UserError
 from nmt_rl.evaluation.resampling import resample
 
 if TYPE_CHECKING:
+    from sacrebleu.metrics import TER
     from sacrebleu.metrics.base import Metric
 
 logger = logging.getLogger("nmt_rl")
@@ -97,7 +98,7 @@ def corpus_scores(
         metrics: of LABELS; BLEU is always computed.
         resamples: of the bootstrap for confidence intervals (Koehn, 2004); 0: none.
         seed: of the resampling, at least 1.
-        target_language: language code; Chinese, Japanese and Korean get sacreBLEU's tokenizer for them, others 13a.
+        target_language: language code, which chooses the tokenizer (`corpus.languages`) and TER's words.
         tokenize: sacreBLEU's tokenizer for BLEU that overrides the language's.
         lowercase: score without case, as TER always does.
         reference_name: name of the reference (file) in error messages.
@@ -201,7 +202,7 @@ def build_metrics(
     Raises:
         UserError: for a metric that is not in LABELS, or a tokenizer that cannot be made.
     """
-    from sacrebleu.metrics import BLEU, CHRF, TER
+    from sacrebleu.metrics import BLEU, CHRF
 
     from nmt_rl.evaluation.compounds import compound_bleu
 
@@ -216,22 +217,38 @@ def build_metrics(
         "bleu": lambda: BLEU(tokenize=tokenizer, lowercase=lowercase, force=True, **order, **common),
         "chrf": lambda: CHRF(lowercase=lowercase, **common),
         "chrf++": lambda: CHRF(lowercase=lowercase, word_order=2, **common),
-        "ter": lambda: TER(**common),
+        "ter": lambda: build_ter(target_language, **common),
         "compound-bleu": lambda: compound_bleu(references, target_language, **order),
     }
-    with _installed(tokenizer):
+    with installed(tokenizer):
         return {name: made[name]() for name in names}
 
 
-@contextlib.contextmanager
-def _installed(tokenizer: str) -> Iterator[None]:
-    """Turn what sacreBLEU says of a tokenizer that cannot be made into a UserError."""
-    try:
-        yield
-    except (RuntimeError, ImportError, OSError, SystemExit) as error:
-        extra = {"ja-mecab": "pip install 'sacrebleu[ja]'", "ko-mecab": "pip install 'sacrebleu[ko]'"}.get(tokenizer)
-        hint = f"run {extra}" if extra else " ".join(str(error).split())
-        raise UserError(f"sacreBLEU's tokenizer {tokenizer} is not available here: {hint}") from error
+def build_ter(target_language: str = "", **options: Any) -> TER:
+    """sacreBLEU's TER, which counts what stands between blanks; where a language puts none, by its characters.
+
+    Chinese and Japanese get sacreBLEU's options for them (`norm:yes`, `asian:yes` in the signature), others without
+    blanks are cut into characters first (`tok:char`).
+
+    Args:
+        target_language: language code.
+        options: of sacreBLEU's TER.
+    """
+    from sacrebleu.metrics import TER
+
+    class CharacterTER(TER):
+        def _preprocess_segment(self, sent: str) -> str:
+            return super()._preprocess_segment(" ".join("".join(sent.split())))
+
+        def get_signature(self) -> Any:
+            self.tokenizer_signature = "char"
+            return super().get_signature()
+
+    tokenizer = bleu_tokenizer(target_language)
+    if tokenizer == "char":
+        return CharacterTER(**options)
+    asian = tokenizer in ("zh", "ja-mecab")
+    return TER(normalized=asian, asian_support=asian, **options)
 
 
 def reference_streams(references: Sequence[str] | Sequence[Sequence[str]]) -> list[list[str]]:
@@ -256,10 +273,10 @@ def check_lines(
 
 
 def _tokenizer(target_language: str, tokenize: str | None) -> str:
+    if tokenize is None:
+        return bleu_tokenizer(target_language)
     from sacrebleu.metrics import BLEU
 
-    if tokenize is None:
-        return BLEU._TOKENIZER_MAP.get(short_code(target_language), BLEU.TOKENIZER_DEFAULT)
     if tokenize not in BLEU.TOKENIZERS:
         raise UserError(f"sacreBLEU has no tokenizer {tokenize!r}; {_near(tokenize, BLEU.TOKENIZERS)}")
     return tokenize

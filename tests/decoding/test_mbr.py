@@ -69,5 +69,7 @@ def test_a_tokenizer_that_is_not_installed_is_named(monkeypatch):
         raise RuntimeError("Please install\nMeCab")
 
     monkeypatch.setattr("sacrebleu.metrics.BLEU", refuse)
-    with pytest.raises(UserError, match="mbr bleu needs sacreBLEU's tokenizer of ja: Please install MeCab; or take"):
+    with pytest.raises(
+        UserError, match=r"tokenizer ja-mecab is not .* run pip install 'sacrebleu\[ja\]'; or take mbr chrf"
+    ):
         sentence_utility("bleu", "ja")

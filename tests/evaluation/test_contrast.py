@@ -68,3 +68,12 @@ def test_text_and_page_name_both_systems_and_escape_them(found):
     assert "<h1>tuned &amp; new against &lt;base&gt;</h1>" in page and "<base>" not in page
     assert '<p class="soft">&lt;base&gt;: beam 5</p>' in page
     assert page.count("data:image/png") == 3 and "Largest gains" in page and "<dt>source</dt>" not in page
+
+
+def test_words_without_blanks_are_those_of_bleu():
+    found = contrast(
+        Texts([], ["我喜欢苹果。", "你好吗"], ["我喜欢梨。", "你好吗"], ["我喜欢苹果。", "你好"]), "zho_Hans"
+    )
+    assert (found.reference.words, found.first.words, found.second.words) == (9, 8, 8)
+    assert [(bucket.name, bucket.size) for bucket in found.by_length] == [("1-10", 2)]
+    assert {bucket.name: bucket.size for bucket in found.by_frequency} == {"1": 9}

@@ -1,7 +1,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nmt_rl.evaluation.examples import Texts, choose_examples, mark_differences, words
+from nmt_rl.evaluation.examples import Texts, choose_examples, mark_differences
 
 REFERENCES = [f"Sentence number {n} is about the weather in the north of town {n}." for n in range(12)]
 
@@ -65,8 +65,11 @@ def test_marked_pieces_join_to_the_texts(first, second):
 
 
 def test_vowel_signs_and_accents_belong_to_their_words():
-    """Hindi with its signs, an accent of its own, Thai; Chinese is cut into characters."""
-    assert words("हिन्दी भाषा।") == ["हिन्दी", "भाषा", "।"]
-    assert words("cafe\u0301 olé") == ["cafe\u0301", "olé"]
-    assert words("ภาษาไทย ดี") == ["ภาษาไทย", "ดี"]
-    assert words("我们 go!") == ["我", "们", "go", "!"]
+    """Hindi with its signs, and an accent of its own; Thai and Chinese are marked letter by letter."""
+    for text, other, expected in [
+        ("हिन्दी भाषा।", "उर्दू भाषा।", ["हिन्दी"]),
+        ("cafe\u0301 olé", "cafe olé", ["cafe\u0301"]),
+        ("ภาษานี้ดี", "ภาษานั้ดี", ["นี้"]),
+        ("我们 go!", "我们 went!", ["go"]),
+    ]:
+        assert [piece for piece, differs in mark_differences(text, other)[0] if differs] == expected

@@ -206,3 +206,23 @@ def test_sentence_scores_say_what_they_are():
     found = sentence_scores(["It rains.", "No."], [["It rains.", "Yes."], ["Rain.", "No."]], ["bleu", "ter"])
     assert found["bleu"][0] == pytest.approx([100, 100]) and found["ter"][0] == [0, 0]
     assert found["bleu"][1].startswith("nrefs:2|case:mixed|eff:yes|tok:13a|") and "case:lc" in found["ter"][1]
+
+
+@pytest.mark.parametrize(
+    ("language", "reference", "near", "far", "edits", "signature"),
+    [
+        ("zh_Hans", "我喜欢吃苹果", "我喜欢吃梨子", "他昨天去学校", 2 / 6, "norm:yes|punct:yes|asian:yes"),
+        ("tha", "ฉันกินข้าว", "ฉันกินน้ำ", "แมวดำนอนหลับ", 3 / 10, "tok:char"),
+        ("lo", "ສະບາຍດີ", "ສະບາຍດ", "ຂອບໃຈ", 1 / 7, "tok:char"),
+    ],
+)
+def test_languages_without_blanks_are_scored_by_their_characters(language, reference, near, far, edits, signature):
+    scores = [
+        corpus_scores([text], [reference], test_set="t", metrics=("ter",), target_language=language)
+        for text in (reference, near, far)
+    ]
+    assert scores[0].bleu == pytest.approx(100) and scores[0].metrics["ter"].value == 0
+    assert scores[1].bleu > scores[2].bleu
+    assert scores[1].metrics["ter"].value == pytest.approx(100 * edits) and scores[2].metrics["ter"].value > 60
+    assert signature in scores[1].metrics["ter"].signature
+    assert scores[1].reference_length == len(reference)
