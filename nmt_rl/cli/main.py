@@ -20,7 +20,7 @@ from nmt_rl.cli.score import score
 from nmt_rl.cli.signals import raised_signals
 from nmt_rl.cli.train import finetune, prepare, pretrain, quickstart, run
 from nmt_rl.cli.translate import translate
-from nmt_rl.errors import RunError, Terminated, UserError
+from nmt_rl.errors import RunError, Terminated, UserError, printable
 
 app = typer.Typer(
     name="nmt-rl",
@@ -56,11 +56,18 @@ def _options(
     logging.getLogger("nmt_rl").setLevel(logging.WARNING if quiet else logging.INFO)
 
 
+class _Printable(logging.Formatter):
+    """Names of files and values of model folders can hold what steers a terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))
+
+
 def main() -> None:
     """Run a command; exit 0 done, 1 the run failed, 2 the user's input was wrong, 128 + n ended by signal n."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(message)s"))
+    handler.setFormatter(_Printable("%(message)s"))
     logging.getLogger("nmt_rl").addHandler(handler)
     with raised_signals():
         code = _run(sys.argv[1:] or ["--help"])
@@ -90,7 +97,7 @@ def _run(arguments: list[str]) -> int:
 
 
 def _failed(sentence: str, code: int) -> int:
-    print(f"nmt-rl: error: {sentence}", file=sys.stderr)
+    print(f"nmt-rl: error: {printable(sentence)}", file=sys.stderr)
     return code
 
 

@@ -254,3 +254,8 @@ def test_what_is_interrupted_says_so(command, monkeypatch):
         130,
         "nmt-rl: interrupted; the same command goes on from the last checkpoint\n",
     )
+
+
+def test_a_message_steers_no_terminal(refuses, tmp_path):
+    text = refuses("info", tmp_path / "\x1b[2Jno\nmodel")
+    assert r"\x1b[2Jno\nmodel" in text and "\x1b" not in text
