@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmt_rl.config import CleaningConfig
+from nmt_rl.storage.reading import must_be
 
 Pair = tuple[str, str]
 
@@ -51,9 +52,12 @@ class CleaningReport:
         return {"read": self.read, "kept": self.kept, "dropped": dict(self.dropped)}
 
     @classmethod
-    def from_json(cls, tree: dict[str, Any]) -> CleaningReport:
-        """What `to_json` made."""
-        return cls(read=tree["read"], dropped=Counter(tree["dropped"]))
+    def from_json(cls, tree: dict[str, Any], where: str) -> CleaningReport:
+        """What `to_json` made; raises UserError, naming `where`, if it is something else."""
+        dropped = must_be(tree.get("dropped"), dict, f"{where}: dropped")
+        for reason, count in dropped.items():
+            must_be(count, int, f"{where}: {reason}")
+        return cls(must_be(tree.get("read"), int, f"{where}: read"), Counter(dropped))
 
     def __str__(self) -> str:
         """One line for the totals and one for each reason, the most frequent first."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import json
 import logging
 import shutil
 from collections.abc import Iterable, Iterator
@@ -22,6 +21,9 @@ from nmt_rl.corpus.sources import read_pairs
 from nmt_rl.corpus.store import CorpusWriter, EncodedCorpus
 from nmt_rl.corpus.tokenizer import Tokenizers, train_tokenizers
 from nmt_rl.errors import UserError
+from nmt_rl.storage.hashes import check_hashes, write_hashes
+from nmt_rl.storage.reading import file_size, must_be, read_json
+from nmt_rl.storage.writing import write_json
 
 log = logging.getLogger("nmt_rl")
 
@@ -78,23 +80,23 @@ def prepare(config: Config, run: Path, fresh: bool = False) -> Prepared:
 
 
 def open_prepared(config: Config, run: Path) -> Prepared:
-    """Open a prepared corpus; raises UserError if there is none or the settings were others."""
+    """Open a prepared corpus; raises UserError if there is none, it is damaged, or the settings were others."""
     folder = run / "corpus"
+    if not (folder / "prepared.json").exists():
+        raise UserError(f"{run} holds no prepared corpus; run nmt-rl prepare first")
     try:
-        prepared = json.loads((folder / "prepared.json").read_text(encoding="utf-8"))
-        cleaning = json.loads((folder / "cleaning.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        raise UserError(f"{run} holds no prepared corpus; run nmt-rl prepare first") from None
+        prepared = read_json(folder / "prepared.json")
+        for key in ("settings", "hashes"):
+            must_be(prepared.get(key), dict, f"{folder / 'prepared.json'}: {key}")
+        check_hashes(folder)
+        report = CleaningReport.from_json(read_json(folder / "cleaning.json"), str(folder / "cleaning.json"))
+        train = EncodedCorpus.open(folder / "train")
+        valid, test = (_read_split(folder, split) for split in ("valid", "test"))
+    except UserError as error:
+        raise UserError(f"{error}; delete {folder}, then nmt-rl prepare makes it anew") from None
     if difference := first_difference(prepared["settings"], _settings(config)):
         raise UserError(f"{run} was prepared with other settings: {difference}; --fresh starts over")
-    return Prepared(
-        tokenizers=Tokenizers.load(run),
-        train=EncodedCorpus.open(folder / "train"),
-        valid=_read_split(folder, "valid"),
-        test=_read_split(folder, "test"),
-        report=CleaningReport.from_json(cleaning),
-        hashes=prepared["hashes"],
-    )
+    return Prepared(Tokenizers.load(run), train, valid, test, report, prepared["hashes"])
 
 
 def _prepare_into(folder: Path, config: Config, run: Path) -> None:
@@ -123,8 +125,9 @@ def _prepare_into(folder: Path, config: Config, run: Path) -> None:
         )
     shutil.rmtree(text.folder)
     log.info("%s", report)
-    _write_json(folder / "cleaning.json", report.to_json())
-    _write_json(folder / "prepared.json", {"settings": _settings(config), "hashes": hashes})
+    write_json(folder / "cleaning.json", report.to_json())
+    write_json(folder / "prepared.json", {"settings": _settings(config), "hashes": hashes})
+    write_hashes(folder)
 
 
 class _CleanText:
@@ -200,9 +203,16 @@ def _copy_split(folder: Path, split: str, spec: SourceSpec, config: Config) -> s
 
 
 def _read_split(folder: Path, split: str) -> list[Pair]:
-    if not (folder / f"{split}.source").is_file():
+    """Pairs of a validation or test set; none if there is no such set."""
+    paths = [folder / f"{split}.{side}" for side in ("source", "target")]
+    if not any(path.exists() for path in paths):
         return []
-    return list(zip(read_lines(folder / f"{split}.source"), read_lines(folder / f"{split}.target"), strict=True))
+    for path in paths:
+        file_size(path)
+    source, target = (list(read_lines(path)) for path in paths)
+    if len(source) != len(target):
+        raise UserError(f"{paths[0]} has {len(source)} lines but {paths[1]} has {len(target)}: one of them is damaged")
+    return list(zip(source, target, strict=True))
 
 
 def _settings(config: Config) -> dict[str, Any]:
@@ -214,7 +224,3 @@ def _settings(config: Config) -> dict[str, Any]:
         "tokenizer": tokenizer,
         "pretrain": {"batch": {"max_length": config.pretrain.batch.max_length}},
     }
-
-
-def _write_json(path: Path, tree: Any) -> None:
-    path.write_text(json.dumps(tree, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

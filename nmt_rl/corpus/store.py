@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import mmap
 import shutil
 from collections.abc import Sequence
@@ -16,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmt_rl.errors import UserError
+from nmt_rl.storage.reading import file_size, must_be, read_json
+from nmt_rl.storage.writing import write_json
 
 CHUNK = 1024
 """Pairs that are read before their pages are given back: one touch may map two megabytes on a recent kernel."""
@@ -67,12 +68,13 @@ class EncodedCorpus:
 
     @classmethod
     def open(cls, folder: Path) -> EncodedCorpus:
-        """Open what `CorpusWriter` wrote; raises UserError if it is missing or incomplete."""
-        try:
-            header = json.loads((folder / "corpus.json").read_text(encoding="utf-8"))
-            source, target = (_open_side(folder, side) for side in ("source", "target"))
-        except (OSError, ValueError) as error:
-            raise UserError(f"{folder} is not an encoded corpus: {error}") from None
+        """Open what `CorpusWriter` wrote; raises UserError naming the file that is missing or damaged."""
+        header = read_json(folder / "corpus.json")
+        source, target = (_open_side(folder, side, header) for side in ("source", "target"))
+        if len(source.offsets) != len(target.offsets):
+            raise UserError(
+                f"{folder} is damaged: {len(source.offsets)} source and {len(target.offsets)} target offsets"
+            )
         return cls(source, target, header)
 
     def __len__(self) -> int:
@@ -127,12 +129,33 @@ class EncodedCorpus:
                     mapped.madvise(mmap.MADV_DONTNEED)
 
 
-def _open_side(folder: Path, side: str) -> PackedSide:
-    tokens, offsets = (np.load(folder / f"{side}.{part}.npy", mmap_mode="r") for part in ("tokens", "offsets"))
-    if offsets[-1] != len(tokens):
-        raise ValueError(f"{side}.offsets.npy ends at {offsets[-1]} but {side}.tokens.npy has {len(tokens)} tokens")
+def _open_side(folder: Path, side: str, header: dict[str, Any]) -> PackedSide:
+    tokens, offsets = (_open_array(folder / f"{side}.{part}.npy") for part in ("tokens", "offsets"))
+    counts = (len(offsets) - 1, int(offsets[-1]), len(tokens))
+    pairs, written = (
+        must_be(header.get(name), int, f"{folder / 'corpus.json'}: {name}") for name in ("pairs", f"{side}_tokens")
+    )
+    if counts != (pairs, written, written):
+        found = f"{counts[0]} pairs that end at token {counts[1]} of {counts[2]}"
+        raise UserError(
+            f"{folder} is damaged: {side} has {found}, where {pairs} pairs of {written} tokens were written"
+        )
     # plain views: NumPy's memmap subclass makes every small operation slower
     return PackedSide(tokens.view(np.ndarray), offsets.view(np.ndarray))
+
+
+def _open_array(path: Path) -> NDArray[Any]:
+    """A memory-mapped array of whole numbers; offsets have at least one."""
+    file_size(path)
+    try:
+        array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    except Exception as error:  # NumPy evaluates the header, which fails in many ways
+        raise UserError(f"{path} is damaged: {' '.join(str(error).split())}") from None
+    if not isinstance(array, np.ndarray) or array.ndim != 1 or array.dtype.kind not in "iu":
+        raise UserError(f"{path} is damaged: it does not hold a row of whole numbers")
+    if not len(array) and path.name.endswith("offsets.npy"):
+        raise UserError(f"{path} is damaged: it holds no offset")
+    return array
 
 
 def _sentence(side: PackedSide, i: int) -> NDArray[np.int32]:
@@ -142,21 +165,19 @@ def _sentence(side: PackedSide, i: int) -> NDArray[np.int32]:
 
 
 class CorpusWriter:
-    """Writes an encoded corpus in a stream; a context manager. The folder appears, complete, when it closes.
+    """Writes an encoded corpus in a stream; a context manager, complete when it closes. What fails leaves nothing.
 
     Args:
-        folder: where the corpus will be; what is there is replaced.
+        folder: is made.
         source_size: pieces of the source vocabulary; tokens are uint16 if both fit, else uint32.
         target_size: pieces of the target vocabulary.
     """
 
     def __init__(self, folder: Path, source_size: int, target_size: int) -> None:
         self.folder = folder
-        self._partial = folder.with_name(f"{folder.name}.partial")
-        shutil.rmtree(self._partial, ignore_errors=True)
-        self._partial.mkdir(parents=True)
+        folder.mkdir(parents=True)
         dtype = np.dtype(np.uint16 if max(source_size, target_size) <= 65536 else np.uint32)
-        self._sides = [_SideWriter(self._partial, side, dtype) for side in ("source", "target")]
+        self._sides = [_SideWriter(folder, side, dtype) for side in ("source", "target")]
 
     def append(self, source: Sequence[Sequence[int]], target: Sequence[Sequence[int]]) -> None:
         """Add encoded pairs, without BOS and EOS."""
@@ -172,7 +193,7 @@ class CorpusWriter:
         for side in self._sides:
             side.close()
         if kind is not None:
-            shutil.rmtree(self._partial, ignore_errors=True)
+            shutil.rmtree(self.folder, ignore_errors=True)
             return
         source, target = self._sides
         digest = hashlib.sha256(b"".join(part.digest() for side in self._sides for part in side.digests)).hexdigest()
@@ -182,9 +203,7 @@ class CorpusWriter:
             "target_tokens": target.tokens.length,
             "sha256": digest,
         }
-        (self._partial / "corpus.json").write_text(json.dumps(header, indent=1) + "\n", encoding="utf-8")
-        shutil.rmtree(self.folder, ignore_errors=True)
-        self._partial.replace(self.folder)
+        write_json(self.folder / "corpus.json", header)
 
 
 class _SideWriter:

@@ -57,7 +57,7 @@ def test_white_space_is_normalised():
 def test_report_round_trip_and_text():
     report = CleaningReport(read=10)
     report.dropped.update({"too long": 2, "duplicate": 5})
-    assert CleaningReport.from_json(json.loads(json.dumps(report.to_json()))) == report
+    assert CleaningReport.from_json(json.loads(json.dumps(report.to_json())), "cleaning.json") == report
     assert str(report).splitlines() == ["10 pairs read, 3 kept", "  5 dropped: duplicate", "  2 dropped: too long"]
 
 

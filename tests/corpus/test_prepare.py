@@ -63,7 +63,7 @@ def test_whole_preparation(data, tmp_path):
     assert {path.name for path in run.iterdir()} == {"corpus", "tokenizer.model"}
     names = {path.name for path in (run / "corpus").iterdir()}
     texts = {"valid.source", "valid.target", "test.source", "test.target"}
-    assert names == {"train", "cleaning.json", "prepared.json", *texts}
+    assert names == {"train", "cleaning.json", "prepared.json", "hashes.json", *texts}
 
 
 def test_the_run_no_longer_needs_the_sources(data, tmp_path, monkeypatch):
@@ -103,7 +103,7 @@ def test_settings_that_preparation_does_not_use_may_change(data, tmp_path):
     assert len(prepare(parse_config(tree, "toy.yaml"), tmp_path / "run").train) == 200
 
 
-@pytest.mark.parametrize("broken", ["train_tokenizers", "_encode", "_write_json"])
+@pytest.mark.parametrize("broken", ["train_tokenizers", "_encode", "write_json"])
 def test_a_half_finished_preparation_starts_over(broken, data, tmp_path, monkeypatch):
     run = tmp_path / "run"
     expected = prepare(config(data), tmp_path / "other")
@@ -120,6 +120,55 @@ def test_a_half_finished_preparation_starts_over(broken, data, tmp_path, monkeyp
     assert prepared.hashes == expected.hashes
     assert prepared.train.header == expected.train.header
     assert not (run / "corpus.partial").exists()
+
+
+def cut_last_line(path):
+    path.write_text("".join(path.read_text().splitlines(True)[:-1]))
+
+
+def flip_last_byte(path):
+    data = path.read_bytes()
+    path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+
+
+@pytest.mark.parametrize(
+    ("name", "spoil", "words"),
+    [
+        ("cleaning.json", lambda p: p.write_text("{"), "damaged"),
+        ("cleaning.json", lambda p: p.write_text(""), "is empty"),
+        ("cleaning.json", Path.unlink, "is missing"),
+        ("prepared.json", lambda p: p.write_text("[]"), "should hold a mapping, found an empty list"),
+        ("prepared.json", lambda p: p.write_text("{}"), "settings should hold a mapping, found nothing"),
+        ("hashes.json", lambda p: p.write_text("{"), "not valid JSON"),
+        ("valid.source", cut_last_line, "is damaged"),
+        ("test.target", Path.unlink, "is missing"),
+        ("valid.target", flip_last_byte, "is not what hashes.json says of it"),
+        ("train/target.tokens.npy", flip_last_byte, "is not what hashes.json says of it"),
+    ],
+)
+def test_a_damaged_file_of_the_corpus_is_named(name, spoil, words, data, tmp_path):
+    run = tmp_path / "run"
+    prepare(config(data), run)
+    spoil(run / "corpus" / name)
+    with pytest.raises(UserError) as error:
+        open_prepared(config(data), run)
+    assert str(run / "corpus" / name) in str(error.value) and words in str(error.value)
+    assert str(error.value).endswith(f"delete {run / 'corpus'}, then nmt-rl prepare makes it anew")
+
+
+@pytest.mark.parametrize(
+    ("name", "tree"),
+    [("cleaning.json", {"read": 3}), ("cleaning.json", {"read": 3, "dropped": {"a": "b"}}), ("valid.source", None)],
+)
+def test_a_corpus_of_an_older_version_has_no_hashes(name, tree, data, tmp_path):
+    run = tmp_path / "run"
+    prepare(config(data), run)
+    (run / "corpus" / "hashes.json").unlink()
+    assert len(open_prepared(config(data), run).valid) == 3
+    path = run / "corpus" / name
+    cut_last_line(path) if tree is None else path.write_text(json.dumps(tree))
+    with pytest.raises(UserError, match=name):
+        open_prepared(config(data), run)
 
 
 def test_too_many_pieces_are_counted(data, tmp_path):

@@ -67,13 +67,11 @@ def test_hash_depends_on_content_not_on_chunks(tmp_path):
     assert len(same) == 1 and moved not in same
 
 
-def test_a_failed_writer_leaves_what_was_there(tmp_path):
-    write(tmp_path / "train", [([1], [2])])
+def test_a_failed_writer_leaves_nothing(tmp_path):
     with pytest.raises(RuntimeError), CorpusWriter(tmp_path / "train", 10, 10) as writer:
         writer.append([[3]], [[4]])
         raise RuntimeError
-    assert EncodedCorpus.open(tmp_path / "train").source(0).tolist() == [1]
-    assert [path.name for path in tmp_path.iterdir()] == ["train"]
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_release_keeps_the_data_readable(tmp_path):
@@ -105,15 +103,34 @@ def _resident_file_kilobytes():
         return None
 
 
-def test_missing_or_truncated(tmp_path):
-    with pytest.raises(UserError, match="not an encoded corpus"):
+def test_a_missing_corpus(tmp_path):
+    with pytest.raises(UserError, match=r"corpus\.json is missing"):
         EncodedCorpus.open(tmp_path)
-    write(tmp_path / "train", [([1, 2], [3])])
-    np.save(tmp_path / "train" / "source.tokens.npy", np.zeros(1, np.uint16))
-    with pytest.raises(UserError, match=r"ends at 2 but source\.tokens\.npy has 1"):
-        EncodedCorpus.open(tmp_path / "train")
-    (tmp_path / "train" / "corpus.json").write_text("{")
-    with pytest.raises(UserError, match="not an encoded corpus"):
+
+
+@pytest.mark.parametrize("name", ["corpus.json", "source.tokens.npy", "source.offsets.npy", "target.offsets.npy"])
+def test_a_damaged_file_is_named(name, tmp_path):
+    write(tmp_path / "train", [([1, 2], [3]), ([4], [5, 6])])
+    path = tmp_path / "train" / name
+    whole = path.read_bytes()
+    for size in (0, 5, len(whole) // 2, len(whole) - 8):
+        path.write_bytes(whole[:size])
+        with pytest.raises(UserError, match="train") as error:
+            EncodedCorpus.open(tmp_path / "train")
+        assert "\n" not in str(error.value)
+    for place in range(0, min(len(whole), 128), 3):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 16]) + whole[place + 1 :])
+        try:
+            EncodedCorpus.open(tmp_path / "train")
+        except UserError as error:
+            assert "train" in str(error)
+
+
+@pytest.mark.parametrize("array", [np.zeros(1, np.uint16), np.zeros((3, 1), np.uint16), np.zeros(3), np.uint16(3)])
+def test_tokens_that_are_others(array, tmp_path):
+    write(tmp_path / "train", [([1, 2], [3]), ([4], [5, 6])])
+    np.save(tmp_path / "train" / "source.tokens.npy", array)
+    with pytest.raises(UserError, match=r"train.* is damaged"):
         EncodedCorpus.open(tmp_path / "train")
 
 
