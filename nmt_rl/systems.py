@@ -92,10 +92,11 @@ def _translated(folder: Path, name: str, sets: Sequence[TestSet], beam: int | No
     overrides: dict[str, object] = {} if beam is None else {"beam": beam, "samples": 0}
     if beam == 1:
         overrides["mbr"] = None
-    translator = Translator.from_folders([bundle], Request(overrides))
+    request = Request(overrides)
+    translator = Translator.from_folders([bundle], request)
     language = read_bundle_config(bundle)[0].corpus.target_language
     texts = [[t.text for t in translator.translate(each.sources)] for each in sets]
-    return System(name, language, texts, translator.config.summary())
+    return System(name, language, texts, request.summary(translator.config))
 
 
 def score_systems(

@@ -6,6 +6,7 @@ import yaml
 import nmt_rl
 from nmt_rl.config import (
     Config,
+    DecodingConfig,
     SourceSpec,
     TransformerConfig,
     dump_config,
@@ -286,3 +287,50 @@ def test_yaml_says_what_it_looks_like(tmp_path):
 def test_text_stays_text_for_readers_of_either_version(text):
     for load in (load_yaml, yaml.safe_load):
         assert load(dump_yaml({"a": [text]})) == {"a": [text]}
+
+
+@pytest.mark.parametrize(
+    ("settings", "summary"),
+    [
+        ({}, "beam 5, length penalty 1 (average)"),
+        ({"beam": 1}, "greedy"),
+        ({"length_penalty": 0.6, "length_normalization": "gnmt"}, "beam 5, length penalty 0.6 (gnmt)"),
+        ({"length_penalty": 0.0}, "beam 5, length penalty 0"),
+        (
+            {"coverage_penalty": 2.0, "stopping": "exact", "no_repeat_ngram": 1, "repetition_penalty": 2.0},
+            "beam 5, length penalty 1 (average), coverage penalty 2, exact stopping, no 1-gram twice, "
+            "repetition penalty 2",
+        ),
+        ({"beam": 4, "diverse_groups": 2}, "beam 4, length penalty 1 (average), 2 groups, diversity 0.5"),
+        (
+            {"samples": 8, "temperature": 0.7, "top_k": 10, "top_p": 0.9, "seed": 3, "mbr": "chrf"},
+            "8 samples at temperature 0.7, seed 3, top-k 10, top-p 0.9, mbr chrf",
+        ),
+        ({"samples": 1}, "1 sample at temperature 1, seed 1"),
+        (
+            {"beam": 1, "max_length_ratio": 1.3, "max_length_extra": 10, "max_source_length": 100},
+            "greedy, at most 1.3 times the source + 10 pieces, sources cut after 100 pieces",
+        ),
+    ],
+)
+def test_the_summary_of_decoding(settings, summary):
+    assert DecodingConfig(**settings).summary() == summary
+
+
+def test_no_setting_that_changes_translations_is_left_out_of_the_summary():
+    """Beside a search or samples with which it has an effect; a new key of the section must be added here."""
+    searched = {"beam": 6, "length_penalty": 0.5, "length_normalization": "gnmt", "coverage_penalty": 0.1}
+    searched |= {"diverse_groups": 5, "stopping": "exact", "no_repeat_ngram": 3, "repetition_penalty": 1.1}
+    searched |= {"mbr": "bleu", "max_length_ratio": 1.5, "max_length_extra": 9, "max_source_length": 99}
+    drawn = {"samples": 9, "temperature": 0.5, "top_k": 7, "top_p": 0.8, "seed": 4}
+    for beside, changes in ({}, searched), ({"samples": 2}, drawn), ({"diverse_groups": 5}, {"diversity": 0.1}):
+        plain = DecodingConfig(**beside).summary()
+        for key, value in changes.items():
+            assert DecodingConfig(**beside | {key: value}).summary() != plain, key
+    assert {*searched, *drawn, "diversity"} == set(DecodingConfig.model_fields) - {"batch_tokens"}
+
+
+def test_the_summary_names_no_setting_without_an_effect():
+    inert = {"coverage_penalty": 1.0, "stopping": "exact", "length_penalty": 0.3, "temperature": 0.5, "mbr": "bleu"}
+    assert DecodingConfig(beam=1, **inert).summary() == "greedy"
+    assert DecodingConfig(samples=1, **inert).summary() == "1 sample at temperature 0.5, seed 1"

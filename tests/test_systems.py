@@ -41,7 +41,10 @@ def test_a_model_of_other_languages_than_the_test_set_is_refused(tiny_run):
 def test_scores_say_how_a_model_translated(tiny_run):
     found = systems.read_systems([tiny_run.folder / "model"], SETS[:1], 3)
     (row,) = systems.score_systems(found, SETS[:1], ["bleu"], 0, 1)
-    assert row.decoding == "beam 3, length penalty 1 (average)"
+    assert (
+        row.decoding
+        == "beam 3, length penalty 1 (average), at most 1 times the source + 4 pieces, sources cut after 40 pieces"
+    )
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,8 @@ def info(
     facts: dict[str, Any] = {"model": folder, "name": card["name"], "languages": card["languages"]}
     facts |= {"architecture": config.model.type, "parameters": f"{card['parameters']:,}", "stage": card["stage"]}
     facts |= {f"validation {name}": f"{value:.4g}" for name, value in card["result"]["valid"].items()}
-    facts |= {"signature": card["signature"], "beam": config.decoding.beam, "seed": card["seed"], "date": card["date"]}
+    facts |= {"validation decoding": config.decoding.greedy().summary(), "signature": card["signature"]}
+    facts |= {"decoding": config.decoding.summary(), "seed": card["seed"], "date": card["date"]}
     facts |= {"versions": ", ".join(f"{k} {v}" for k, v in card["versions"].items())}
     facts |= {f"data {split}": f"sha256 {digest}" for split, digest in card["data"].items()}
     width = max(map(len, facts))

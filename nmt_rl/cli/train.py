@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from nmt_rl.cli.options import Fresh, Out, Overrides, Recipe
+
+if TYPE_CHECKING:
+    from nmt_rl.config import Config
 
 
 def prepare(recipe: Recipe, out: Out, set_: Overrides = None, fresh: Fresh = False) -> None:
@@ -24,8 +27,9 @@ def pretrain(recipe: Recipe, out: Out, set_: Overrides = None, fresh: Fresh = Fa
     from nmt_rl.config import load_config
     from nmt_rl.experiment import pretrain_stage
 
-    result = pretrain_stage(load_config(recipe, set_ or ()), out, fresh)
-    typer.echo(f"{_line(result['valid'])} after {result['updates']} updates; model in {out / 'model'}")
+    config = load_config(recipe, set_ or ())
+    result = pretrain_stage(config, out, fresh)
+    typer.echo(f"{_line(result['valid'], config)} after {result['updates']} updates; model in {out / 'model'}")
 
 
 def finetune(recipe: Recipe, out: Out, set_: Overrides = None, fresh: Fresh = False) -> None:
@@ -33,19 +37,22 @@ def finetune(recipe: Recipe, out: Out, set_: Overrides = None, fresh: Fresh = Fa
     from nmt_rl.config import load_config
     from nmt_rl.experiment import better_stage, finetune_stage
 
-    result = finetune_stage(load_config(recipe, set_ or ()), out, fresh)
-    typer.echo(f"pretrained  {_line(result['before'])}\nfine-tuned  {_line(result['valid'])}")
+    config = load_config(recipe, set_ or ())
+    result = finetune_stage(config, out, fresh)
+    typer.echo(f"pretrained  {_line(result['before'], config)}\nfine-tuned  {_line(result['valid'], config)}")
     typer.echo(f"the {'fine-tuned' if better_stage(out) == 'finetune' else 'pretrained'} model is in {out / 'model'}")
 
 
 def run(recipe: Recipe, out: Out, set_: Overrides = None, fresh: Fresh = False) -> None:
     """All stages, then the report."""
+    import shlex
+
     from nmt_rl.config import load_config
     from nmt_rl.experiment import run_stages
 
     report = run_stages(load_config(recipe, set_ or ()), out, fresh)
     typer.echo(f"{report.text()}\n\nReport: {report.path}\nTranslate a file with the new model:")
-    typer.echo(f"    nmt-rl translate {out / 'model'} < input.txt > output.txt")
+    typer.echo(f"    nmt-rl translate {shlex.quote(str(out / 'model'))} < input.txt > output.txt")
 
 
 def quickstart(
@@ -57,7 +64,6 @@ def quickstart(
     run("quickstart", out, set_, fresh)
 
 
-def _line(scores: dict[str, Any]) -> str:
-    return (
-        f"validation BLEU {scores['bleu']:.2f} (greedy)  chrF {scores['chrf']:.2f}  length {scores['length_ratio']:.3f}"
-    )
+def _line(scores: dict[str, Any], config: Config) -> str:
+    found = f"validation BLEU {scores['bleu']:.2f}  chrF {scores['chrf']:.2f}  length {scores['length_ratio']:.3f}"
+    return f"{found}  ({config.decoding.greedy().summary()})"

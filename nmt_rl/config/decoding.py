@@ -63,14 +63,40 @@ class DecodingConfig(Section):
         return self.model_copy(update={"beam": 1, "diverse_groups": 1, "samples": 0, "mbr": None})
 
     def summary(self) -> str:
-        """How text is translated, in few words, such as `greedy` or `beam 5, length penalty 1 (average), mbr chrf`."""
+        """How text is translated: every setting with an influence on it that a plain search has not.
+
+        For example `greedy`, `beam 5, length penalty 1 (average), coverage penalty 0.2, mbr chrf`, or
+        `8 samples at temperature 1, seed 1, top-k 10, mbr bleu`.
+        """
+        searches = self.beam > 1 and not self.samples
+        groups = searches and self.diverse_groups > 1
+        notes = {
+            f"coverage penalty {self.coverage_penalty:g}": searches and self.coverage_penalty,
+            f"{self.diverse_groups} groups, diversity {self.diversity:g}": groups,
+            f"{self.stopping} stopping": searches and self.stopping != "early",
+            f"top-k {self.top_k}": self.samples and self.top_k,
+            f"top-p {self.top_p:g}": self.samples and self.top_p < 1,
+            f"no {self.no_repeat_ngram}-gram twice": self.no_repeat_ngram,
+            f"repetition penalty {self.repetition_penalty:g}": self.repetition_penalty > 1,
+            f"mbr {self.mbr}": self.mbr is not None and self.hypotheses > 1,
+            f"at most {self.max_length_ratio:g} times the source + {self.max_length_extra} pieces": self._differs(
+                "max_length_ratio", "max_length_extra"
+            ),
+            f"sources cut after {self.max_source_length} pieces": self._differs("max_source_length"),
+        }
+        return ", ".join([self._choice(), *(note for note, applies in notes.items() if applies)])
+
+    def _choice(self) -> str:
         if self.samples:
-            words = f"{self.samples} samples at temperature {self.temperature:g}"
-        elif self.beam == 1:
-            words = "greedy"
-        else:
-            words = f"beam {self.beam}, length penalty {self.length_penalty:g} ({self.length_normalization})"
-        return words if self.mbr is None else f"{words}, mbr {self.mbr}"
+            several = f"{self.samples} sample{'s' if self.samples > 1 else ''}"
+            return f"{several} at temperature {self.temperature:g}, seed {self.seed}"
+        if self.beam == 1:
+            return "greedy"
+        normalization = f" ({self.length_normalization})" if self.length_penalty else ""
+        return f"beam {self.beam}, length penalty {self.length_penalty:g}{normalization}"
+
+    def _differs(self, *keys: str) -> bool:
+        return any(getattr(self, key) != type(self).model_fields[key].default for key in keys)
 
     @property
     def hypotheses(self) -> int:

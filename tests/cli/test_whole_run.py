@@ -173,7 +173,9 @@ def test_compare_gives_both_scores_and_a_p_value(tiny_run, tiny_corpus, command)
     tree = json.loads(result.out)
     assert [system["system"] for system in tree["systems"]] == ["pretrain/model", "finetune/model"]
     assert 0 < tree["systems"][1]["metrics"]["bleu"]["p_value"] <= 1
-    assert [system["decoding"] for system in tree["systems"]] == ["beam 2, length penalty 1 (average)"] * 2
+    assert [system["decoding"] for system in tree["systems"]] == [
+        "beam 2, length penalty 1 (average), at most 1 times the source + 4 pieces, sources cut after 40 pieces"
+    ] * 2
 
 
 def test_info_tells_where_a_model_comes_from(tiny_run, command):

@@ -11,7 +11,7 @@ from nmt_rl.bundle import save_bundle
 from nmt_rl.config import Config, DecodingConfig
 from nmt_rl.corpus.tokenizer import EOS, Tokenizers, train_tokenizer
 from nmt_rl.decoding.hypotheses import Hypotheses
-from nmt_rl.decoding.request import Request
+from nmt_rl.decoding.request import AS_CONFIGURED, Request
 from nmt_rl.decoding.search import Searcher
 from nmt_rl.decoding.translator import BLANK, Translator, beginning, override
 from nmt_rl.errors import UserError
@@ -214,3 +214,11 @@ def test_greedy_is_greedy_whatever_the_recipe_says(tiny_model, tokenizers, trans
     plain = translator.config.model_copy(update={"beam": 1})
     one, other = (Translator.of_model(tiny_model, tokenizers, c).translate(LINES) for c in (config.greedy(), plain))
     assert [t.text for t in one] == [t.text for t in other]
+
+
+def test_a_request_says_what_it_adds_to_a_models_settings():
+    greedy = DecodingConfig(beam=1)
+    assert AS_CONFIGURED.summary(greedy) == "greedy"
+    assert Request(banned=["a dog", 'say "x"'], precision="bfloat16").summary(greedy) == (
+        'greedy, never "a dog", "say \\"x\\"", bfloat16'
+    )
