@@ -8,7 +8,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,6 +21,8 @@ Event = Mapping[str, Any]
 TRAIN, VALID, REFERENCE = "#3b6ea8", "#c2571a", "#666666"
 LABEL = 40
 """Characters of a label that fit a panel."""
+LARGEST = 1e30
+"""What an axis can show."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,14 +49,14 @@ FINETUNE_PANELS = (
 
 
 def read_events(path: Path) -> list[dict[str, Any]]:
-    """The events of a metrics.jsonl; none if there is no file, and without lines that a killed run left unfinished."""
+    """The events of a metrics.jsonl; none if there is no file, and without lines that are unfinished or damaged."""
     if not path.is_file():
         return []
     events = []
     for line in path.read_text(encoding="utf-8", errors="replace").split("\n"):
         try:
             event = json.loads(line)
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(event, dict):
             events.append(event)
@@ -71,8 +73,8 @@ def curve(events: Sequence[Event], stage: str, event: str, key: str) -> tuple[li
         if entry.get("stage") != stage or entry.get("event") != event:
             continue
         step, value = entry.get("step"), entry.get(key)
-        if _is_number(step) and _is_number(value):
-            points[float(step)] = float(value)  # type: ignore[arg-type]
+        if is_number(step) and is_number(value):
+            points[float(step)] = float(value)
     steps = sorted(points)
     return steps, [points[step] for step in steps]
 
@@ -164,8 +166,9 @@ def _label(text: str) -> str:
     return f" {text}" if text.startswith("_") else text
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+def is_number(value: Any) -> TypeGuard[float]:
+    """Whether a value of JSON is a number that can be drawn."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and -LARGEST <= value <= LARGEST
 
 
 def _figure(panels: int) -> tuple[Figure, list[Axes]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
 
 from nmt_rl.evaluation.comparison import (
@@ -20,6 +19,7 @@ from nmt_rl.evaluation.page import render_page
 from nmt_rl.evaluation.plots import finetuning_png, pretraining_png, read_events
 from nmt_rl.evaluation.significance import PairedTest, format_p
 from nmt_rl.evaluation.tables import format_scores
+from nmt_rl.storage.writing import write_json, write_text, written_file
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,9 +60,9 @@ def write_report(run: Path, comparison: Comparison) -> Report:
     splits = tuple(score_split(translations, comparison) for translations in both)
     figures = _write_figures(run, splits[0])
     examples = choose_examples(both[-1].texts(), comparison.target_language, comparison.seed)
-    _write(run / "metrics.json", json.dumps(_numbers(comparison, splits), indent=2, ensure_ascii=False) + "\n")
+    write_json(run / "metrics.json", _numbers(comparison, splits))
     page = render_page(comparison, splits, figures, examples, splits[-1])
-    _write(run / "report.html", page)
+    write_text(run / "report.html", page)
     return Report(run / "report.html", released_sentence(comparison.released, splits[0]), splits)
 
 
@@ -78,7 +78,8 @@ def _write_figures(run: Path, validation: SplitScores) -> list[tuple[str, bytes]
             # A figure of an earlier report would contradict this one.
             (run / file).unlink(missing_ok=True)
             continue
-        _write(run / file, png)
+        with written_file(run / file) as stream:
+            stream.write(png)
         figures.append((caption, png))
     return figures
 
@@ -110,11 +111,3 @@ def _numbers(comparison: Comparison, splits: tuple[SplitScores, ...]) -> dict[st
         "versions": dict(comparison.versions),
         "machine": dict(comparison.machine),
     }
-
-
-def _write(path: Path, content: str | bytes) -> None:
-    """Write beside and rename, so that a killed run leaves the old file or the new one."""
-    data = content.encode("utf-8", "replace") if isinstance(content, str) else content
-    beside = path.with_name(f".{path.name}.new")
-    beside.write_bytes(data)
-    beside.replace(path)

@@ -104,9 +104,9 @@ def _naming(path: Path) -> Iterator[None]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file, UTF-8, as `written_file` does."""
+    """Write a text file, UTF-8, as `written_file` does; half a surrogate pair becomes a question mark."""
     with written_file(path) as stream:
-        stream.write(text.encode("utf-8"))
+        stream.write(text.encode("utf-8", "replace"))
 
 
 def write_json(path: Path, tree: Any) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from nmt_rl.bundle import load_bundle, save_bundle
 from nmt_rl.errors import UserError
-from nmt_rl.training.checkpoints import Checkpoints, mean_arrays, select_steps
+from nmt_rl.training.checkpoints import Checkpoints, assign, mean_arrays, select_steps
 
 
 def average_models(folders: Sequence[Path], out: Path) -> list[str]:
@@ -67,9 +67,11 @@ def average_snapshots(stage: Path, count: int, which: Literal["last", "best"], o
         )
     paths = [stage / "snapshots" / f"weights-{step:08d}.npz" for step in select_steps(scores, count, which)]
     # Of Q heads on a frozen model only the heads were trained, and kept.
-    weights = {variable.path: variable for variable in bundle.model.trainable_variables}
-    for name, mean in mean_arrays(paths).items():
-        weights[name].assign(mean)
+    means = mean_arrays(paths)
+    trained = [variable for variable in bundle.model.trainable_variables if variable.path in means]
+    if len(trained) != len(means):
+        raise UserError(f"{paths[0]} does not fit the model in {stage / 'model'}")
+    assign({variable.path: variable for variable in trained}, means, paths[0])
     names = [str(path) for path in paths]
     save_bundle(out, bundle.config, bundle.tokenizers, bundle.model, _card(bundle.card, names))
     return names

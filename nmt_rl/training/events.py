@@ -9,7 +9,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from nmt_rl.evaluation.plots import read_events
+from nmt_rl.evaluation.plots import is_number, read_events
+from nmt_rl.storage.writing import write_text
 
 
 class EventLog:
@@ -34,14 +35,26 @@ class EventLog:
         if scalars:
             self._to_tensorboard(step, scalars)
 
-    def rewind(self, stage: str, step: int) -> None:
-        """Forget a stage's events after `step`: a resumed run writes them again."""
+    def rewind(self, stage: str, step: int, validated: int | None = None) -> None:
+        """Forget a stage's events after `step`, and its end: a resumed run writes them again.
+
+        Args:
+            stage: which.
+            step: of the checkpoint that is gone on from.
+            validated: validations after this update are forgotten; None: those after `step`.
+        """
         if not self.path.exists():
             return
-        kept = [e for e in read_events(self.path) if e["stage"] != stage or e["step"] <= step]
-        new = self.path.with_name(self.path.name + ".new")
-        new.write_text("".join(json.dumps(e, ensure_ascii=False) + "\n" for e in kept), encoding="utf-8")
-        new.replace(self.path)
+        last = {"valid": step if validated is None else validated, "end": -1}
+
+        def is_kept(event: dict[str, Any]) -> bool:
+            if event.get("stage") != stage:
+                return True
+            at = event.get("step")
+            return is_number(at) and at <= last.get(str(event.get("event")), step)
+
+        kept = [event for event in read_events(self.path) if is_kept(event)]
+        write_text(self.path, "".join(json.dumps(event, ensure_ascii=False) + "\n" for event in kept))
 
     def _to_tensorboard(self, step: int, scalars: dict[str, float]) -> None:
         # Not TensorBoard's EventFileWriter: it imports TensorFlow, which must not be needed under JAX.

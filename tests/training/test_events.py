@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from nmt_rl.evaluation.plots import curve, read_events
 from nmt_rl.training.events import EventLog
 
 
@@ -43,6 +44,34 @@ def test_rewind_takes_a_half_written_line_away(events):
     events.rewind("pretrain", 7)
     events.write("pretrain", "train", 2, loss=1.0)
     assert [line["step"] for line in lines(events)] == [1, 2]
+
+
+def test_rewind_forgets_the_end_and_validations_that_are_still_due(events):
+    for event in ("train", "valid", "end"):
+        events.write("pretrain", event, 4)
+    events.write("finetune", "end", 4)
+    events.rewind("pretrain", 4)
+    assert [(line["stage"], line["event"]) for line in lines(events)] == [
+        ("pretrain", "train"),
+        ("pretrain", "valid"),
+        ("finetune", "end"),
+    ]
+    events.rewind("pretrain", 4, validated=3)
+    assert [(line["stage"], line["event"]) for line in lines(events)] == [("pretrain", "train"), ("finetune", "end")]
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["{}", "[1]", "null", '{"stage": "pretrain"}', '{"stage": "pretrain", "step": "x"}', "[" * 10**5, "1" * 5000],
+)
+def test_a_line_without_its_keys_is_no_event(line, events):
+    """Neither when a stage goes on nor when a report is drawn."""
+    events.write("pretrain", "valid", 2, loss=2.0)
+    with events.path.open("a") as file:
+        file.write(line + "\n" + '{"stage": "pretrain", "event": "valid", "step": 1' + "0" * 400 + ', "loss": 1.0}\n')
+    assert curve(read_events(events.path), "pretrain", "valid", "loss") == ([2.0], [2.0])
+    events.rewind("pretrain", 7)
+    assert [e.get("step") for e in lines(events) if e.get("stage")] == [2]
 
 
 def test_rewind_without_a_diary(events):
