@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import itertools
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from nmt_rl.corpus.languages import short_code
 from nmt_rl.corpus.lines import read_lines
 from nmt_rl.errors import UserError
 
@@ -40,40 +41,55 @@ def read_test_sets(
     """Test sets from files, or those of sacreBLEU by their names.
 
     Args:
-        sources, references: files, in pairs.
+        sources, references: files; of one source several references of each line, of several sources one each.
         names: sacreBLEU's, such as `wmt14/full`; instead of files.
-        languages: the pair of the named ones, such as `en-de`.
+        languages: the pair, such as `en-de`; that of files may be left out.
         needs_source: whether references alone do not do.
 
     Raises:
         UserError: for a wrong combination, a file that cannot be read, or numbers of lines that differ.
     """
-    if languages is not None and not all(languages.partition("-")):
+    pair = (languages or "").partition("-")
+    if languages is not None and not all(pair):
         raise UserError(f"-l takes a pair of languages such as en-de, found {languages!r}")
     if names:
         if sources or references or not languages:
             raise UserError(
                 "-t SET goes with -l LANGUAGES (such as -t wmt14 -l en-de), without --source and --reference"
             )
+        _refuse_twice("-t", names)
         return [load_standard_set(name, languages) for name in names]
     if not references or (needs_source and not sources):
         raise UserError("give --source FILE and --reference FILE, or a named set such as -t wmt14 -l en-de")
-    if sources and len(sources) != len(references):
-        raise UserError(f"--source and --reference go in pairs, found {len(sources)} and {len(references)}")
-    source_language, _, target_language = (languages or "").partition("-")
-    both = itertools.zip_longest(sources, references)
-    sets = [_read_files(source, reference, source_language, target_language) for source, reference in both]
+    if len(sources) < 2:
+        _refuse_twice("--reference", references)
+        return [_read_files(next(iter(sources), None), references, pair[0], pair[2])]
+    if len(sources) != len(references):
+        counts = f"found {len(sources)} and {len(references)}"
+        raise UserError(f"several --source go with one --reference each, {counts}; one takes several references")
+    both = list(zip(sources, references, strict=True))
+    _refuse_twice("--source and --reference", [" and ".join(map(str, each)) for each in both])
+    sets = [_read_files(source, [reference], pair[0], pair[2]) for source, reference in both]
     if len({each.name for each in sets}) < len(sets):
         sets = [dataclasses.replace(each, name=each.reference_name) for each in sets]
     return sets
 
 
-def _read_files(source: Path | None, reference: Path, *languages: str) -> TestSet:
-    references = tuple(read_lines(reference))
-    sources = tuple(read_lines(source)) if source is not None else ()
-    if source is not None and len(sources) != len(references):
-        raise UserError(f"{source} has {len(sources):,} lines but {reference} has {len(references):,}; they must agree")
-    return TestSet(reference.name, sources, (references,), str(reference), *languages)
+def _refuse_twice(option: str, values: Sequence[object]) -> None:
+    for value in values:
+        if values.count(value) > 1:
+            raise UserError(f"{option} {value} is given twice")
+
+
+def _read_files(source: Path | None, references: Sequence[Path], *languages: str) -> TestSet:
+    files = [*([source] if source is not None else []), *references]
+    texts = [tuple(read_lines(file)) for file in files]
+    for file, lines in zip(files, texts, strict=True):
+        if len(lines) != len(texts[0]):
+            raise UserError(f"{files[0]} has {len(texts[0]):,} lines but {file} has {len(lines):,}; they must agree")
+    streams = tuple(texts[len(files) - len(references) :])
+    name, path = (", ".join(map(str, names)) for names in ([file.name for file in references], references))
+    return TestSet(name, texts[0] if source is not None else (), streams, path, *languages)
 
 
 def load_standard_set(test_set: str, language_pair: str) -> TestSet:
@@ -90,11 +106,13 @@ def load_standard_set(test_set: str, language_pair: str) -> TestSet:
     from sacrebleu.utils import SACREBLEU_DIR
 
     if test_set not in DATASETS:
-        hint = _hint(test_set, DATASETS, "sacrebleu --list shows all")
+        near = difflib.get_close_matches(test_set, list(DATASETS), n=1)
+        hint = f"did you mean {near[0]}?" if near else "sacrebleu --list shows all"
         raise UserError(f"sacreBLEU has no test set {test_set!r}; {hint}")
     dataset = DATASETS[test_set]
     if language_pair not in dataset.langpairs:
-        hint = _hint(language_pair, dataset.langpairs, f"it has {', '.join(dataset.langpairs)}")
+        pair = _near_pair(language_pair, dataset.langpairs)
+        hint = f"did you mean {pair}?" if pair else f"it has {', '.join(dataset.langpairs)}"
         raise UserError(f"test set {test_set} has no language pair {language_pair!r}; {hint}")
     try:
         source_file = dataset.get_source_file(language_pair)
@@ -120,12 +138,23 @@ def load_standard_set(test_set: str, language_pair: str) -> TestSet:
     return TestSet(name, sources, references, name, *language_pair.split("-", 1))
 
 
-def _hint(name: str, known: Iterable[str], otherwise: str) -> str:
-    near = difflib.get_close_matches(name, list(known), n=1)
-    return f"did you mean {near[0]}?" if near else otherwise
+def _near_pair(pair: str, known: Iterable[str]) -> str | None:
+    """The pair that is meant by other codes of the same languages, or by their wrong order; other codes are no slip."""
+    wanted = [short_code(language) for language in re.split("[-_]", pair.lower())]
+    for meant in (wanted, wanted[::-1]):
+        for each in known:
+            if [short_code(language) for language in each.split("-")] == meant:
+                return each
+    return None
 
 
 def _read(file: str) -> tuple[str, ...]:
     """Lines without surrounding blanks, as sacreBLEU reads them: only a line feed ends a line."""
-    with Path(file).open(encoding="utf-8", newline="\n") as stream:
-        return tuple(line.strip() for line in stream)
+    try:
+        with Path(file).open(encoding="utf-8", newline="\n") as stream:
+            return tuple(line.strip() for line in stream)
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise UserError(
+            f"{file} cannot be read ({reason}); delete {Path(file).parent} to download the test set again"
+        ) from error
