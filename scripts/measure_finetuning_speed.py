@@ -67,7 +67,9 @@ class Bench:
         prepared = open_prepared(self.config, run)
         frozen = load_bundle(run / "pretrain" / "model", self.config.finetune.precision).model
         frozen.trainable = False
-        reward = make_reward(self.config.finetune.reward, prepared.tokenizers.target)
+        reward = make_reward(
+            self.config.finetune.reward, prepared.tokenizers.target, self.config.corpus.target_language
+        )
         family = build_family(self.config, frozen, prepared, reward)
         divergence, prior = Divergence(family.model, frozen), Prior(frozen, self.config.finetune)
         rest = (reward, prepared.train, prepared.tokenizers.target, self.config)

@@ -52,7 +52,7 @@ def finetune(config: Config, prepared: Prepared, run: Path) -> dict[str, Any]:
     if not (run / "pretrain" / "model").is_dir():
         raise UserError(f"{run} holds no pretrained model; run nmt-rl pretrain with --out {run} first")
     tokenizers = prepared.tokenizers
-    reward = make_reward(config.finetune.reward, tokenizers.target)
+    reward = make_reward(config.finetune.reward, tokenizers.target, config.corpus.target_language)
     frozen = load_bundle(run / "pretrain" / "model", config.finetune.precision).model
     frozen.trainable = False
     family = build_family(config, frozen, prepared, reward)

@@ -3,15 +3,15 @@
 Phi(s_t) is the worth of the words that the prefix s_t has completed: a weighted sum of sentence metrics, by default
 smoothed sentence BLEU. Phi of the empty prefix is 0, so the rewards of a finished translation add up to its worth:
 potential-based shaping (Ng et al., 1999), which leaves the optimal policy alone. A word is complete when the next one
-begins, at EOS, or when the length limit ends the episode. BLEU's words are those of sacreBLEU's 13a tokenisation of the
-detokenised text, so the reward counts what the metric counts.
+begins, at EOS, or when the length limit ends the episode. BLEU's words are those of the tokenizer by which sacreBLEU
+scores the target language, of the detokenised text, composed (NFC), so the reward counts what the metric counts.
 """
 
 from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -19,8 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmt_rl.config import RewardConfig
+from nmt_rl.corpus.characters import composed
+from nmt_rl.corpus.languages import bleu_tokenizer
 from nmt_rl.corpus.tokenizer import EOS, PAD
-from nmt_rl.rl.bleu import Reference, SentenceBleu
+from nmt_rl.corpus.words import Splitter, word_splitter
+from nmt_rl.rl.bleu import Prefix, Reference, SentenceBleu
 from nmt_rl.rl.memory import Memory
 from nmt_rl.rl.sentence_metrics import Metric, load_metric
 
@@ -28,6 +31,8 @@ UNKNOWN_WORD = "⁇"
 """How SentencePiece writes the unknown piece."""
 REWARD_BLEU = SentenceBleu(unknown=UNKNOWN_WORD)
 """The reward's BLEU: unsmoothed unigrams with a floor, add-1 from bigrams on, unknown pieces never match."""
+UNFINISHED = "\ufffd"
+"""What stands for the bytes of a character of which not all are there yet."""
 LENGTH_SCALE = 50.0
 """Words that count as 1 in the length features."""
 REMEMBERED_WORDS = 2**16
@@ -45,22 +50,6 @@ class PieceDecoder(Protocol):
 
     def decode(self, ids: Sequence[Sequence[int]]) -> list[str]:
         """Text of each list of ids."""
-
-
-def words_13a(text: str) -> list[str]:
-    """Words of sacreBLEU's 13a tokenisation; a line break counts as a space.
-
-    13a never looks across white space, so each stretch between spaces is tokenised once and remembered.
-    """
-    return list(itertools.chain.from_iterable(map(_tokenizer_13a(), text.split())))
-
-
-@functools.cache
-def _tokenizer_13a() -> Callable[[str], tuple[str, ...]]:
-    from sacrebleu.tokenizers.tokenizer_13a import Tokenizer13a
-
-    tokenize = Tokenizer13a()
-    return functools.lru_cache(maxsize=2**17)(lambda chunk: tuple(tokenize(chunk).split()))
 
 
 @dataclass(frozen=True)
@@ -89,16 +78,20 @@ class Episode:
         return float(self.potentials[-1])
 
 
+_State = tuple[float, tuple[int, ...], int]
+"""BLEU of a state, its clipped matches and its words."""
+
+
 class RewardReference:
     """A reference translation, made ready to be scored against many times by `Reward.references`.
 
     Attributes:
         text: detokenised.
-        words: of sacreBLEU's 13a tokenisation.
+        words: BLEU's.
     """
 
-    def __init__(self, text: str, bleu: SentenceBleu) -> None:
-        self.text, self.words, self._bleu = text, words_13a(text), bleu
+    def __init__(self, text: str, words: list[str], bleu: SentenceBleu) -> None:
+        self.text, self.words, self._bleu = text, words, bleu
 
     @functools.cached_property
     def ngrams(self) -> Reference:
@@ -108,10 +101,10 @@ class RewardReference:
 
 @dataclass(frozen=True)
 class _Walk:
-    """What happens along one episode: state 0 is empty, state k has completed k stretches of pieces.
+    """What happens along one episode: state 0 is empty, and a later one has completed more words.
 
     Attributes:
-        cuts: pieces that state k is made of, [states]; the last is the length of the episode.
+        cuts: pieces whose text state k has completed, [states]; the last is the length of the episode.
         begins: prefix length from which on state k is reached, [states].
         bleu: BLEU of each state, float64 [states].
         facts: features of each state but Phi, float64 [states, features - 1].
@@ -136,9 +129,14 @@ class Reward:
         tokenizer: of the target side.
         bleu: the BLEU of worth and features.
         bleu_weight: its weight.
-        metrics: weights and further metrics, which see the text of completed words.
+        metrics: weights and further metrics, which see the text of completed words, or where the target language puts
+            no blanks between words, the text so far.
         constant: added to every finished translation.
         shape: delta pays the gain of each completed word; terminal everything at the last piece (Phi is 0 till then).
+        words: sacreBLEU's tokenizer for the target language.
+
+    Raises:
+        UserError: if the tokenizer is not installed.
     """
 
     def __init__(
@@ -150,8 +148,11 @@ class Reward:
         metrics: Sequence[tuple[float, Metric]] = (),
         constant: float = 0.0,
         shape: Literal["delta", "terminal"] = "delta",
+        words: str = "13a",
     ) -> None:
         self.bleu, self.shape = bleu, shape
+        self._split: Splitter = word_splitter(words)
+        self._spaced = words == "13a"
         self._bleu_weight, self._metrics, self._constant = bleu_weight, metrics, constant
         self._tokenizer = tokenizer
         self._begins_word = _begins_word(tokenizer).tolist()
@@ -164,7 +165,7 @@ class Reward:
 
     def references(self, texts: Sequence[str]) -> list[RewardReference]:
         """References ready to be scored against many times."""
-        return [RewardReference(text, self.bleu) for text in texts]
+        return [RewardReference(composed(text), self._split(text), self.bleu) for text in texts]
 
     def scores(self, hypotheses: Sequence[str], references: Sequence[RewardReference]) -> NDArray[np.float64]:
         """Worth of whole detokenised sentences; float64 [sentences].
@@ -181,8 +182,8 @@ class Reward:
             raise ValueError(f"{len(hypotheses)} hypotheses but {len(references)} references")
         bleu = np.zeros(len(hypotheses))
         if self._bleu_weight:
-            bleu = self.bleu.scores([words_13a(text) for text in hypotheses], [r.words for r in references])
-        return self._worth(bleu, list(hypotheses), [r.text for r in references]) + self._constant
+            bleu = self.bleu.scores([self._split(text) for text in hypotheses], [r.words for r in references])
+        return self._worth(bleu, list(map(composed, hypotheses)), [r.text for r in references]) + self._constant
 
     def episode(self, pieces: Sequence[int] | NDArray[np.integer], reference: RewardReference) -> Episode:
         """Rewards, potentials and privileged features of one translation; see `episodes`."""
@@ -206,33 +207,50 @@ class Reward:
         if len(pieces) != len(references):
             raise ValueError(f"{len(pieces)} translations but {len(references)} references")
         rows = [_until_end(row, self._tokenizer.size) for row in pieces]
+        walks = self._walks_by_stretch(rows, references) if self._spaced else self._walks_by_piece(rows, references)
+        worth = self._worth_of_states(rows, walks, references)
+        return [self._pay(walk, states) for walk, states in zip(walks, worth, strict=True)]
+
+    def _walks_by_stretch(self, rows: list[list[int]], references: Sequence[RewardReference]) -> list[_Walk]:
+        """Walks where words never cross a blank, so that each stretch of pieces between blanks is cut alone."""
         cuts = [self._cut(ids) for ids in rows]
         stretches = [[tuple(ids[a:b]) for a, b in itertools.pairwise(c)] for ids, c in zip(rows, cuts, strict=True)]
         words = iter(self._words(list(itertools.chain.from_iterable(stretches))))
-        walks = [
-            self._walk(c, list(itertools.islice(words, len(c) - 1)), reference)
-            for c, reference in zip(cuts, references, strict=True)
-        ]
-        worth = self._worth_of_states(rows, walks, references)
-        return [self._pay(walk, states) for walk, states in zip(walks, worth, strict=True)]
+        walks = []
+        for own, reference in zip(cuts, references, strict=True):
+            states, prefix = [], self.bleu.prefix(reference.ngrams)
+            for stretch in ((), *itertools.islice(words, len(own) - 1)):
+                prefix.extend(stretch)
+                states.append(_state(prefix))
+            # The piece that begins a word completes the one before it; the end completes the last.
+            begins = [0, *(cut + 1 for cut in own[1:-1]), *own[-1:]][: len(own)]
+            walks.append(_walk(own, begins, states, reference))
+        return walks
+
+    def _walks_by_piece(self, rows: list[list[int]], references: Sequence[RewardReference]) -> list[_Walk]:
+        """Walks where only the whole text says what its words are: after each piece all is cut anew."""
+        texts = iter(self._tokenizer.decode([ids[:cut] for ids in rows for cut in range(1, len(ids) + 1)]))
+        walks = []
+        for ids, reference in zip(rows, references, strict=True):
+            done: list[str] = []
+            states, prefix = [], self.bleu.prefix(reference.ngrams)
+            for cut in range(len(ids) + 1):
+                words = [] if not cut else self._split(next(texts)) if cut == len(ids) else self._finished(next(texts))
+                if words[: len(done)] != done:  # cut otherwise than before
+                    done, prefix = [], self.bleu.prefix(reference.ngrams)
+                prefix.extend(words[len(done) :])
+                done = words
+                states.append(_state(prefix))
+            walks.append(_walk(list(range(len(ids) + 1)), list(range(len(ids) + 1)), states, reference))
+        return walks
+
+    def _finished(self, text: str) -> list[str]:
+        """Words of a text that goes on; the last one may go on too and does not count."""
+        return self._split(text.rstrip(UNFINISHED))[:-1]
 
     def _cut(self, ids: list[int]) -> list[int]:
         """Where stretches of pieces begin: at the first piece and at those that begin a word; and the end."""
         return [0, *(t for t, piece in enumerate(ids) if t and self._begins_word[piece]), len(ids)] if ids else [0]
-
-    def _walk(self, cuts: list[int], words: list[tuple[str, ...]], reference: RewardReference) -> _Walk:
-        """Complete one stretch of pieces after the other."""
-        prefix = self.bleu.prefix(reference.ngrams)
-        bleu, matches, lengths = [0.0], [tuple(prefix.matches)], [0]
-        for stretch in words:
-            prefix.extend(stretch)
-            bleu.append(prefix.score())
-            matches.append(tuple(prefix.matches))
-            lengths.append(prefix.length)
-        # The piece that begins a word completes the one before it; the end completes the last.
-        begins = [0, *(cut + 1 for cut in cuts[1:-1]), *cuts[-1:]][: len(cuts)]
-        facts = _facts(np.array(matches), np.array(lengths), reference.ngrams.length)
-        return _Walk(cuts, begins, np.array(bleu), facts)
 
     def _worth_of_states(
         self, rows: list[list[int]], walks: list[_Walk], references: Sequence[RewardReference]
@@ -242,7 +260,8 @@ class Reward:
             return [self._bleu_weight * walk.bleu for walk in walks]
         skipped = [1 if self.shape == "delta" else max(len(walk.bleu) - 1, 1) for walk in walks]
         ends = [walk.cuts[n:] for walk, n in zip(walks, skipped, strict=True)]
-        texts = self._tokenizer.decode([ids[:end] for ids, row in zip(rows, ends, strict=True) for end in row])
+        cut = [ids[:end] for ids, row in zip(rows, ends, strict=True) for end in row]
+        texts = list(map(composed, self._tokenizer.decode(cut)))
         against = [r.text for r, row in zip(references, ends, strict=True) for _ in row]
         bleu = [value for walk, n in zip(walks, skipped, strict=True) for value in walk.bleu[n:]]
         worth = iter(self._worth(np.array(bleu), texts, against))
@@ -269,14 +288,19 @@ class Reward:
         return Episode(np.diff(potentials), potentials, np.repeat(states, stays, axis=0)[:-1])
 
     def _decode_words(self, stretches: list[tuple[int, ...]]) -> list[tuple[str, ...]]:
-        return [tuple(words_13a(text)) for text in self._tokenizer.decode(stretches)]
+        return [tuple(self._split(text)) for text in self._tokenizer.decode(stretches)]
 
 
-def make_reward(config: RewardConfig, tokenizer: PieceDecoder) -> Reward:
+def make_reward(config: RewardConfig, tokenizer: PieceDecoder, language: str = "") -> Reward:
     """The reward that a configuration describes; a user's `module:function` is imported here and nowhere else.
 
+    Args:
+        config: its section.
+        tokenizer: of the target side.
+        language: code of the target language, which says what its words are; without it, what blanks part.
+
     Raises:
-        UserError: naming the key, for a function that cannot be loaded.
+        UserError: naming the key, for a function that cannot be loaded; for a tokenizer that is not installed.
     """
     weights = dict(config.metrics)
     bleu = SentenceBleu(
@@ -287,9 +311,20 @@ def make_reward(config: RewardConfig, tokenizer: PieceDecoder) -> Reward:
         bleu,
         bleu_weight=weights.pop("bleu", 0.0),
         constant=CONSTANT * weights.pop("constant", 0.0),
-        metrics=[(weight, load_metric(name)) for name, weight in weights.items()],
+        metrics=[(weight, load_metric(name, language)) for name, weight in weights.items()],
         shape=config.shape,
+        words=bleu_tokenizer(language),
     )
+
+
+def _state(prefix: Prefix) -> _State:
+    return prefix.score(), tuple(prefix.matches), prefix.length
+
+
+def _walk(cuts: list[int], begins: list[int], states: Sequence[_State], reference: RewardReference) -> _Walk:
+    bleu, matches, lengths = zip(*states, strict=True)
+    facts = _facts(np.array(matches), np.array(lengths), reference.ngrams.length)
+    return _Walk(cuts, begins, np.array(bleu), facts)
 
 
 def _facts(matches: NDArray[np.int64], lengths: NDArray[np.int64], reference_length: int) -> NDArray[np.float64]:

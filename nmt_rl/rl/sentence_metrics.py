@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmt_rl.errors import UserError
+from nmt_rl.evaluation.metrics import build_ter
 from nmt_rl.rl.memory import Memory
 from nmt_rl.rl.ngrams import clipped_matches
 
@@ -53,28 +54,31 @@ def chrf(hypotheses: Sequence[str], references: Sequence[str]) -> NDArray[np.flo
     return (1.0 + factor) * precision * recall / np.maximum(factor * precision + recall, np.finfo(np.float64).tiny)
 
 
-def ter(hypotheses: Sequence[str], references: Sequence[str]) -> NDArray[np.float64]:
+def ter(hypotheses: Sequence[str], references: Sequence[str], language: str = "") -> NDArray[np.float64]:
     """1 - TER (Snover et al., 2006) of each sentence, but at least 0; float64 [pairs].
 
-    sacreBLEU's sentence score with its defaults: lower-cased, punctuation not split off. TER exceeds 1 where the
+    sacreBLEU's sentence score with its defaults: lower-cased, punctuation not split off; where the language puts no
+    blanks between words, by characters (`metrics.build_ter`). TER exceeds 1 where the
     hypothesis is much longer than the reference. Unclipped, a few words too many beside a reference of two words
     would outweigh a whole batch; clipped, a hypothesis that needs more edits than the reference has words is worth as
     little as none at all.
     """
-    metric = _sacrebleu_ter()
+    metric = _sacrebleu_ter(language)
     scores = [metric.sentence_score(ours, [theirs]).score for ours, theirs in zip(hypotheses, references, strict=True)]
     return np.maximum(1.0 - np.array(scores, np.float64) / 100.0, 0.0)
 
 
 @functools.cache
-def _sacrebleu_ter() -> TER:
-    from sacrebleu.metrics import TER
-
-    return TER()
+def _sacrebleu_ter(language: str) -> TER:
+    return build_ter(language)
 
 
-def load_metric(name: str) -> Metric:
+def load_metric(name: str, language: str = "") -> Metric:
     """chrf, ter, or the user's `module:function`; values of recent pairs are remembered.
+
+    Args:
+        name: which.
+        language: code of the target language, for TER's words.
 
     Raises:
         UserError: naming the key and what was found, for a module or function that cannot be loaded; also when the
@@ -82,7 +86,7 @@ def load_metric(name: str) -> Metric:
     """
     if ":" in name:
         return remember(_checked(name, _load_function(name)))
-    return remember({"chrf": chrf, "ter": ter}[name])
+    return remember(chrf if name == "chrf" else functools.partial(ter, language=language))
 
 
 def remember(metric: Metric) -> Metric:

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sacrebleu.metrics import BLEU, CHRF
-from sacrebleu.tokenizers.tokenizer_13a import Tokenizer13a
 from toy_mdp import AddOneToEveryOrder
 
 from nmt_rl.config import RewardConfig, TokenizerConfig
 from nmt_rl.corpus.tokenizer import BOS, EOS, PAD, UNK, train_tokenizer
-from nmt_rl.rl.reward import Reward, make_reward, words_13a
+from nmt_rl.corpus.words import word_splitter
+from nmt_rl.rl.reward import Reward, make_reward
 from nmt_rl.rl.sentence_metrics import chrf, ter
 
 pytestmark = pytest.mark.jax
@@ -26,6 +26,7 @@ LINES = [
 ]
 REFERENCE = LINES[1]
 VOCABULARY = 330
+words_13a = word_splitter("13a")
 
 
 @pytest.fixture(scope="module")
@@ -60,32 +61,6 @@ class WordTokenizer:
 
     def decode(self, ids):
         return [" ".join("abcd"[i - 4] for i in row if i >= 4) for row in ids]
-
-
-text = st.text(st.sampled_from("ab1.,-&;<> '\"$…é\u00a0\u2028"), max_size=30)
-
-
-@settings(max_examples=150, deadline=None)
-@given(text)
-def test_words_are_those_of_sacrebleu(line):
-    assert words_13a(line) == Tokenizer13a()(line).split()
-
-
-def test_words_of_a_numeric_sentence():
-    assert words_13a("It's 3.14, not 3. or 20-30!") == [
-        "It's",
-        "3.14",
-        ",",
-        "not",
-        "3",
-        ".",
-        "or",
-        "20",
-        "-",
-        "30",
-        "!",
-    ]
-    assert words_13a("a-\nb") == ["a-", "b"]
 
 
 def test_rewards_by_hand():
