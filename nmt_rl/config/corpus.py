@@ -59,8 +59,13 @@ class SourceSpec(Section):
         """Name for reports: `name`, or the file's, the hub set's or the embedded split's."""
         if self.embedded:
             return self.name or f"quickstart/{self.embedded}"
-        origin = self.prefix or self.tsv or self.hub or (self.target[0] if self.target else "")
-        return self.name or Path(origin).name
+        return self.name or Path(self.target[0] if self.target else self.origin).name
+
+    @property
+    def origin(self) -> str:
+        """The files, prefix, hub set or embedded split, for messages."""
+        files = " and ".join((*self.source, *self.target))
+        return self.prefix or self.tsv or self.hub or files or f"embedded:{self.embedded}"
 
     @model_validator(mode="before")
     @classmethod
@@ -90,10 +95,14 @@ class SourceSpec(Section):
 
 
 class CleaningConfig(Section):
-    """Which training pairs are dropped; every drop is counted by its reason."""
+    """Which training pairs are dropped; every drop is counted by its reason.
+
+    A word is what stands between blanks. In scripts without blanks two characters count as one (Chinese, Japanese),
+    or three letters without their signs (Thai, Lao, Burmese, Khmer, Tibetan).
+    """
 
     min_words: int = Field(1, ge=1)
-    """Fewest whitespace-separated words on either side."""
+    """Fewest words on either side."""
     max_words: int = Field(175, ge=1)
     """Most words on either side (175: Moses and fairseq's WMT14 scripts use 175 or 250)."""
     max_characters: int = Field(4000, ge=1)
@@ -105,7 +114,8 @@ class CleaningConfig(Section):
     drop_duplicates: bool = True
     """Drop every pair that occurred before."""
     drop_control: bool = True
-    """Drop pairs with control characters (Unicode category Cc, other than tab) or U+FFFD."""
+    """Drop pairs with control characters (Unicode category Cc, other than tab), or with U+FFFD, which bytes that are
+    not UTF-8 become; counted apart."""
 
     @model_validator(mode="after")
     def _some_length_passes(self) -> CleaningConfig:

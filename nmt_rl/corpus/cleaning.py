@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import logging
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -15,18 +17,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmt_rl.config import CleaningConfig
+from nmt_rl.corpus.words import count_words
+from nmt_rl.errors import UserError
 from nmt_rl.storage.reading import must_be
+
+log = logging.getLogger("nmt_rl")
 
 Pair = tuple[str, str]
 
-CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\ufffd]")
-"""Unicode category Cc other than tab, and the replacement character."""
+CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f]")
+"""Unicode category Cc other than tab."""
+REPLACEMENT = "\ufffd"
+"""What bytes that are not UTF-8 have become."""
 
 PARTITIONS = 128
 """Files of hashes, all open at once: fewer than the smallest usual limit of open files (256)."""
 
 EMPTY = "empty side"
 CONTROL_CHARACTERS = "control characters"
+NOT_UTF8 = "not UTF-8 (U+FFFD)"
 TOO_SHORT = "too short"
 TOO_LONG = "too long"
 LENGTH_RATIO = "length ratio"
@@ -46,6 +55,30 @@ class CleaningReport:
     def kept(self) -> int:
         """Pairs that are left."""
         return self.read - self.dropped.total()
+
+    def summary(self) -> str:
+        """In one sentence."""
+        dropped = f" (dropped: {self.reasons()}; see corpus.cleaning)" if self.dropped else ""
+        return f"cleaning kept {self.kept:,} of {self.read:,} training pairs{dropped}"
+
+    def reasons(self) -> str:
+        """Each with its count, the most frequent first."""
+        return ", ".join(f"{reason} {count:,}" for reason, count in self.dropped.most_common())
+
+    def warn_if_most_went(self, pairs: int) -> None:
+        """Say so on stderr if less than half of so many pairs are left."""
+        if 2 * self.kept < pairs:
+            log.warning("%s", self.summary())
+
+    @contextlib.contextmanager
+    def told(self) -> Iterator[None]:
+        """Put the counts into a UserError of what becomes of the pairs that are left."""
+        try:
+            yield
+        except UserError as error:
+            most_went = 2 * self.kept < self.read
+            parts = (self.summary(), str(error)) if most_went else (str(error), self.summary())
+            raise UserError("; ".join(parts)) from error
 
     def to_json(self) -> dict[str, Any]:
         """A mapping for a JSON file."""
@@ -75,19 +108,25 @@ def clean_pairs(pairs: Iterable[Pair], config: CleaningConfig, report: CleaningR
     for source, target in pairs:
         report.read += 1
         clean = normalize_space(source), normalize_space(target)
-        has_control = config.drop_control and (CONTROL.search(source) or CONTROL.search(target))
-        reason = CONTROL_CHARACTERS if has_control else reason_to_drop(*clean, config)
+        reason = _damage(source, target) if config.drop_control else None
+        reason = reason or reason_to_drop(*clean, config)
         if reason is None:
             yield clean
         else:
             report.dropped[reason] += 1
 
 
+def _damage(source: str, target: str) -> str | None:
+    if REPLACEMENT in source or REPLACEMENT in target:
+        return NOT_UTF8
+    return CONTROL_CHARACTERS if CONTROL.search(source) or CONTROL.search(target) else None
+
+
 def reason_to_drop(source: str, target: str, config: CleaningConfig) -> str | None:
     """Why a pair with normalised white space is dropped, or None."""
     if not source or not target:
         return EMPTY
-    words = (source.count(" ") + 1, target.count(" ") + 1)
+    words = count_words(source), count_words(target)
     if min(words) < config.min_words:
         return TOO_SHORT
     if max(words) > config.max_words or max(len(source), len(target)) > config.max_characters:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from nmt_rl.config import Config, SourceSpec, first_difference
 from nmt_rl.corpus.cleaning import DUPLICATE, TOO_MANY_PIECES, CleaningReport, DuplicateFinder, Pair, clean_pairs
 from nmt_rl.corpus.lines import read_lines
+from nmt_rl.corpus.overlap import HeldOut
 from nmt_rl.corpus.sources import read_pairs
 from nmt_rl.corpus.store import CorpusWriter, EncodedCorpus
 from nmt_rl.corpus.tokenizer import Tokenizers, train_tokenizers
@@ -103,26 +104,32 @@ def _prepare_into(folder: Path, config: Config, run: Path) -> None:
     hashes = {"valid": _copy_split(folder, "valid", config.corpus.valid, config)}
     if config.corpus.test is not None:
         hashes["test"] = _copy_split(folder, "test", config.corpus.test, config)
-    text = _CleanText(folder / "text")
-    report = text.write(config)
+    text, held_out = _CleanText(folder / "text"), HeldOut({split: _read_split(folder, split) for split in hashes})
+    report = text.write(config, held_out)
+    if not report.read:
+        raise UserError(_empty("train", *config.corpus.train))
     if not report.kept:
-        reasons = ", ".join(f"{reason} {count}" for reason, count in report.dropped.most_common())
-        raise UserError(f"no training pair is left of {report.read} after cleaning ({reasons}); see corpus.cleaning")
+        left = f"no training pair is left of {report.read:,} after cleaning"
+        raise UserError(f"{left} ({report.reasons()}); see corpus.cleaning")
+    report.warn_if_most_went(report.read)
+    held_out.warn()
+    cleaned = report.kept
     log.info("training SentencePiece on %d pairs", report.kept)
-    tokenizers = train_tokenizers(
-        lambda: (source for source, _ in text.read()),
-        lambda: (target for _, target in text.read()),
-        report.kept,
-        config.tokenizer,
-        config.seed,
-    )
+    with report.told():
+        tokenizers = train_tokenizers(
+            lambda: (source for source, _ in text.read()),
+            lambda: (target for _, target in text.read()),
+            report.kept,
+            config.tokenizer,
+            config.seed,
+        )
     shutil.rmtree(run / "corpus", ignore_errors=True)  # never an old corpus beside a new tokenizer
     tokenizers.save(run)
     hashes["train"] = _encode(text.read(), tokenizers, config.pretrain.batch.max_length, folder / "train", report)
     if not report.kept:
-        raise UserError(
-            f"every training pair is longer than pretrain.batch.max_length {config.pretrain.batch.max_length}"
-        )
+        longest = config.pretrain.batch.max_length
+        raise UserError(f"every training pair is longer than pretrain.batch.max_length {longest}; {report.summary()}")
+    report.warn_if_most_went(cleaned)
     shutil.rmtree(text.folder)
     log.info("%s", report)
     write_json(folder / "cleaning.json", report.to_json())
@@ -137,8 +144,8 @@ class _CleanText:
         self.folder = folder
         self._first: NDArray[np.bool_] | None = None
 
-    def write(self, config: Config) -> CleaningReport:
-        """Clean every training source into files."""
+    def write(self, config: Config, held_out: HeldOut) -> CleaningReport:
+        """Clean every training source into files, and look for held-out pairs on the way."""
         self.folder.mkdir()
         cleaning, report = config.corpus.cleaning, CleaningReport()
         raw = itertools.chain.from_iterable(read_pairs(spec, config.corpus) for spec in config.corpus.train)
@@ -147,7 +154,7 @@ class _CleanText:
             (self.folder / "target").open("w", encoding="utf-8", newline="\n") as target_file,
             DuplicateFinder(self.folder) as duplicates,
         ):
-            for number, (source, target) in enumerate(clean_pairs(raw, cleaning, report), start=1):
+            for number, (source, target) in enumerate(held_out.watched(clean_pairs(raw, cleaning, report)), start=1):
                 source_file.write(source + "\n")
                 target_file.write(target + "\n")
                 if cleaning.drop_duplicates:
@@ -198,8 +205,12 @@ def _copy_split(folder: Path, split: str, spec: SourceSpec, config: Config) -> s
             digest.update(f"{source}\t{target}\n".encode())
             count += 1
     if not count:
-        raise UserError(f"corpus.{split} has no sentence pairs")
+        raise UserError(_empty(split, spec))
     return digest.hexdigest()
+
+
+def _empty(split: str, *specs: SourceSpec) -> str:
+    return f"corpus.{split} has no sentence pairs: there is no line in {', '.join(spec.origin for spec in specs)}"
 
 
 def _read_split(folder: Path, split: str) -> list[Pair]:

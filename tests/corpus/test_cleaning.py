@@ -24,7 +24,11 @@ CONFIG = CleaningConfig(min_words=2, max_words=5, max_characters=30, max_ratio=2
         (("taxi 1", "taxi 1"), "identical sides"),
         (("ein\tHund", "a dog"), None),
         (("ein\x07 Hund", "a dog"), "control characters"),
-        (("ein Hund", "a d\ufffdg"), "control characters"),
+        (("ein Hund", "a d\ufffdg"), "not UTF-8 (U+FFFD)"),
+        (("ein Hund\x07", "a d\ufffdg"), "not UTF-8 (U+FFFD)"),
+        (("一二三四五六七八九十", "a b c d e"), None),  # ten characters are five words
+        (("一二三四五六七八九十一", "a b c d e"), "too long"),
+        (("你好", "a b"), "too short"),
         (("ein Hund\u0085", "a dog"), "control characters"),
     ],
 )
@@ -41,6 +45,33 @@ def test_length_ratio():
     config = CONFIG.model_copy(update={"min_words": 1})
     assert not list(clean_pairs([("a b c d e", "a")], config, report))
     assert report.dropped == {"length ratio": 1}
+
+
+PARALLEL = [
+    ("我昨天在学校的图书馆里看了三个小时的书。", "I read books in the school library for three hours yesterday."),
+    ("你好！", "Hello!"),
+    ("请问，去火车站怎么走？", "Excuse me, how do I get to the railway station?"),
+    ("私は昨日、図書館で三時間本を読みました。", "I read books in the library for three hours yesterday."),
+    ("ありがとうございます。", "Thank you."),
+    ("เมื่อวานนี้ฉันอ่านหนังสือในห้องสมุดเป็นเวลาสามชั่วโมง", "I read books in the library for three hours yesterday."),
+    ("ขอบคุณ", "Thanks."),
+    ("ខ្ញុំបានអានសៀវភៅនៅក្នុងបណ្ណាល័យកាលពីម្សិលមិញ", "I read books in the library yesterday."),
+    ("မနေ့က ကျွန်တော် စာကြည့်တိုက်မှာ စာအုပ်ဖတ်ခဲ့တယ်။", "I read books in the library yesterday."),
+    ("나는 어제 도서관에서 세 시간 동안 책을 읽었다.", "I read books in the library for three hours yesterday."),
+]
+
+
+def test_translations_pass_by_default_whatever_the_script():
+    report = CleaningReport()
+    both = PARALLEL + [(target, source) for source, target in PARALLEL]
+    assert list(clean_pairs(both, CleaningConfig(), report)) == both
+
+
+def test_long_and_lopsided_lines_are_dropped_in_every_script():
+    report = CleaningReport()
+    pairs = [("长" * 351, "word " * 175), ("ย" * 526, "word " * 175), ("好" * 20, "good"), ("good", "คน" * 12)]
+    assert not list(clean_pairs(pairs, CleaningConfig(), report))
+    assert report.dropped == {"too long": 2, "length ratio": 2}
 
 
 def test_options_that_are_off_drop_nothing():
