@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -191,11 +192,36 @@ def test_duplicates_kept_on_request(data, tmp_path):
 def test_nothing_left_and_empty_validation(data, tmp_path):
     with pytest.raises(UserError, match=r"no training pair is left of 204 after cleaning \(too short 202, "):
         prepare(config(data, cleaning={"min_words": 170}), tmp_path / "run")
-    with pytest.raises(UserError, match=r"longer than pretrain\.batch\.max_length 4"):
+    with pytest.raises(
+        UserError, match=r"longer than pretrain\.batch\.max_length 4; .* 0 of 204 .*too many pieces 200,"
+    ):
         prepare(config(data, max_length=4), tmp_path / "run")
     _write(data / "valid", [], [])
-    with pytest.raises(UserError, match=r"corpus\.valid has no sentence pairs"):
+    with pytest.raises(UserError, match=r"corpus\.valid has no sentence pairs: there is no line in \S*/data/valid$"):
         prepare(config(data), tmp_path / "run")
+
+
+def test_an_empty_training_file_is_named(data, tmp_path):
+    _write(data / "train", [], [])
+    with pytest.raises(UserError, match=r"corpus\.train has no sentence pairs: there is no line in \S*/data/train$"):
+        prepare(config(data), tmp_path / "run")
+
+
+def test_most_pairs_gone_is_told_with_the_reasons(data, tmp_path, caplog):
+    """Also by the error of a vocabulary that what is left does not permit, which is not what must be mended."""
+    strict = config(data, cleaning={"max_ratio": 1.0})
+    _write(data / "train", ["ein Hund läuft"] * 3 + ["der Hund"], ["a dog"] * 3 + ["the dog"])
+    expected = "cleaning kept 1 of 4 training pairs (dropped: length ratio 3; see corpus.cleaning)"
+    with pytest.raises(UserError, match=f"^{re.escape(expected)}; tokenizer.vocabulary 310 is more"):
+        prepare(strict, tmp_path / "run")
+    assert expected in caplog.text
+
+
+def test_held_out_pairs_in_the_training_text_are_told(data, tmp_path, caplog):
+    _write(data / "valid", [f"der Hund Nummer {i} läuft  über die Straße" for i in (3, 4)], ["a", "b"])
+    prepare(config(data), tmp_path / "run")
+    told = "corpus.valid overlaps with corpus.train: 0 of 2 are training pairs too, and 2 have a training source"
+    assert told in caplog.text and "corpus.test" not in caplog.text
 
 
 def test_a_failing_fresh_preparation_keeps_the_old_one(data, tmp_path):
