@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from nmt_rl.errors import UserError
@@ -28,7 +28,8 @@ def must_be_ours(folder: Path, names: Sequence[str], what: str) -> None:
 
     Args:
         folder: exists.
-        names: patterns of what nmt-rl writes into it (of the entries of the folder itself).
+        names: patterns of what nmt-rl writes into it: `train` is an entry with all that is in it, `train/` a folder
+            whose entries have patterns of their own, such as `train/*.npy`.
         what: would happen to it: `be replaced`, `be deleted`.
 
     Raises:
@@ -36,6 +37,21 @@ def must_be_ours(folder: Path, names: Sequence[str], what: str) -> None:
     """
     if folder.is_symlink() or not folder.is_dir() or not is_marked(folder):
         raise UserError(f"{folder} would {what}, but nmt-rl did not make it; move it away, or choose another folder")
+    for name in strangers(folder, names):
+        raise UserError(f"{folder} would {what}, but {name} in it is not nmt-rl's; move that away first")
+
+
+def strangers(folder: Path, names: Sequence[str], above: str = "") -> Iterator[str]:
+    """Paths of what lies in a folder and matches no pattern; see `must_be_ours`. Files half written are no strangers."""
     for path in sorted(folder.iterdir()):
-        if path.name != MARK and not any(fnmatch.fnmatchcase(path.name, name) for name in names):
-            raise UserError(f"{folder} would {what}, but {path.name} in it is not nmt-rl's; move that away first")
+        name = above + path.name
+        if path.name.startswith(MARK) or _matches(name, names):
+            continue
+        if path.is_dir() and not path.is_symlink() and _matches(f"{name}/", names):
+            yield from strangers(path, names, f"{name}/")
+        else:
+            yield name
+
+
+def _matches(name: str, patterns: Sequence[str]) -> bool:
+    return any(name.count("/") == p.count("/") and fnmatch.fnmatchcase(name, p) for p in patterns)
