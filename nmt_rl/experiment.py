@@ -12,7 +12,7 @@ from nmt_rl.config import Config, DecodingConfig, dump_config, first_difference,
 from nmt_rl.errors import UserError
 
 if TYPE_CHECKING:
-    from nmt_rl.corpus.prepare import Prepared
+    from nmt_rl.corpus.prepared import Prepared
     from nmt_rl.evaluation.comparison import Translations
     from nmt_rl.evaluation.report import Report
 
@@ -44,7 +44,7 @@ def pretrain_stage(config: Config, run: Path, fresh: bool = False) -> dict[str, 
 
 def finetune_stage(config: Config, run: Path, fresh: bool = False) -> dict[str, Any]:
     """Fine-tune the run's pretrained model and release the better one; `fresh` starts the stage over."""
-    from nmt_rl.corpus.prepare import open_prepared
+    from nmt_rl.corpus.prepared import open_prepared
     from nmt_rl.rl.finetune import finetune
 
     open_run(config, run, "finetune" if fresh else None)
@@ -86,7 +86,7 @@ def open_run(config: Config, run: Path, fresh_from: str | None = None) -> None:
     path = run / "config.yaml"
     _check_folder(run)
     if fresh_from != "corpus" and (run / "corpus" / "prepared.json").exists():
-        from nmt_rl.corpus.prepare import open_prepared
+        from nmt_rl.corpus.prepared import open_prepared
 
         open_prepared(config, run)
     if fresh_from:
@@ -150,7 +150,7 @@ def release(run: Path) -> None:
 
 def report_stage(config: Config, run: Path) -> Report:
     """Translate validation (greedy) and test (beam) with both models and write the report."""
-    from nmt_rl.corpus.prepare import open_prepared
+    from nmt_rl.corpus.prepared import open_prepared
     from nmt_rl.evaluation.comparison import Comparison
     from nmt_rl.evaluation.report import write_report
 

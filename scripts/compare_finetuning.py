@@ -76,7 +76,7 @@ class Split:
     def __init__(self, run: Path, name: str, beams: list[int]) -> None:
         """`name` is valid or test."""
         from nmt_rl.config import parse_config, read_yaml
-        from nmt_rl.corpus.prepare import open_prepared
+        from nmt_rl.corpus.prepared import open_prepared
 
         config = parse_config(read_yaml(run / "config.yaml"), str(run / "config.yaml"))
         prepared = open_prepared(config, run)

@@ -54,7 +54,7 @@ class Bench:
         """See the class docstring."""
         from nmt_rl.bundle import load_bundle
         from nmt_rl.config import load_config
-        from nmt_rl.corpus.prepare import open_prepared
+        from nmt_rl.corpus.prepared import open_prepared
         from nmt_rl.rl.divergence import Divergence
         from nmt_rl.rl.episodes import EpisodeBatches
         from nmt_rl.rl.family import build_family

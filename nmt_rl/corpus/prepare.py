@@ -6,25 +6,34 @@ import hashlib
 import itertools
 import logging
 import shutil
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nmt_rl.config import Config, SourceSpec, first_difference
+from nmt_rl.config import Config, SourceSpec
 from nmt_rl.corpus.cleaning import DUPLICATE, TOO_MANY_PIECES, CleaningReport, DuplicateFinder, Pair, clean_pairs
 from nmt_rl.corpus.lines import read_lines
 from nmt_rl.corpus.overlap import HeldOut
-from nmt_rl.corpus.sources import read_pairs
-from nmt_rl.corpus.store import CorpusWriter, EncodedCorpus
+from nmt_rl.corpus.prepared import (
+    FILES,
+    Prepared,
+    check_settings,
+    is_prepared,
+    open_prepared,
+    read_record,
+    read_split,
+    settings_of,
+)
+from nmt_rl.corpus.provenance import changes, record_sources
+from nmt_rl.corpus.sources import SPLITS, read_pairs
+from nmt_rl.corpus.store import CorpusWriter
 from nmt_rl.corpus.tokenizer import Tokenizers, train_tokenizers
 from nmt_rl.errors import UserError
-from nmt_rl.storage.hashes import check_hashes, write_hashes
-from nmt_rl.storage.reading import file_size, must_be, read_json
-from nmt_rl.storage.writing import write_json
+from nmt_rl.storage.hashes import folder_hashes, write_hashes
+from nmt_rl.storage.ownership import mark, must_be_ours
+from nmt_rl.storage.writing import write_json, written_file, written_folder
 
 log = logging.getLogger("nmt_rl")
 
@@ -34,77 +43,43 @@ PROGRESS = 500_000
 """Pairs between two progress messages."""
 
 
-@dataclass(frozen=True)
-class Prepared:
-    """A prepared corpus.
+def prepare(
+    config: Config, run: Path, fresh: bool = False, replaceable: Callable[[Path], None] | None = None
+) -> Prepared:
+    """Prepare the corpus of a run, or open what was prepared before; a test set that is new or has changed is copied.
 
-    Attributes:
-        tokenizers: of both sides.
-        train: the encoded training pairs, memory-mapped.
-        valid: validation pairs, as they were read.
-        test: test pairs, as they were read; empty if the recipe has none.
-        report: what cleaning dropped.
-        hashes: SHA-256 of the text of train (after cleaning), valid and test.
-    """
-
-    tokenizers: Tokenizers
-    train: EncodedCorpus
-    valid: list[Pair]
-    test: list[Pair]
-    report: CleaningReport
-    hashes: dict[str, str]
-
-
-def prepare(config: Config, run: Path, fresh: bool = False) -> Prepared:
-    """Prepare the corpus of a run, or open what was prepared before.
-
-    Writes RUN/corpus (train/, valid.source, valid.target, test.source, test.target, cleaning.json, prepared.json) and
-    the tokenizer's files in RUN. RUN/corpus appears when everything is done; a half-finished preparation starts over.
+    Writes RUN/corpus (train/, valid.source, valid.target, test.source, test.target, tokenizer.model, cleaning.json,
+    prepared.json), which appears when everything is done; a half-finished preparation starts over.
 
     Args:
         config: the experiment.
         run: the run's directory.
         fresh: prepare anew, even if it was done.
+        replaceable: raises if the folder that stands at RUN/corpus must stay, just before it is replaced; None: if
+            nmt-rl did not make it, or it holds something else.
 
     Raises:
         UserError: if a source is wrong, if nothing is left of the training text, or if the run was prepared with other
             settings.
     """
     folder = run / "corpus"
-    if fresh or not (folder / "prepared.json").is_file():
-        partial = run / "corpus.partial"
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        _prepare_into(partial, config, run)
-        partial.replace(folder)
+    if not fresh and is_prepared(run):
+        _update_test_set(config, run)
+        return open_prepared(config, run)
+    if folder.exists():
+        must_be_ours(folder, FILES, "be replaced")
+    with written_folder(folder, replaceable or (lambda old: must_be_ours(old, FILES, "be replaced"))) as made:
+        mark(made, "corpus")
+        _prepare_into(made, config)
     return open_prepared(config, run)
 
 
-def open_prepared(config: Config, run: Path) -> Prepared:
-    """Open a prepared corpus; raises UserError if there is none, it is damaged, or the settings were others."""
-    folder = run / "corpus"
-    if not (folder / "prepared.json").exists():
-        raise UserError(f"{run} holds no prepared corpus; run nmt-rl prepare first")
-    try:
-        prepared = read_json(folder / "prepared.json")
-        for key in ("settings", "hashes"):
-            must_be(prepared.get(key), dict, f"{folder / 'prepared.json'}: {key}")
-        check_hashes(folder)
-        report = CleaningReport.from_json(read_json(folder / "cleaning.json"), str(folder / "cleaning.json"))
-        train = EncodedCorpus.open(folder / "train")
-        valid, test = (_read_split(folder, split) for split in ("valid", "test"))
-    except UserError as error:
-        raise UserError(f"{error}; delete {folder}, then nmt-rl prepare makes it anew") from None
-    if difference := first_difference(prepared["settings"], _settings(config)):
-        raise UserError(f"{run} was prepared with other settings: {difference}; --fresh starts over")
-    return Prepared(Tokenizers.load(run), train, valid, test, report, prepared["hashes"])
-
-
-def _prepare_into(folder: Path, config: Config, run: Path) -> None:
+def _prepare_into(folder: Path, config: Config) -> None:
+    sources = record_sources(config.corpus)
     hashes = {"valid": _copy_split(folder, "valid", config.corpus.valid, config)}
     if config.corpus.test is not None:
         hashes["test"] = _copy_split(folder, "test", config.corpus.test, config)
-    text, held_out = _CleanText(folder / "text"), HeldOut({split: _read_split(folder, split) for split in hashes})
+    text, held_out = _CleanText(folder / "text"), HeldOut({split: read_split(folder, split)[0] for split in hashes})
     report = text.write(config, held_out)
     if not report.read:
         raise UserError(_empty("train", *config.corpus.train))
@@ -123,8 +98,7 @@ def _prepare_into(folder: Path, config: Config, run: Path) -> None:
             config.tokenizer,
             config.seed,
         )
-    shutil.rmtree(run / "corpus", ignore_errors=True)  # never an old corpus beside a new tokenizer
-    tokenizers.save(run)
+    tokenizers.save(folder)
     hashes["train"] = _encode(text.read(), tokenizers, config.pretrain.batch.max_length, folder / "train", report)
     if not report.kept:
         longest = config.pretrain.batch.max_length
@@ -133,8 +107,25 @@ def _prepare_into(folder: Path, config: Config, run: Path) -> None:
     shutil.rmtree(text.folder)
     log.info("%s", report)
     write_json(folder / "cleaning.json", report.to_json())
-    write_json(folder / "prepared.json", {"settings": _settings(config), "hashes": hashes})
-    write_hashes(folder)
+    write_json(folder / "prepared.json", {"settings": settings_of(config), "sources": sources, "hashes": hashes})
+    mutable = ("test.source", "test.target", "prepared.json")
+    write_hashes(folder, [name for name in folder_hashes(folder) if name not in mutable])
+
+
+def _update_test_set(config: Config, run: Path) -> None:
+    """Copy the test set if it is another one than before: no stage depends on it."""
+    folder = run / "corpus"
+    record = read_record(folder)
+    check_settings(config, run, record)
+    if config.corpus.test is None:
+        return
+    change = next((c for c in changes(record["sources"], config.corpus) if c.split == "test"), None)
+    if change is None or change.kind == "gone":
+        return
+    record["hashes"]["test"] = _copy_split(folder, "test", config.corpus.test, config)
+    record["sources"]["test"] = record_sources(config.corpus)["test"]
+    write_json(folder / "prepared.json", record)
+    log.info("corpus.test is another one than before: its text is in %s now", folder)
 
 
 class _CleanText:
@@ -196,42 +187,17 @@ def _encode(
 
 def _copy_split(folder: Path, split: str, spec: SourceSpec, config: Config) -> str:
     """Copy validation or test text as it is; its SHA-256."""
-    digest, count = hashlib.sha256(), 0
-    default_split = {"valid": "validation"}.get(split, split)
-    with (folder / f"{split}.source").open("wb") as source_file, (folder / f"{split}.target").open("wb") as target_file:
-        for source, target in read_pairs(spec, config.corpus, default_split):
+    count = 0
+    files = (written_file(folder / f"{split}.{side}") for side in ("source", "target"))
+    with next(files) as source_file, next(files) as target_file:
+        for source, target in read_pairs(spec, config.corpus, SPLITS[split]):
             source_file.write(source.encode() + b"\n")
             target_file.write(target.encode() + b"\n")
-            digest.update(f"{source}\t{target}\n".encode())
             count += 1
-    if not count:
-        raise UserError(_empty(split, spec))
-    return digest.hexdigest()
+        if not count:
+            raise UserError(_empty(split, spec))
+    return read_split(folder, split)[1]
 
 
 def _empty(split: str, *specs: SourceSpec) -> str:
     return f"corpus.{split} has no sentence pairs: there is no line in {', '.join(spec.origin for spec in specs)}"
-
-
-def _read_split(folder: Path, split: str) -> list[Pair]:
-    """Pairs of a validation or test set; none if there is no such set."""
-    paths = [folder / f"{split}.{side}" for side in ("source", "target")]
-    if not any(path.exists() for path in paths):
-        return []
-    for path in paths:
-        file_size(path)
-    source, target = (list(read_lines(path)) for path in paths)
-    if len(source) != len(target):
-        raise UserError(f"{paths[0]} has {len(source)} lines but {paths[1]} has {len(target)}: one of them is damaged")
-    return list(zip(source, target, strict=True))
-
-
-def _settings(config: Config) -> dict[str, Any]:
-    """Everything that preparation depends on, as JSON."""
-    tokenizer = config.tokenizer.model_dump(mode="json", exclude={"sampling", "sampling_alpha"})
-    return {
-        "seed": config.seed,
-        "corpus": config.corpus.model_dump(mode="json"),
-        "tokenizer": tokenizer,
-        "pretrain": {"batch": {"max_length": config.pretrain.batch.max_length}},
-    }

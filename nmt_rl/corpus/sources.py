@@ -16,6 +16,8 @@ from nmt_rl.errors import UserError
 Pair = tuple[str, str]
 
 SUFFIXES = ("", ".txt", ".gz", ".xz", ".txt.gz", ".txt.xz")
+SPLITS = {"train": "train", "valid": "validation", "test": "test"}
+"""Splits of a corpus, and what hub sets call them."""
 SPLIT_NAMES = {"validation": ("validation", "valid", "val", "dev"), "valid": ("valid", "validation", "val", "dev")}
 HINT = "or give text files: --set corpus.train=PREFIX, where PREFIX.{source} and PREFIX.{target} exist"
 
@@ -48,6 +50,29 @@ def _open_pairs(spec: SourceSpec, config: CorpusConfig, default_split: str) -> I
     if spec.embedded is not None:
         return _read_embedded(spec.embedded, languages)
     return _read_hub(spec, spec.split or default_split, languages)
+
+
+def source_files(spec: SourceSpec, config: CorpusConfig, default_split: str) -> list[Path]:
+    """The regular files that `read_pairs` reads, source before target; none for a set that the hub keeps.
+
+    Raises:
+        UserError: if one does not exist.
+    """
+    languages = (config.source_language, config.target_language)
+    if spec.source:
+        files = [Path(path) for pair in zip(spec.source, spec.target, strict=True) for path in pair]
+    elif spec.prefix is not None:
+        files = [find_file(spec.prefix, language) for language in languages]
+    elif spec.tsv is not None:
+        files = [Path(spec.tsv)]
+    elif spec.hub is not None and Path(spec.hub).is_dir():
+        files = [Path(path) for path in _local_files(Path(spec.hub), spec.hub_config, spec.split or default_split)[1]]
+    else:
+        return []
+    for path in files:
+        if not path.exists():
+            raise UserError(f"{path} does not exist")
+    return [path for path in files if path.is_file()]
 
 
 def find_file(prefix: str, language: str) -> Path:

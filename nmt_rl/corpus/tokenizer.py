@@ -22,6 +22,7 @@ import sentencepiece
 from nmt_rl.config import TokenizerConfig
 from nmt_rl.corpus.characters import UNSPACED
 from nmt_rl.errors import UserError
+from nmt_rl.storage.writing import written_file
 
 PAD, UNK, BOS, EOS = 0, 1, 2, 3
 """Ids of the control symbols: padding, unknown piece, begin and end of a sentence."""
@@ -181,9 +182,8 @@ class Tokenizers:
         for name in {"tokenizer.model", *both} - set(named):
             (folder / name).unlink(missing_ok=True)
         for name, tokenizer in named.items():
-            beside = folder / f"{name}.partial"
-            beside.write_bytes(tokenizer.model)
-            beside.replace(folder / name)
+            with written_file(folder / name) as stream:
+                stream.write(tokenizer.model)
 
     @classmethod
     def load(cls, folder: Path) -> Tokenizers:

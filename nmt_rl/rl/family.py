@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from nmt_rl.backend import seeded
 from nmt_rl.config import Config, QHeadsConfig
-from nmt_rl.corpus.prepare import Prepared
+from nmt_rl.corpus.prepared import Prepared
 from nmt_rl.models.build import build_model
 from nmt_rl.models.q_guided import QGuided, QHeads
 from nmt_rl.models.seq2seq import Seq2Seq

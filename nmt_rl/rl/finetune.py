@@ -13,7 +13,7 @@ import numpy as np
 from nmt_rl.bundle import load_bundle, save_bundle
 from nmt_rl.config import BatchConfig, Config
 from nmt_rl.corpus.batches import ordered_batches
-from nmt_rl.corpus.prepare import Prepared
+from nmt_rl.corpus.prepared import Prepared
 from nmt_rl.errors import UserError
 from nmt_rl.models.q_guided import QGuided
 from nmt_rl.rl.divergence import Divergence

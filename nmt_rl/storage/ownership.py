@@ -42,7 +42,7 @@ def must_be_ours(folder: Path, names: Sequence[str], what: str) -> None:
 
 
 def strangers(folder: Path, names: Sequence[str], above: str = "") -> Iterator[str]:
-    """Paths of what lies in a folder and matches no pattern; see `must_be_ours`. Files half written are no strangers."""
+    """Paths of what lies in a folder and matches no pattern; see `must_be_ours`."""
     for path in sorted(folder.iterdir()):
         name = above + path.name
         if path.name.startswith(MARK) or _matches(name, names):

@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from nmt_rl.config import Config
-from nmt_rl.corpus.prepare import Prepared
+from nmt_rl.corpus.prepared import Prepared
 from nmt_rl.evaluation.environment import machine, versions
 
 

@@ -14,7 +14,7 @@ from nmt_rl.bundle import save_bundle
 from nmt_rl.config import Config
 from nmt_rl.corpus.batches import BatchStream, Position, subword_sampler
 from nmt_rl.corpus.prefetch import Prefetcher
-from nmt_rl.corpus.prepare import Prepared
+from nmt_rl.corpus.prepared import Prepared
 from nmt_rl.corpus.store import EncodedCorpus
 from nmt_rl.corpus.tokenizer import Tokenizers
 from nmt_rl.models.build import build_model

@@ -10,7 +10,6 @@ def test_a_run_leaves_report_numbers_curves_and_a_model(tiny_run):
     names = {path.name for path in tiny_run.folder.iterdir()}
     assert {
         "config.yaml",
-        "tokenizer.model",
         "metrics.jsonl",
         "metrics.json",
         "report.html",

@@ -6,7 +6,8 @@ import pytest
 
 from nmt_rl.config import parse_config
 from nmt_rl.corpus import prepare as prepare_module
-from nmt_rl.corpus.prepare import open_prepared, prepare
+from nmt_rl.corpus.prepare import prepare
+from nmt_rl.corpus.prepared import open_prepared
 from nmt_rl.errors import UserError
 
 MULTI30K = Path(__file__).parents[3] / "shared" / "data" / "multi30k"
@@ -61,10 +62,16 @@ def test_whole_preparation(data, tmp_path):
     assert prepared.valid == [("", ""), (" der Hund ", "the  dog"), ("der Hund", "the dog")]
     assert prepared.test == [("die Katze", "the cat")]
     assert set(prepared.hashes) == {"train", "valid", "test"}
-    assert {path.name for path in run.iterdir()} == {"corpus", "tokenizer.model"}
+    assert {path.name for path in run.iterdir()} == {"corpus"}
     names = {path.name for path in (run / "corpus").iterdir()}
     texts = {"valid.source", "valid.target", "test.source", "test.target"}
-    assert names == {"train", "cleaning.json", "prepared.json", "hashes.json", *texts}
+    assert names == {".nmt-rl", "train", "tokenizer.model", "cleaning.json", "prepared.json", "hashes.json", *texts}
+
+
+def test_text_with_odd_ends_is_not_taken_for_damaged(data, tmp_path):
+    (data / "valid.de").write_bytes(b"\xef\xbb\xbf\xef\xbb\xbfein Hund\r\r\n\n\x0c\xff\n")
+    first = prepare(config(data), tmp_path / "run")
+    assert prepare(config(data), tmp_path / "run").valid == first.valid
 
 
 def test_the_run_no_longer_needs_the_sources(data, tmp_path, monkeypatch):
@@ -86,7 +93,7 @@ def test_other_settings_are_refused_and_fresh_starts_over(data, tmp_path):
     run = tmp_path / "run"
     prepare(config(data), run)
     other = config(data, cleaning={"max_words": 100})
-    with pytest.raises(UserError, match=r"corpus\.cleaning\.max_words was 175, now 100; --fresh"):
+    with pytest.raises(UserError, match=r"corpus\.cleaning\.max_words was 175, now 100; .*nmt-rl prepare --fresh"):
         prepare(other, run)
     with pytest.raises(UserError, match=r"pretrain\.batch\.max_length was 60, now 50"):
         open_prepared(config(data, max_length=50), run)
@@ -120,7 +127,7 @@ def test_a_half_finished_preparation_starts_over(broken, data, tmp_path, monkeyp
     prepared = prepare(config(data), run)
     assert prepared.hashes == expected.hashes
     assert prepared.train.header == expected.train.header
-    assert not (run / "corpus.partial").exists()
+    assert [path.name for path in run.iterdir()] == ["corpus"]
 
 
 def cut_last_line(path):
@@ -144,6 +151,8 @@ def flip_last_byte(path):
         ("valid.source", cut_last_line, "is damaged"),
         ("test.target", Path.unlink, "is missing"),
         ("valid.target", flip_last_byte, "is not what hashes.json says of it"),
+        ("test.target", flip_last_byte, "are not what preparation wrote"),
+        ("tokenizer.model", flip_last_byte, "is not what hashes.json says of it"),
         ("train/target.tokens.npy", flip_last_byte, "is not what hashes.json says of it"),
     ],
 )
@@ -153,7 +162,7 @@ def test_a_damaged_file_of_the_corpus_is_named(name, spoil, words, data, tmp_pat
     spoil(run / "corpus" / name)
     with pytest.raises(UserError) as error:
         open_prepared(config(data), run)
-    assert str(run / "corpus" / name) in str(error.value) and words in str(error.value)
+    assert str(run / "corpus" / name).rpartition(".t")[0] in str(error.value) and words in str(error.value)
     assert str(error.value).endswith(f"delete {run / 'corpus'}, then nmt-rl prepare makes it anew")
 
 
@@ -231,6 +240,39 @@ def test_a_failing_fresh_preparation_keeps_the_old_one(data, tmp_path):
     with pytest.raises(UserError, match=r"204 lines but .* has 1"):
         prepare(config(data), run, fresh=True)
     assert len(open_prepared(config(data), run).train) == 200
+
+
+def test_a_folder_with_anything_else_in_it_is_never_replaced(data, tmp_path):
+    run = tmp_path / "run"
+    (run / "corpus").mkdir(parents=True)
+    (run / "corpus" / "mine.txt").write_text("years of work")
+    with pytest.raises(UserError, match="corpus would be replaced, but nmt-rl did not make it"):
+        prepare(config(data), run)
+    assert (run / "corpus" / "mine.txt").read_text() == "years of work"
+    (run / "corpus").rename(tmp_path / "mine")
+    prepare(config(data), run)
+    (run / "corpus" / "train" / "mine.txt").touch()
+    with pytest.raises(UserError, match=r"train/mine\.txt in it is not nmt-rl's"):
+        prepare(config(data), run, fresh=True)
+    assert (run / "corpus" / "train" / "mine.txt").exists()
+
+
+def test_a_test_set_may_be_added_renamed_changed_and_left_out(data, tmp_path):
+    run = tmp_path / "run"
+    assert prepare(config(data, test=None), run).test == []
+    prepared = prepare(config(data), run)
+    assert prepared.test == [("die Katze", "the cat")]
+    renamed = {"prefix": str(data / "test"), "name": "holiday"}
+    assert prepare(config(data, test=renamed), run).hashes == prepared.hashes
+    _write(data / "test", ["der Hund", "die Maus"], ["the dog", "the mouse"])
+    changed = prepare(config(data, test=renamed), run)
+    assert changed.test == [("der Hund", "the dog"), ("die Maus", "the mouse")]
+    assert changed.hashes["test"] != prepared.hashes["test"] and changed.hashes["valid"] == prepared.hashes["valid"]
+    assert "test" not in prepare(config(data, test=None), run).hashes
+    (data / "test.en").write_text("one line\n")
+    with pytest.raises(UserError, match=r"2 lines but .* has 1"):
+        prepare(config(data), run)
+    assert open_prepared(config(data), run).test == changed.test
 
 
 def test_same_seed_same_everything(data, tmp_path):

@@ -1,0 +1,193 @@
+"""RUN/corpus: what preparation has left, opened for training and compared with what it was."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import logging
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nmt_rl.config import Config, first_difference
+from nmt_rl.corpus.cleaning import CleaningReport, Pair
+from nmt_rl.corpus.lines import read_lines
+from nmt_rl.corpus.provenance import Change, Record, changes
+from nmt_rl.corpus.store import EncodedCorpus
+from nmt_rl.corpus.tokenizer import Tokenizers
+from nmt_rl.errors import UserError
+from nmt_rl.storage.hashes import HASHES, check_hashes
+from nmt_rl.storage.ownership import strangers
+from nmt_rl.storage.reading import file_size, must_be, read_json
+
+log = logging.getLogger("nmt_rl")
+
+TOKENIZERS = ("tokenizer.model", "tokenizer.source.model", "tokenizer.target.model")
+FILES = (
+    "train/", "train/corpus.json", "train/source.*.npy", "train/target.*.npy", "valid.source", "valid.target",
+    "test.source", "test.target", *TOKENIZERS, "cleaning.json", "prepared.json", HASHES,
+)  # fmt: skip
+"""What RUN/corpus holds; see `ownership.must_be_ours`."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A prepared corpus.
+
+    Attributes:
+        tokenizers: of both sides.
+        train: the encoded training pairs, memory-mapped.
+        valid: validation pairs, as they were read.
+        test: test pairs, as they were read; empty if the recipe has none.
+        report: what cleaning dropped.
+        hashes: SHA-256 of the text of train (after cleaning), valid and test.
+    """
+
+    tokenizers: Tokenizers
+    train: EncodedCorpus
+    valid: list[Pair]
+    test: list[Pair]
+    report: CleaningReport
+    hashes: dict[str, str]
+
+
+def is_prepared(run: Path) -> bool:
+    """Whether RUN holds a prepared corpus."""
+    return (run / "corpus" / "prepared.json").exists()
+
+
+def looks_prepared(folder: Path) -> bool:
+    """Whether a folder without a mark is a corpus that nmt-rl 0.2.0 prepared, and nothing else."""
+    try:
+        record = read_record(folder)
+        return "train" in record["hashes"] and "corpus" in record["settings"] and not list(strangers(folder, FILES))
+    except UserError:
+        return False
+
+
+def open_prepared(config: Config, run: Path) -> Prepared:
+    """Open a prepared corpus.
+
+    Raises:
+        UserError: if there is none, it is damaged, or it was prepared with other settings.
+    """
+    folder = run / "corpus"
+    if not is_prepared(run):
+        raise UserError(f"{run} holds no prepared corpus; run nmt-rl prepare first")
+    record = read_record(folder)
+    check_settings(config, run, record)
+    hashes = {"train": record["hashes"].get("train", "")}
+    texts: dict[str, list[Pair]] = {}
+    with _named_remedy(folder):
+        check_hashes(folder)
+        for split in ["valid"] if config.corpus.test is None else ["valid", "test"]:
+            texts[split], hashes[split] = read_split(folder, split)
+            if hashes[split] != record["hashes"].get(split):
+                raise UserError(f"{folder / split}.source and .target are not what preparation wrote")
+        return Prepared(
+            tokenizers=Tokenizers.load(tokenizer_folder(run)),
+            train=EncodedCorpus.open(folder / "train"),
+            valid=texts["valid"],
+            test=texts.get("test", []),
+            report=CleaningReport.from_json(read_json(folder / "cleaning.json"), str(folder / "cleaning.json")),
+            hashes=hashes,
+        )
+
+
+@contextlib.contextmanager
+def _named_remedy(folder: Path) -> Iterator[None]:
+    """The same text prepared once more is the same corpus: what was trained on it goes on."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(f"{error}; delete {folder}, then nmt-rl prepare makes it anew") from error
+
+
+def tokenizer_folder(run: Path) -> Path:
+    """RUN/corpus; in runs of nmt-rl 0.2.0 the tokenizer lies in RUN itself."""
+    folder = run / "corpus"
+    return folder if any((folder / name).exists() for name in TOKENIZERS) else run
+
+
+def read_record(folder: Path) -> Record:
+    """What prepared.json says: `settings`, `sources` by split (see `provenance`) and `hashes`; UserError names it."""
+    path = folder / "prepared.json"
+    with _named_remedy(folder):
+        record: Record = read_json(path)
+        settings = must_be(record.get("settings"), dict, f"{path}: settings")
+        must_be(record.get("hashes"), dict, f"{path}: hashes")
+        if "sources" not in record:  # Of nmt-rl 0.2.0: the specs stand among the settings.
+            corpus = must_be(settings.get("corpus"), dict, f"{path}: settings.corpus")
+            train = must_be(corpus.pop("train", None), list, f"{path}: settings.corpus.train")
+            specs = {"train": train, "valid": [corpus.pop("valid", None)], "test": [corpus.pop("test", None)]}
+            record["sources"] = {
+                split: [{"spec": spec, "folder": str(Path.cwd()), "files": None} for spec in several if spec]
+                for split, several in specs.items()
+            }
+        for split, records in must_be(record["sources"], dict, f"{path}: sources").items():
+            for each in must_be(records, list, f"{path}: sources.{split}"):
+                must_be(must_be(each, dict, f"{path}: {split}").get("spec"), dict, f"{path}: spec of {split}")
+    return record
+
+
+def settings_of(config: Config) -> dict[str, Any]:
+    """Everything that preparation depends on besides the sources, as JSON."""
+    return {
+        "seed": config.seed,
+        "corpus": config.corpus.model_dump(mode="json", exclude={"train", "valid", "test"}),
+        "tokenizer": config.tokenizer.model_dump(mode="json", exclude={"sampling", "sampling_alpha"}),
+        "pretrain": {"batch": {"max_length": config.pretrain.batch.max_length}},
+    }
+
+
+def check_settings(config: Config, run: Path, record: Record) -> None:
+    """Raise UserError if a corpus was prepared with other settings or from other sources; a test set may change."""
+    difference = first_difference(record["settings"], settings_of(config))
+    if difference is None:
+        other = (change.words for change in _binding(config, record) if change.kind == "settings")
+        difference = next(other, None)
+    if difference is not None:
+        raise UserError(
+            f"{run} was prepared with other settings: {difference}; set it back, or choose another --out, "
+            "or nmt-rl prepare --fresh starts the whole run over"
+        )
+
+
+def check_text(config: Config, run: Path, strict: bool) -> None:
+    """Say if the text that a corpus was prepared from has changed or is gone.
+
+    Args:
+        config: the experiment, with the settings of the corpus.
+        run: holds it.
+        strict: whether it must be there and the same; without, changed text is a warning.
+
+    Raises:
+        UserError: if it is neither.
+    """
+    for change in _binding(config, read_record(run / "corpus")):
+        if change.kind == "settings" or (change.kind == "gone" and not strict):
+            continue
+        words = f"{change.words}; {run / 'corpus'} holds the text as it was prepared"
+        if strict:
+            raise UserError(f"{words}; nmt-rl prepare --fresh starts the whole run over with the text as it is now")
+        log.warning("%s, and training goes on with that", words)
+
+
+def _binding(config: Config, record: Record) -> Iterable[Change]:
+    """A test set binds nothing: see `prepare`."""
+    return (change for change in changes(record["sources"], config.corpus) if change.split != "test")
+
+
+def read_split(folder: Path, split: str) -> tuple[list[Pair], str]:
+    """Pairs of validation or test text, and their SHA-256; raises UserError if one of the files is damaged."""
+    paths = [folder / f"{split}.{side}" for side in ("source", "target")]
+    for path in paths:
+        file_size(path)
+    source, target = (list(read_lines(path)) for path in paths)
+    if len(source) != len(target):
+        raise UserError(f"{paths[0]} has {len(source)} lines but {paths[1]} has {len(target)}: one of them is damaged")
+    pairs, digest = list(zip(source, target, strict=True)), hashlib.sha256()
+    for pair in pairs:
+        digest.update("{}\t{}\n".format(*pair).encode())
+    return pairs, digest.hexdigest()
