@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from nmt_rl.corpus.languages import short_code
 from nmt_rl.errors import UserError
 
 
-def compound_bleu(references: Sequence[Sequence[str]], target_language: str, effective_order: bool = False) -> Any:
-    """A sacreBLEU metric that counts as tensor2tensor's `get_ende_bleu.sh` does, with the references cached.
+def compound_bleu(target_language: str, effective_order: bool = False) -> Any:
+    """A sacreBLEU metric that counts as tensor2tensor's `get_ende_bleu.sh` does.
 
     That script replaces Unicode punctuation, tokenises with Moses, divides words at hyphens, and scores cased, without
     smoothing. Here references are tokenised alike; the script's come tokenised.
 
     Args:
-        references: lists of detokenised references, one for each line.
         target_language: language code, for Moses.
         effective_order: as in sentence scores.
 
@@ -30,7 +29,6 @@ def compound_bleu(references: Sequence[Sequence[str]], target_language: str, eff
     metric = BLEU(tokenize="none", smooth_method="none", force=True, effective_order=effective_order)
     metric.tokenizer = lambda line: split_compounds(cut(line))
     metric.tokenizer_signature = f"{name}-atat"
-    metric._ref_cache = metric._cache_references(references)
     return metric
 
 

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
+from nmt_rl.corpus.characters import composed
 from nmt_rl.corpus.languages import bleu_tokenizer
 from nmt_rl.corpus.words import installed
 from nmt_rl.errors import UserError
@@ -191,7 +192,8 @@ def build_metrics(
 ) -> dict[str, Metric]:
     """sacreBLEU's metrics by name, with cached reference statistics.
 
-    All are cased but TER, which is not in sacreBLEU's command either.
+    All are cased but TER, which is not in sacreBLEU's command either. All count composed text (NFC), as models write
+    it; `nfc:yes` stands in the signature where that changed a line, so that sacreBLEU alone would give other numbers.
 
     Args:
         references: lists of references, one for each line.
@@ -210,21 +212,42 @@ def build_metrics(
         if name not in LABELS:
             raise UserError(f"there is no metric {name!r}; {_near(name, LABELS)}")
     tokenizer = _tokenizer(target_language, tokenize)
-    common: dict[str, Any] = {"references": references}
     order: dict[str, Any] = {"effective_order": effective_order}
     made: dict[str, Callable[[], Metric]] = {
         # force: the warning about tokenised text is warn_if_tokenised.
-        "bleu": lambda: BLEU(tokenize=tokenizer, lowercase=lowercase, force=True, **order, **common),
-        "chrf": lambda: CHRF(lowercase=lowercase, **common),
-        "chrf++": lambda: CHRF(lowercase=lowercase, word_order=2, **common),
-        "ter": lambda: build_ter(target_language, **common),
-        "compound-bleu": lambda: compound_bleu(references, target_language, **order),
+        "bleu": lambda: BLEU(tokenize=tokenizer, lowercase=lowercase, force=True, **order),
+        "chrf": lambda: CHRF(lowercase=lowercase),
+        "chrf++": lambda: CHRF(lowercase=lowercase, word_order=2),
+        "ter": lambda: build_ter(target_language),
+        "compound-bleu": lambda: compound_bleu(target_language, **order),
     }
     with installed(tokenizer):
-        return {name: made[name]() for name in names}
+        return {name: _composing(made[name](), references) for name in names}
 
 
-def build_ter(target_language: str = "", **options: Any) -> TER:
+def _composing(metric: Any, references: Sequence[Sequence[str]]) -> Metric:
+    """The metric on composed text, with cached references."""
+    preprocess, plain_signature, changed = metric._preprocess_segment, metric.get_signature, False
+
+    def preprocess_composed(text: str) -> str:
+        nonlocal changed
+        whole = composed(text)
+        changed = changed or whole != text
+        return str(preprocess(whole))
+
+    def signature() -> Any:
+        found = plain_signature()
+        if changed:
+            found.update("nfc", "yes")
+        return found
+
+    metric._preprocess_segment, metric.get_signature = preprocess_composed, signature
+    metric._ref_cache = metric._cache_references(references)
+    built: Metric = metric
+    return built
+
+
+def build_ter(target_language: str = "") -> TER:
     """sacreBLEU's TER, which counts what stands between blanks; where a language puts none, by its characters.
 
     Chinese and Japanese get sacreBLEU's options for them (`norm:yes`, `asian:yes` in the signature), others without
@@ -232,7 +255,6 @@ def build_ter(target_language: str = "", **options: Any) -> TER:
 
     Args:
         target_language: language code.
-        options: of sacreBLEU's TER.
     """
     from sacrebleu.metrics import TER
 
@@ -246,9 +268,9 @@ def build_ter(target_language: str = "", **options: Any) -> TER:
 
     tokenizer = bleu_tokenizer(target_language)
     if tokenizer == "char":
-        return CharacterTER(**options)
+        return CharacterTER()
     asian = tokenizer in ("zh", "ja-mecab")
-    return TER(normalized=asian, asian_support=asian, **options)
+    return TER(normalized=asian, asian_support=asian)
 
 
 def reference_streams(references: Sequence[str] | Sequence[Sequence[str]]) -> list[list[str]]:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from sacrebleu.metrics import BLEU
 
 from nmt_rl.errors import UserError
 from nmt_rl.evaluation.compounds import split_compounds
@@ -226,3 +227,24 @@ def test_languages_without_blanks_are_scored_by_their_characters(language, refer
     assert scores[1].metrics["ter"].value == pytest.approx(100 * edits) and scores[2].metrics["ter"].value > 60
     assert signature in scores[1].metrics["ter"].signature
     assert scores[1].reference_length == len(reference)
+
+
+DECOMPOSED = ["Le cafe\u0301 de la fore\u0302t est ferme\u0301 aujourd'hui.", "A plain line here."]
+COMPOSED = ["Le café de la forêt est fermé aujourd'hui.", "A plain line here."]
+
+
+@pytest.mark.parametrize(("hypotheses", "references"), [(COMPOSED, DECOMPOSED), (DECOMPOSED, COMPOSED)])
+def test_a_perfect_translation_is_perfect_however_it_is_composed(hypotheses, references):
+    """Tokenizers compose (NFC) what they read; the signature says that references were composed too."""
+    options = {"test_set": "t", "metrics": ("bleu", "chrf", "chrf++", "ter"), "target_language": "fr"}
+    for resamples in (0, 10):
+        found = corpus_scores(hypotheses, references, resamples=resamples, **options).metrics
+        assert [found[name].value for name in ("bleu", "chrf", "chrf++", "ter")] == pytest.approx([100, 100, 100, 0])
+        assert all("nfc:yes" in score.signature for score in found.values())
+    assert sentence_bleu(hypotheses, references, "fr") == pytest.approx([100, 100])
+
+
+def test_composed_text_is_scored_and_signed_as_by_sacrebleu():
+    plain = corpus_scores(COMPOSED[::-1], COMPOSED, test_set="t", target_language="fr").metrics
+    assert plain["bleu"].value == BLEU(force=True).corpus_score(COMPOSED[::-1], [COMPOSED]).score
+    assert not any("nfc" in score.signature for score in plain.values())
