@@ -21,6 +21,7 @@ from nmt_rl.cli.signals import raised_signals
 from nmt_rl.cli.train import finetune, prepare, pretrain, quickstart, run
 from nmt_rl.cli.translate import translate
 from nmt_rl.errors import RunError, Terminated, UserError, printable
+from nmt_rl.storage.streams import standard_output, whole_streams
 
 app = typer.Typer(
     name="nmt-rl",
@@ -37,6 +38,8 @@ CommandLineError = cast(type[typer.BadParameter], typer.BadParameter.__base__)
 
 INTERRUPTED = 130
 """What Typer makes of Ctrl-C."""
+WITH_OUTPUT = {"translate", "score"}
+"""May write elsewhere than to standard output."""
 STAGES = {"prepare", "pretrain", "finetune", "run", "quickstart"}
 
 
@@ -48,12 +51,15 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def _options(
+    ctx: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Version.")
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only warnings and errors on stderr.")] = False,
 ) -> None:
     logging.getLogger("nmt_rl").setLevel(logging.WARNING if quiet else logging.INFO)
+    if ctx.invoked_subcommand not in WITH_OUTPUT:
+        standard_output()
 
 
 class _Printable(logging.Formatter):
@@ -66,10 +72,10 @@ class _Printable(logging.Formatter):
 def main() -> None:
     """Run a command; exit 0 done, 1 the run failed, 2 the user's input was wrong, 128 + n ended by signal n."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Printable("%(message)s"))
-    logging.getLogger("nmt_rl").addHandler(handler)
-    with raised_signals():
+    with whole_streams(), raised_signals():
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(_Printable("%(message)s"))
+        logging.getLogger("nmt_rl").addHandler(handler)
         code = _run(sys.argv[1:] or ["--help"])
     sys.exit(code)
 

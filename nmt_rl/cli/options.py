@@ -19,6 +19,8 @@ Fresh = Annotated[
     ),
 ]
 
+Output = Annotated[Path, typer.Option("-o", "--output", help="Text file (.gz, .xz, .bz2); default: stdout.")]
+
 Sources = Annotated[list[Path] | None, typer.Option("--source", help="Source text, one sentence per line.")]
 References = Annotated[list[Path] | None, typer.Option("--reference", help="Reference translations of --source.")]
 StandardSets = Annotated[

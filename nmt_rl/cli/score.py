@@ -7,12 +7,13 @@ from typing import Annotated
 
 import typer
 
-from nmt_rl.cli.options import AlignmentKind, LengthNormalization, LengthPenalty, Precision
+from nmt_rl.cli.options import AlignmentKind, LengthNormalization, LengthPenalty, Output, Precision
+from nmt_rl.storage.streams import STANDARD
 
 
 def score(
     model: Annotated[list[Path], typer.Argument(help="Model folder: RUN/model, or RUN itself; several: an ensemble.")],
-    source: Annotated[Path, typer.Option(help="Source text, one sentence per line (.gz, .xz).")],
+    source: Annotated[Path, typer.Option(help="Source text, one sentence per line; - is stdin.")],
     target: Annotated[Path, typer.Option(help="A translation of each line.")],
     tokens: Annotated[bool, typer.Option("--tokens", help="Also the log-probability of each piece.")] = False,
     alignment: AlignmentKind = None,
@@ -22,7 +23,7 @@ def score(
     length_penalty: LengthPenalty = None,
     length_normalization: LengthNormalization = None,
     precision: Precision = None,
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="Text file; default: stdout.")] = None,
+    output: Output = STANDARD,
 ) -> None:
     """Score translations: a line 'score TAB log-probability TAB pieces' for every line, in order.
 
@@ -30,13 +31,12 @@ def score(
     text in other pieces than the tokenizer cuts it into; translate --pieces and score --pieces agree.
     """
     from nmt_rl.bundle import bundle_folder, load_ensemble
-    from nmt_rl.corpus.lines import open_binary
-    from nmt_rl.decoding.files import open_output, score_stream
+    from nmt_rl.corpus.inputs import check_inputs
+    from nmt_rl.decoding.files import score_stream
+    from nmt_rl.storage.outputs import open_output
 
     folders = [bundle_folder(folder) for folder in model]
-    for path in (source, target):  # A wrong path must not cost the time of loading the model.
-        if not path.is_fifo():
-            open_binary(path).close()
+    check_inputs([source, target])  # A wrong path must not cost the time of loading the model.
     with open_output(output) as sink:
         bundle = load_ensemble(folders, precision or "float32")  # Which loads Keras, quietly; so it comes first.
         from nmt_rl.decoding.scorer import Scorer

@@ -9,8 +9,9 @@ from typing import Annotated, Any, ClassVar
 import typer
 
 from nmt_rl.cli.option_groups import with_groups
-from nmt_rl.cli.options import AlignmentKind
+from nmt_rl.cli.options import AlignmentKind, Output
 from nmt_rl.cli.search_options import SearchOptions
+from nmt_rl.storage.streams import STANDARD
 
 
 @dataclass(frozen=True)
@@ -24,8 +25,10 @@ class _Options(SearchOptions):
 @with_groups
 def translate(
     model: Annotated[list[Path], typer.Argument(help="Model folder: RUN/model, or RUN itself; several: an ensemble.")],
-    input: Annotated[Path | None, typer.Option("-i", "--input", help="Text file (.gz, .xz); default: stdin.")] = None,
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="Text file; default: stdout.")] = None,
+    input: Annotated[
+        Path, typer.Option("-i", "--input", help="Text file, compressed or not; default: stdin.")
+    ] = STANDARD,
+    output: Output = STANDARD,
     nbest: Annotated[int | None, typer.Option(min=1, help="Write N lines 'index ||| text ||| score' per line.")] = None,
     pieces: Annotated[
         bool, typer.Option("--pieces", help="Write pieces, divided by blanks, instead of text; for score --pieces.")
@@ -48,22 +51,23 @@ def translate(
     Options that are not given are the (first) model's own. Only translations go to stdout.
     """
     from nmt_rl.bundle import bundle_folder, read_bundle_config
-    from nmt_rl.decoding.files import open_input, open_output, translate_stream
+    from nmt_rl.corpus.inputs import check_inputs, input_name, open_binary
+    from nmt_rl.decoding.files import translate_stream
     from nmt_rl.decoding.line_progress import line_progress
     from nmt_rl.decoding.sentences import SentenceTranslator
     from nmt_rl.decoding.translator import Translator
     from nmt_rl.errors import UserError
+    from nmt_rl.storage.outputs import open_output
 
     folders = [bundle_folder(folder) for folder in model]
     request = search.request(folders[:1], nbest)
-    if prefix is not None and not prefix.is_file():
-        raise UserError(f"--prefix {prefix} is not a file")
     if alignment is not None and request.engine == "ctranslate2":
         raise UserError("--alignment needs --engine keras")
     if split_sentences and any(option is not None for option in (nbest, prefix, alignment)):
         raise UserError("n-best lists, prefixes and alignments are of single sentences; leave out --split-sentences")
     # The files are opened first: a wrong path must not cost the time of loading the model.
-    with open_input(input) as source, open_output(output) as sink, line_progress(input) as progress:
+    check_inputs([input] if prefix is None else [input, prefix])
+    with open_output(output) as sink, line_progress(input) as progress, open_binary(input) as source:
         translator = Translator.from_folders(folders, request)
         corpus = read_bundle_config(folders[0])[0].corpus
         languages = (corpus.source_language, corpus.target_language)
@@ -74,4 +78,4 @@ def translate(
 
             scorer = Scorer(translator.model, translator.tokenizers, translator.config)
             options["align"] = lambda *texts: [each.text(alignment) for each in scorer.alignments(*texts)]
-        translate_stream(by_sentence, source, sink, nbest, str(input) if input else None, **options)
+        translate_stream(by_sentence, source, sink, nbest, input_name(input), **options)

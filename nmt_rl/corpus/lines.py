@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import gzip
 import logging
-import lzma
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, BinaryIO, cast
+from typing import IO
 
-from nmt_rl.errors import UserError
+from nmt_rl.corpus.inputs import READING_ERRORS, input_name, open_binary, unreadable
 
 log = logging.getLogger("nmt_rl")
 
@@ -20,52 +17,31 @@ WARNINGS = 10
 
 
 def read_lines(source: str | Path | IO[bytes], name: str | None = None) -> Iterator[str]:
-    r"""Lines of a file (.gz and .xz as they are) or of a binary stream, in constant memory.
+    r"""Lines of a file (decompressed if need be; `-` is standard input) or of a binary stream, in constant memory.
 
     Only `\n` ends a line (not U+2028, NEL, VT or FF); one `\r` before it is dropped, and so is a byte order mark at
     the start. A last line without `\n` counts; an empty file has no lines. Invalid UTF-8 becomes U+FFFD with a warning
     that names the line.
 
     Args:
-        source: path, or an open binary stream such as `sys.stdin.buffer`.
+        source: path, or an open binary stream of plain text.
         name: what messages call it; the path if absent.
 
     Raises:
-        UserError: if the path is missing, a directory or unreadable, or the compressed data are corrupt.
+        UserError: if the path is missing, a directory, unreadable or no text, or the compressed data are corrupt.
     """
     if isinstance(source, str | Path):
-        name = name or str(source)
-        with open_binary(Path(source)) as stream:
-            yield from _decode(stream, name)
+        path = Path(source)
+        with open_binary(path) as stream:
+            yield from _decode(stream, name or input_name(path))
     else:
         yield from _decode(source, name or "standard input")
 
 
-def count_lines(source: Path | IO[bytes]) -> int:
-    """How many lines `read_lines` gives of a file, or of a stream that can be sought; raises UserError as it does."""
-    if isinstance(source, Path):
-        with open_binary(source) as stream:
-            return sum(1 for _ in _raw_lines(stream, str(source)))
-    start = source.tell()
-    lines = sum(1 for _ in source)
-    source.seek(start)
-    return lines
-
-
-def open_binary(path: Path) -> BinaryIO:
-    """A file opened for reading bytes, decompressed by its suffix; raises UserError if it cannot be opened."""
-    try:
-        if path.suffix == ".gz":
-            return cast(BinaryIO, gzip.open(path, "rb"))
-        if path.suffix == ".xz":
-            return cast(BinaryIO, lzma.open(path, "rb"))
-        return path.open("rb")
-    except FileNotFoundError:
-        raise UserError(f"{path} does not exist") from None
-    except IsADirectoryError:
-        raise UserError(f"{path} is a directory, not a text file") from None
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror or error}") from None
+def count_lines(source: Path) -> int:
+    """How many lines `read_lines` gives of a file; raises UserError as it does."""
+    with open_binary(source) as stream:
+        return sum(1 for _ in _raw_lines(stream, str(source)))
 
 
 def _decode(stream: IO[bytes], name: str) -> Iterator[str]:
@@ -93,11 +69,9 @@ def _raw_lines(stream: IO[bytes], name: str) -> Iterator[bytes]:
     lines = iter(stream)
     while True:
         try:
-            raw = next(lines)
-        except StopIteration:
+            raw = next(lines, None)
+        except READING_ERRORS as error:
+            raise unreadable(name, error) from None
+        if raw is None:
             return
-        except (gzip.BadGzipFile, lzma.LZMAError, zlib.error, EOFError) as error:
-            raise UserError(f"{name} is not a complete compressed file: {error}") from None
-        except OSError as error:
-            raise UserError(f"{name} cannot be read: {error.strerror or error}") from None
         yield raw

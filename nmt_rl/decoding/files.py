@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
-import gzip
 import itertools
 import logging
-import lzma
-import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Literal, TextIO, cast
+from typing import IO, TYPE_CHECKING, Literal
 
-from nmt_rl.corpus.lines import open_binary, read_lines
+from nmt_rl.corpus.lines import read_lines
 from nmt_rl.corpus.prefetch import Prefetcher
-from nmt_rl.errors import RunError, UserError
+from nmt_rl.errors import UserError
 
 if TYPE_CHECKING:
     from nmt_rl.decoding.scorer import Scorer
@@ -29,8 +25,6 @@ CHUNK = 2000
 """Lines that are held, sorted by length and translated together."""
 MOST_CHARACTERS = 2_000_000
 """Of the lines that are held: fewer are, if they are long."""
-CLOSED_PIPE = 141
-"""Exit code of a filter whose reader has gone: 128 + SIGPIPE, what a shell reports for `yes | head -1`."""
 
 
 def translate_stream(
@@ -50,7 +44,7 @@ def translate_stream(
 
     Args:
         source: UTF-8 text; see `read_lines` for what a line is.
-        sink: gets UTF-8 text, flushed after every chunk.
+        sink: of `storage.outputs.open_output`; gets UTF-8 text, flushed after every chunk.
         nbest: write up to so many lines `index ||| text ||| score` per line, counting lines from 0; None: text only.
         name: what warnings call the source.
         chunk: lines held at a time.
@@ -64,8 +58,7 @@ def translate_stream(
         The number of lines read.
 
     Raises:
-        BrokenPipeError: if the reader of `sink` has gone.
-        RunError: if writing fails otherwise, such as on a full disk.
+        RunError: if writing fails, such as on a full disk.
         UserError: if `prefixes` has fewer lines.
     """
     done, forced = 0, read_lines(prefixes) if prefixes is not None else None
@@ -78,7 +71,8 @@ def translate_stream(
         columns = _columns(found, done, nbest, pieces)
         if align is not None:
             columns = [[*column, last] for column, last in zip(columns, align(held, found), strict=True)]
-        _write(sink, "".join(" ||| ".join(column) + "\n" for column in columns).encode("utf-8"))
+        sink.write("".join(" ||| ".join(column) + "\n" for column in columns).encode("utf-8"))
+        sink.flush()
         if (done + len(held)) // CHUNK > done // CHUNK:
             _return_memory()
         done += len(held)
@@ -157,19 +151,10 @@ def score_stream(
                 fields.append(score.alignment.text(alignment))
             if tokens:
                 fields += [f"{piece} {value:.4f}" for piece, value in zip(score.pieces, score.log_probs, strict=True)]
-            _write(sink, ("\t".join(fields) + "\n").encode("utf-8"))
+            sink.write(("\t".join(fields) + "\n").encode("utf-8"))
+        sink.flush()
         done += len(held)
     return done
-
-
-def _write(sink: IO[bytes], text: bytes) -> None:
-    try:
-        sink.write(text)
-        sink.flush()
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise RunError(f"the translations could not be written: {error.strerror or error}") from error
 
 
 def _columns(found: Sequence[Translation], first: int, nbest: int | None, pieces: bool) -> list[list[str]]:
@@ -181,73 +166,3 @@ def _columns(found: Sequence[Translation], first: int, nbest: int | None, pieces
         for index, each in enumerate(found, start=first)
         for best in each.nbest
     ]
-
-
-def _standard(stream: TextIO | None, name: str, option: str) -> TextIO:
-    """The stream, which Python leaves out if the shell has closed it (`<&-`)."""
-    if stream is None:
-        raise UserError(f"standard {name} is closed; give {option} FILE")
-    return stream
-
-
-@contextlib.contextmanager
-def open_input(path: Path | None) -> Iterator[IO[bytes]]:
-    """A file (.gz and .xz decompressed) or, without a path, standard input; raises UserError if it cannot be read."""
-    if path is None:
-        yield _standard(sys.stdin, "input", "-i").buffer
-    else:
-        with open_binary(path) as stream:
-            yield stream
-
-
-@contextlib.contextmanager
-def open_output(path: Path | None) -> Iterator[IO[bytes]]:
-    """A file for writing (.gz and .xz compressed) or, without a path, standard output.
-
-    A regular file is written beside and renamed when the block ends well; otherwise what was there before stays. A
-    closed pipe ends the process quietly, as it ends other filters.
-
-    Raises:
-        UserError: if the file cannot be opened.
-        SystemExit: with CLOSED_PIPE when the reader of a pipe has gone.
-    """
-    try:
-        if path is None:
-            yield _standard(sys.stdout, "output", "-o").buffer
-        elif path.exists() and not path.is_file() and not path.is_dir():  # a device or a named pipe
-            with path.open("wb") as stream:
-                yield stream
-        else:
-            with _written_beside(path) as stream:
-                yield stream
-    except BrokenPipeError:
-        if path is None:
-            # The interpreter flushes standard output once more at exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise SystemExit(CLOSED_PIPE) from None
-
-
-@contextlib.contextmanager
-def _written_beside(path: Path) -> Iterator[IO[bytes]]:
-    if path.is_dir():
-        raise UserError(f"output {path} is a directory; give the name of a file")
-    path = path.resolve()  # so that a link keeps pointing to its file
-    partial = path.with_name(path.name + ".partial")
-    try:
-        stream = _create(partial, path.suffix)
-    except OSError as error:
-        raise UserError(f"output {path} cannot be written: {error.strerror or error}") from None
-    try:
-        with stream:
-            yield stream
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def _create(path: Path, suffix: str) -> IO[bytes]:
-    if suffix == ".gz":
-        return cast("IO[bytes]", gzip.open(path, "wb"))
-    if suffix == ".xz":
-        return cast("IO[bytes]", lzma.open(path, "wb"))
-    return path.open("wb")

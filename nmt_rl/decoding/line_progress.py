@@ -11,14 +11,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from nmt_rl.corpus.lines import count_lines
+from nmt_rl.storage.streams import STANDARD, read_again
 
 
 @contextlib.contextmanager
-def line_progress(path: Path | None) -> Iterator[Callable[[int], None]]:
+def line_progress(path: Path) -> Iterator[Callable[[int], None]]:
     """A function to be told the number of lines done, which draws a bar on stderr.
 
-    It does nothing where stderr is no terminal, with --quiet, or for a stream, whose length nobody knows. Without a
-    path, the text is standard input, which may be a file, too. Raises UserError if the file cannot be read.
+    It does nothing where stderr is no terminal, with --quiet, or for a stream, whose length nobody knows. Standard
+    input (`-`) may be a file, too; nothing of it may have been read. Raises UserError if the file cannot be read.
     """
     quiet = not logging.getLogger("nmt_rl").isEnabledFor(logging.INFO)
     if quiet or not sys.stderr.isatty() or not _is_file(path):
@@ -27,7 +28,8 @@ def line_progress(path: Path | None) -> Iterator[Callable[[int], None]]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
-    total = count_lines(sys.stdin.buffer if path is None else path)
+    with read_again() if path == STANDARD else contextlib.nullcontext():
+        total = count_lines(path)
     with Progress(
         "lines", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=Console(stderr=True)
     ) as bar:
@@ -35,6 +37,8 @@ def line_progress(path: Path | None) -> Iterator[Callable[[int], None]]:
         yield lambda lines: bar.update(task, completed=lines)
 
 
-def _is_file(path: Path | None) -> bool:
-    """Whether the text, standard input without a path, is a file, which has a length."""
-    return path.is_file() if path is not None else stat.S_ISREG(os.fstat(sys.stdin.fileno()).st_mode)
+def _is_file(path: Path) -> bool:
+    """Whether the text is a file, which has a length."""
+    if path == STANDARD:
+        return sys.stdin is not None and stat.S_ISREG(os.fstat(sys.stdin.fileno()).st_mode)
+    return path.is_file()

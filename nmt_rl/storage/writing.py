@@ -34,7 +34,7 @@ def written_file(path: Path) -> Iterator[IO[bytes]]:
     Raises:
         OSError: if the file cannot be written; `path` is as it was.
     """
-    path = path.resolve()
+    path = _real(path)
     with _naming(path):
         try:
             descriptor, name = tempfile.mkstemp(prefix=PREFIX, dir=path.parent)
@@ -55,6 +55,14 @@ def written_file(path: Path) -> Iterator[IO[bytes]]:
             _sync_folder(path.parent)
         finally:
             beside.unlink(missing_ok=True)
+
+
+def _real(path: Path) -> Path:
+    """Where links lead; Python has no OSError for those that lead to each other."""
+    try:
+        return path.resolve()
+    except RuntimeError:
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path)) from None
 
 
 @contextlib.contextmanager
@@ -126,7 +134,7 @@ def written_folder(path: Path, replaceable: Callable[[Path], None] | None = None
         FileExistsError: if something stands there that must stay.
         OSError: if the folder cannot be written.
     """
-    path = path.resolve()
+    path = _real(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with _naming(path):
         made = Path(tempfile.mkdtemp(prefix=PREFIX, dir=path.parent))

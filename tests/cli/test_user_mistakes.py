@@ -100,7 +100,7 @@ def test_what_cannot_be_written_is_one_sentence(tiny_corpus, tiny_run, tmp_path)
     done = subprocess.run(
         f"{sys.executable} -m nmt_rl translate {tiny_run.folder} <&-", shell=True, capture_output=True, text=True
     )
-    assert done.returncode == 2 and "standard input is closed; give -i FILE" in done.stderr
+    assert done.returncode == 2 and "standard input is closed; name a file instead" in done.stderr
 
 
 def test_compare_needs_two_systems(refuses, tmp_path):
@@ -193,7 +193,7 @@ def test_average_of_nothing_in_particular(refuses, tiny_run, tmp_path):
             ["--precision", "bfloat16", "--engine", "ctranslate2"],
             "--precision is for --engine keras; that of CTranslate2 is nmt-rl export's --quantization",
         ),
-        (["--prefix", "nowhere"], "--prefix nowhere is not a file"),
+        (["--prefix", "nowhere"], "nowhere does not exist"),
         (["--beam", 1, "--stopping", "exact"], "--stopping is of a beam; give --beam N, too"),
         (["--alignment", "pharaoh", "--engine", "ctranslate2"], "--alignment needs --engine keras"),
         (

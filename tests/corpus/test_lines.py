@@ -57,8 +57,7 @@ def test_compressed_files(suffix, compress, tmp_path):
     with pytest.raises(UserError, match="text"):
         list(read_lines(path))
     path.write_bytes(b"plain text\n")
-    with pytest.raises(UserError, match="compressed"):
-        list(read_lines(path))
+    assert list(read_lines(path)) == ["plain text"]
 
 
 def test_missing_file_and_directory(tmp_path):
@@ -80,7 +79,7 @@ def test_lines_are_counted_as_they_are_read(tmp_path, data, lines):
     path = tmp_path / "text.gz"
     path.write_bytes(gzip.compress(data))
     stream = io.BytesIO(data)
-    assert count_lines(path) == count_lines(stream) == len(list(read_lines(stream))) == lines
+    assert count_lines(path) == len(list(read_lines(stream))) == lines
     path.write_bytes(gzip.compress(data)[:-9])
     with pytest.raises(UserError, match=r"text\.gz is not a complete compressed file"):
         count_lines(path)

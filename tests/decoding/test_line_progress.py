@@ -7,7 +7,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from nmt_rl.corpus.inputs import open_binary
 from nmt_rl.decoding.line_progress import line_progress
+from nmt_rl.storage.streams import STANDARD
 
 
 class Terminal(io.StringIO):
@@ -42,8 +44,8 @@ def test_standard_input_has_one_if_it_is_a_file(terminal, path, monkeypatch):
     monkeypatch.setattr(sys, "stderr", terminal)
     with path.open("rb") as file:
         monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=file, fileno=file.fileno))
-        with line_progress(None) as progress:
-            assert file.read() == b"a\nb\nc\n"
+        with line_progress(STANDARD) as progress, open_binary(STANDARD) as source:
+            assert source.read() == b"a\nb\nc\n"
             progress(2)
     assert "2/3" in terminal.getvalue()
 

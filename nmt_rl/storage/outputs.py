@@ -1,0 +1,92 @@
+"""Where a verb writes what the user wants: a file, a device, a pipe, standard output."""
+
+from __future__ import annotations
+
+import bz2
+import contextlib
+import errno
+import gzip
+import lzma
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from nmt_rl.errors import RunError, UserError
+from nmt_rl.storage.streams import STANDARD, Writer, standard_output
+from nmt_rl.storage.writing import written_file
+
+COMPRESSED: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
+UNKNOWN = (".zst", ".lz4", ".zip", ".7z")
+FULL = (errno.ENOSPC, errno.EDQUOT)
+LINKS = 40
+"""That lead to each other and are followed, as Linux does."""
+
+
+@contextlib.contextmanager
+def open_output(path: Path, option: str = "output") -> Iterator[IO[bytes]]:
+    """A stream for writing to a file (.gz, .xz and .bz2 compressed), or, for `-`, to standard output.
+
+    A regular file is written beside and put in place when the block ends well; otherwise what was there before stays.
+    A device, a named pipe or a descriptor (`/dev/stdout`) is written as the block goes.
+
+    Args:
+        path: of what is written.
+        option: what errors call it.
+
+    Raises:
+        UserError: if it cannot be opened.
+        RunError: if not all can be written.
+        SystemExit: if the reader of a pipe has gone; see `streams.Writer`.
+    """
+    if path == STANDARD:
+        standard: Any = standard_output()
+        yield standard
+        return
+    suffix = path.suffix.lower()
+    if suffix in UNKNOWN:
+        raise UserError(f"{option} {path}: nmt-rl writes plain text, {', '.join(COMPRESSED)}, but no {suffix}")
+    opened = False
+    try:
+        if path.is_dir():
+            raise UserError(f"{option} {path} is a directory; give the name of a file")
+        with _opened(path) as stream:
+            opened = True
+            writer: Any = Writer(stream, f"{option} {path}")
+            if suffix not in COMPRESSED:
+                yield writer
+            else:
+                with COMPRESSED[suffix](writer, "wb") as compressed:
+                    yield compressed
+    except OSError as error:
+        if error.filename not in (str(path), os.path.realpath(path)):
+            raise
+        kind = RunError if opened or error.errno in FULL else UserError
+        raise kind(f"{option} {path} cannot be written: {error.strerror or error}") from error
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[IO[bytes]]:
+    if (descriptor := _descriptor(path)) is not None:
+        # What is opened by such a name starts at its beginning, over what others have written there.
+        with os.fdopen(os.dup(descriptor), "wb", buffering=0) as stream:
+            yield stream
+    elif path.exists() and not path.is_file():
+        with path.open("wb", buffering=0) as stream:
+            yield stream
+    else:
+        with written_file(path) as stream:
+            yield stream
+
+
+def _descriptor(path: Path) -> int | None:
+    """That of this process which the path names, such as 1 of `/dev/stdout`, if it is open."""
+    ours = (Path("/dev/fd"), Path(f"/proc/{os.getpid()}/fd"))
+    with contextlib.suppress(OSError, RuntimeError, ValueError):
+        for _ in range(LINKS):
+            parent = path.absolute().parent.resolve()
+            if parent in ours:
+                os.fstat(int(path.name))
+                return int(path.name)
+            path = parent / (parent / path.name).readlink()  # Fails for what is no link.
+    return None
