@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -26,7 +25,7 @@ from nmt_rl.training.card import model_card
 from nmt_rl.training.events import EventLog
 from nmt_rl.training.learner import Learner
 from nmt_rl.training.loop import TrainingLoop
-from nmt_rl.training.pretrain import write_result
+from nmt_rl.training.result import finished, write_result
 from nmt_rl.training.validation import SENTENCES, Validator
 
 logger = logging.getLogger("nmt_rl")
@@ -45,10 +44,9 @@ def finetune(config: Config, prepared: Prepared, run: Path) -> dict[str, Any]:
         UserError: if there is no pretrained model.
         RunError: if the loss becomes NaN or the disk is full.
     """
-    result_path = run / "finetune" / "result.json"
-    if result_path.exists():
-        logger.info("finetune is finished already (%s)", result_path)
-        return json.loads(result_path.read_text(encoding="utf-8"))
+    stage = run / "finetune"
+    if (result := finished(stage, config.finetune)) is not None:
+        return result
     if not (run / "pretrain" / "model").is_dir():
         raise UserError(f"{run} holds no pretrained model; run nmt-rl pretrain with --out {run} first")
     tokenizers = prepared.tokenizers
@@ -66,20 +64,19 @@ def finetune(config: Config, prepared: Prepared, run: Path) -> dict[str, Any]:
     prior = Prior(frozen, settings)
     batches = EpisodeBatches(divergence, prior, family.terms, reward, prepared.train, tokenizers.target, config)
     loop = TrainingLoop("finetune", settings, learner, batches, validator, run, events)
-    loop.open()
-    before = _before(run, loop, validator, events)
+    before = loop.before()
     progress = loop.run()
     loop.load_average(loop.kept("last"))
     after = choose_beta(model, settings.trajectory.betas, validator) if isinstance(model, QGuided) else validator()
     logger.info("finetune: validation BLEU %.2f -> %.2f", before["bleu"], after["bleu"])
-    result: dict[str, Any] = {"updates": progress.step, "seconds": round(progress.seconds, 1)}
+    result = {"updates": progress.step, "seconds": round(progress.seconds, 1)}
     result |= {name: round(getattr(progress, name), 1) for name in ("training_seconds", "processor_seconds")}
     result |= {"before": before, "valid": after}
     events.write("finetune", "end", progress.step, **after)
     events.close()
     card = model_card(config, prepared, "finetune", model.count_params(), validator.signature, result)
-    save_bundle(run / "finetune" / "model", config, tokenizers, model, card)
-    write_result(result_path, result)
+    save_bundle(stage / "model", config, tokenizers, model, card)
+    write_result(stage, settings, result)
     return result
 
 
@@ -102,18 +99,6 @@ def choose_beta(model: QGuided, betas: Sequence[float], validate: Callable[[], d
     best = max(scores, key=lambda beta: scores[beta]["bleu"])
     model.beta.assign(best)
     return scores[best] | {"beta": best}
-
-
-def _before(run: Path, loop: TrainingLoop, validator: PolicyValidator, events: EventLog) -> dict[str, float]:
-    """Validation scores of the pretrained model, which the policy is before its first update."""
-    path = run / "finetune" / "before.json"
-    if loop.progress.step == 0:
-        before = validator()
-        write_result(path, before)
-        events.write("finetune", "valid", 0, seconds=0.0, training_seconds=0.0, **before)
-    elif not path.exists():
-        raise UserError(f"{path} is missing, but the stage has begun; --fresh starts it over")
-    return json.loads(path.read_text(encoding="utf-8"))
 
 
 class PolicyValidator:

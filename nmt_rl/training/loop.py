@@ -6,7 +6,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -15,9 +15,18 @@ import keras
 import numpy as np
 
 from nmt_rl.config import FinetuneConfig, PretrainConfig
-from nmt_rl.errors import RunError
-from nmt_rl.training.checkpoints import Checkpoints, mean_arrays, save_arrays, select_steps
+from nmt_rl.errors import RunError, UserError
+from nmt_rl.training.checkpoints import (
+    Checkpoint,
+    Checkpoints,
+    assign,
+    load_arrays,
+    mean_arrays,
+    save_arrays,
+    select_steps,
+)
 from nmt_rl.training.events import EventLog
+from nmt_rl.training.interruption import Interrupted, Interruption
 from nmt_rl.training.learner import Learner
 from nmt_rl.training.progress import ProgressLine
 from nmt_rl.training.schedules import learning_rate
@@ -73,6 +82,10 @@ class Progress:
     """Validated weights that are kept: step -> score."""
     valid_bleu: float | None = None
     """Of the last validation."""
+    due: bool = False
+    """The weights are to be validated before the next update: a signal came first."""
+    before: dict[str, float] | None = None
+    """Numbers of the weights before the first update, if the stage measured them."""
 
 
 class TrainingLoop:
@@ -106,42 +119,92 @@ class TrainingLoop:
         self.snapshots.mkdir(parents=True, exist_ok=True)
         self.progress = Progress()
         self._opened = False
+        self._saved: tuple[int, bool] | None = None
+        """Update of the last checkpoint, and whether a validation was due then."""
+        self._earlier: set[int] = set()
+        """Snapshots that the checkpoint before the last one names."""
         self._recent: list[dict[str, float]] = []
+        self._started = 0.0
 
     def run(self) -> Progress:
         """Train until the updates, the minutes or the patience are used up.
 
-        The validated weights that can be averaged, the best and the last `config.average`, are on disk then.
+        The validated weights that can be averaged, the best and the last `config.average`, are on disk then. A signal
+        that asks the process to end acts when the update is done and a checkpoint is saved.
+
+        Raises:
+            RunError: if weights or loss are no longer finite, or the disk is full.
+            UserError: if the last checkpoints are damaged or of another model.
         """
         self.open()
         line, progress = ProgressLine(self.stage, self.config.updates), self.progress
-        start = time.monotonic() - progress.seconds
+        self._started = time.monotonic() - progress.seconds
+        interruption = Interruption()
         try:
-            while not self._done():
-                began, trained, worked = time.monotonic(), progress.training_seconds, time.process_time()
-                self._update(line)
-                progress.training_seconds += time.monotonic() - began
-                progress.processor_seconds += time.process_time() - worked
-                step, progress.seconds = progress.step, time.monotonic() - start
-                if self._validation_is_due(trained) or self._done():
-                    self._validate(line)
-                progress.seconds = time.monotonic() - start
-                if step % self.config.checkpoint_every == 0 or self._done():
-                    self._save()
+            with interruption, self._explained():
+                self._settle(line, interruption)
+                while not self._done() and interruption.signal is None:
+                    began, trained, worked = time.monotonic(), progress.training_seconds, time.process_time()
+                    self._update(line)
+                    progress.training_seconds += time.monotonic() - began
+                    progress.processor_seconds += time.process_time() - worked
+                    progress.due = self._validation_is_due(trained) or self._done()
+                    self._settle(line, interruption)
         finally:
             line.close()
             self.batches.close()
-        return self.progress
+        if interruption.signal is not None:
+            logger.info("%s: the checkpoint of update %d is saved", self.stage, progress.step)
+            interruption.deliver()
+        return progress
+
+    def _settle(self, line: ProgressLine, interruption: Interruption) -> None:
+        """Before the first update and after each: validate and save if it is time to, or if a signal came."""
+        progress = self.progress
+        progress.seconds = time.monotonic() - self._started
+        if progress.due:
+            with suppress(Interrupted):
+                self._validate(line, interruption)
+        progress.seconds = time.monotonic() - self._started
+        step, state = progress.step, (progress.step, progress.due)
+        now = step % self.config.checkpoint_every == 0 or self._done() or interruption.signal is not None
+        if state != self._saved and (now or self._saved == (step, True)):
+            self._save()
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """What a full disk and weights that are not finite lead to, as the run's failure."""
+        try:
+            yield
+        except (RunError, UserError):
+            raise
+        except OSError as error:
+            reason = f"{error.filename or 'the run'}: {error.strerror or error}"
+            raise RunError(f"{self.stage}: {reason}; {self._what_is_kept()}; the same command goes on") from error
+        except Exception as error:
+            if self._is_finite():
+                raise
+            raise RunError(self._diverged(self.progress.step + 1, float("nan"))) from error
 
     def kept(self, which: Literal["best", "last"]) -> list[int]:
         """Steps of the best, or of the last, `config.average` validated weights."""
         return select_steps(self.progress.snapshots, self.config.average, which)
 
     def load_average(self, steps: list[int]) -> None:
-        """Set the model to the mean of kept snapshots."""
-        means = mean_arrays([self._snapshot(step) for step in steps])
-        for variable in self.learner.model.trainable_variables:
-            variable.assign(means[variable.path])
+        """Set the model to the mean of kept snapshots; raises UserError if one is damaged."""
+        variables = {variable.path: variable for variable in self.learner.model.trainable_variables}
+        assign(variables, mean_arrays([self._snapshot(step) for step in steps]), self.snapshots)
+
+    def before(self) -> dict[str, float]:
+        """Numbers of the weights before the first update, measured once; they travel in the checkpoints."""
+        self.open()
+        if self.progress.before is None:
+            if self.progress.step:
+                raise UserError(f"{self.checkpoints.folder} is of an older version; --fresh starts {self.stage} over")
+            self.progress.before = self.validate()
+            self._saved = None
+            self.events.write(self.stage, "valid", 0, seconds=0.0, training_seconds=0.0, **self.progress.before)
+        return self.progress.before
 
     def _done(self) -> bool:
         progress, config = self.progress, self.config
@@ -180,13 +243,18 @@ class TrainingLoop:
             self._log(rate, line)
 
     def _diverged(self, step: int, loss: float) -> str:
-        last = self.checkpoints.latest()
-        kept = f"the checkpoint of update {last.step} is kept" if last else "there was no checkpoint yet"
         return (
-            f"{self.stage}: the loss became {loss} at update {step}; {kept}; lower "
+            f"{self.stage}: the loss became {loss} at update {step}; {self._what_is_kept()}; lower "
             f"{self.stage}.optimizer.learning_rate (now {self.config.optimizer.learning_rate:g}) "
             "or raise its warmup, then run again"
         )
+
+    def _what_is_kept(self) -> str:
+        return f"the checkpoint of update {self._saved[0]} is kept" if self._saved else "there was no checkpoint yet"
+
+    def _is_finite(self) -> bool:
+        arrays = (np.asarray(v.value) for v in self.learner.state)
+        return all(np.isfinite(a).all() for a in arrays if a.dtype.kind == "f")
 
     def _log(self, rate: float, line: ProgressLine) -> None:
         names = [n for n in dict.fromkeys(n for r in self._recent for n in r) if n != "tokens"]
@@ -198,13 +266,17 @@ class TrainingLoop:
         line.log(self.progress.step, means)
         self.events.write(self.stage, "train", self.progress.step, **means)
 
-    def _validate(self, line: ProgressLine) -> None:
+    def _validate(self, line: ProgressLine, interruption: Interruption) -> None:
+        """Raises Interrupted if a signal comes; the validation is due still, then."""
         progress, step = self.progress, self.progress.step
+        if not self._is_finite():
+            raise RunError(self._diverged(step, float("nan")))
         with self._averaged():
-            numbers = self.validate()
+            with interruption.breaking():
+                numbers = self.validate()
             score = -numbers["loss"] if self.config.validation.metric == "loss" else numbers["bleu"]
             self._keep_snapshot(step, score)
-        better = score > progress.best
+        better, progress.due = score > progress.best, False
         progress.valid_bleu = numbers.get("bleu")
         progress.stalled = 0 if better else progress.stalled + 1
         progress.since_drop = 0 if better else progress.since_drop + 1
@@ -218,12 +290,15 @@ class TrainingLoop:
         self.events.write(self.stage, "valid", step, **seconds, **numbers)
 
     def _keep_snapshot(self, step: int, score: float) -> None:
-        weights = {v.path: np.asarray(v.value) for v in self.learner.model.trainable_variables}
-        save_arrays(self._snapshot(step), weights)
+        self._write_snapshot(step)
         self.progress.snapshots[step] = score
         kept = {*self.kept("best"), *self.kept("last")}
         self.progress.snapshots = {s: score for s, score in self.progress.snapshots.items() if s in kept}
-        # A snapshot that the last checkpoint still names must outlive a kill before the next checkpoint.
+        # What one of the last two checkpoints still names must outlive a kill before the next one.
+
+    def _write_snapshot(self, step: int) -> None:
+        weights = {v.path: np.asarray(v.value) for v in self.learner.model.trainable_variables}
+        save_arrays(self._snapshot(step), weights)
 
     def _snapshot(self, step: int) -> Path:
         return self.snapshots / f"weights-{step:08d}.npz"
@@ -243,18 +318,21 @@ class TrainingLoop:
             swap.on_test_end()
 
     def _save(self) -> None:
-        arrays = {f"learner/{i}": np.asarray(v.value) for i, v in enumerate(self.learner.state)}
-        if not all(np.isfinite(a).all() for a in arrays.values() if a.dtype.kind == "f"):
+        if not self._is_finite():
             raise RunError(self._diverged(self.progress.step, float("nan")))
+        arrays = {f"learner/{i}": np.asarray(v.value) for i, v in enumerate(self.learner.state)}
         meta, more = self.batches.state()
         progress = asdict(self.progress)
         self.checkpoints.save(self.progress.step, {**arrays, **more}, {"progress": progress, "batches": meta})
+        self._saved = (self.progress.step, self.progress.due)
+        named = set(self.progress.snapshots)
         for path in self.snapshots.glob("weights-*.npz"):
-            if int(path.stem.removeprefix("weights-")) not in self.progress.snapshots:
+            if path.stem.removeprefix("weights-") not in {f"{step:08d}" for step in named | self._earlier}:
                 path.unlink()
+        self._earlier = named
 
     def open(self) -> None:
-        """Take over the last checkpoint, if there is one; `run` does it if nobody did."""
+        """Take over the last whole checkpoint, if there is one; `run` does it if nobody did."""
         if self._opened:
             return
         self._opened = True
@@ -262,12 +340,43 @@ class TrainingLoop:
         if checkpoint is None:
             self.events.rewind(self.stage, -1)
             return
-        saved = checkpoint.meta["progress"]
-        saved["snapshots"] = {int(step): score for step, score in saved["snapshots"].items()}
-        self.progress = Progress(**saved)
-        for i, variable in enumerate(self.learner.state):
-            variable.assign(checkpoint.arrays[f"learner/{i}"])
-        self.batches.restore(checkpoint.meta["batches"], checkpoint.arrays)
-        self.events.rewind(self.stage, self.progress.step)
-        if not self._done():
-            logger.info("%s goes on from the checkpoint of update %d", self.stage, self.progress.step)
+        self._restore(checkpoint)
+        self._check_snapshots()
+        step, due = self.progress.step, self.progress.due
+        self.events.rewind(self.stage, step, step - 1 if due else step)
+        if step and not self._done():
+            logger.info("%s goes on from the checkpoint of update %d", self.stage, step)
+
+    def _restore(self, checkpoint: Checkpoint) -> None:
+        variables = {f"learner/{i}": variable for i, variable in enumerate(self.learner.state)}
+        assign(variables, checkpoint.arrays, checkpoint.path)
+        try:
+            saved = checkpoint.meta["progress"]
+            saved["snapshots"] = {int(step): score for step, score in saved["snapshots"].items()}
+            self.progress = Progress(**saved)
+            self.batches.restore(checkpoint.meta["batches"], checkpoint.arrays)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            what = f"{checkpoint.path} does not fit these settings or this version ({error!r})"
+            raise UserError(f"{what}; --fresh starts the stage over") from error
+        self._saved = (self.progress.step, self.progress.due)
+        self._earlier = set(self.progress.snapshots)
+
+    def _check_snapshots(self) -> None:
+        """A damaged one is noticed now: not when, days later, the stage ends with it."""
+        progress = self.progress
+        for step in sorted(progress.snapshots):
+            try:
+                load_arrays(self._snapshot(step))
+            except UserError as error:
+                if step == progress.step:
+                    logger.warning("%s; it is written again from the checkpoint", error)
+                    with self._averaged():
+                        self._write_snapshot(step)
+                    continue
+                logger.warning("%s; %s goes on without these weights", error, self.stage)
+                del progress.snapshots[step]
+        if progress.best_step and progress.best_step not in progress.snapshots:
+            best = select_steps(progress.snapshots, 1, "best")
+            progress.best_step, progress.best = (best[0], progress.snapshots[best[0]]) if best else (0, -np.inf)
+        # At the end there must be one.
+        progress.due = progress.due or (self._done() and not progress.snapshots)

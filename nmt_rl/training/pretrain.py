@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,6 +22,7 @@ from nmt_rl.training.events import EventLog
 from nmt_rl.training.learner import Learner
 from nmt_rl.training.loop import TrainingLoop
 from nmt_rl.training.losses import CrossEntropy, with_positions
+from nmt_rl.training.result import finished, write_result
 from nmt_rl.training.validation import Validator
 
 logger = logging.getLogger("nmt_rl")
@@ -82,29 +82,30 @@ def pretrain(config: Config, prepared: Prepared, run: Path) -> dict[str, Any]:
     Raises:
         RunError: if the loss becomes NaN or the disk is full.
     """
-    result_path = run / "pretrain" / "result.json"
-    if result_path.exists():
-        logger.info("pretrain is finished already (%s)", result_path)
-        return json.loads(result_path.read_text(encoding="utf-8"))
+    stage, settings = run / "pretrain", config.pretrain
+    if (result := finished(stage, settings)) is not None:
+        return result
     tokenizers = prepared.tokenizers
     sizes = (tokenizers.source.size, tokenizers.target.size)
     model = build_model(config.model, *sizes, config.seed, config.pretrain.precision)
     logger.info("pretrain: %s with %s parameters", config.model.type, f"{model.count_params():,}")
-    settings = config.pretrain
     learner = Learner(model, CrossEntropy(settings.label_smoothing), settings.optimizer, settings.precision)
     validator = Validator(model, tokenizers, prepared.valid[: settings.validation.sentences], config)
     batches = CorpusBatches(prepared.train, config, tokenizers)
     events = EventLog(run)
     loop = TrainingLoop("pretrain", settings, learner, batches, validator, run, events)
+    loop.open()
+    if not loop.progress.step:
+        validator.rehearse()
     progress = loop.run()
     scores = _choose(loop, validator)
-    result: dict[str, Any] = {"updates": progress.step, "seconds": round(progress.seconds, 1)}
+    result = {"updates": progress.step, "seconds": round(progress.seconds, 1)}
     result |= {"valid": scores, "best_step": progress.best_step}
     events.write("pretrain", "end", progress.step, **scores)
     events.close()
     card = model_card(config, prepared, "pretrain", model.count_params(), validator.signature, result)
-    save_bundle(run / "pretrain" / "model", config, tokenizers, model, card)
-    write_result(result_path, result)
+    save_bundle(stage / "model", config, tokenizers, model, card)
+    write_result(stage, settings, result)
     return result
 
 
@@ -130,10 +131,3 @@ def _choose(loop: TrainingLoop, validator: Validator) -> dict[str, float]:
     if not better:
         loop.load_average([loop.progress.best_step])
     return average if better else best
-
-
-def write_result(path: Path, result: dict[str, Any]) -> None:
-    """Write a stage's result, which marks it as finished, beside and renamed."""
-    new = path.with_name(path.name + ".new")
-    new.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    new.replace(path)

@@ -17,6 +17,8 @@ from nmt_rl.training.losses import CrossEntropy, with_positions
 
 SENTENCES = 64
 """Sentences per batch of the validation loss."""
+REHEARSED = 2
+"""Sentences that are translated before the first update."""
 
 
 class Validator:
@@ -60,6 +62,15 @@ class Validator:
         scores = corpus_scores(hypotheses, self.references, test_set=self.name, target_language=self.language)
         self.signature = scores.metrics["bleu"].signature
         return scores
+
+    def rehearse(self) -> None:
+        """Do all that a validation does with the longest sentences: what fails there fails before hours of training."""
+        longest = sorted(range(len(self.sources)), key=lambda i: -len(self.sources[i]))[:REHEARSED]
+        hypotheses = [t.text for t in self._translator.translate([self.sources[i] for i in longest])]
+        corpus_scores(
+            hypotheses, [self.references[i] for i in longest], test_set=self.name, target_language=self.language
+        )
+        self._nll(self._batches[-1])
 
     def __call__(self) -> dict[str, float]:
         """`loss`, `bleu`, `chrf` and `length_ratio` of the current weights."""

@@ -67,7 +67,7 @@ def prepared(tmp_path_factory):
 
 
 def test_the_candidate_is_the_average_of_the_last_validated_weights(tiny_run):
-    snapshots = sorted((tiny_run.folder / "finetune" / "snapshots").glob("*.npz"))
+    snapshots = sorted((tiny_run.folder / "finetune" / "snapshots").glob("*.npz"))[-2:]
     assert [path.stem for path in snapshots] == ["weights-00000002", "weights-00000004"]
     arrays = [load_arrays(path) for path in snapshots]
     model = load_bundle(tiny_run.folder / "finetune" / "model").model

@@ -1,11 +1,14 @@
 import json
+import shutil
+import signal
 
 import numpy as np
 import pytest
 from toy_stage import NumberedBatches, make_loop, weights
 
-from nmt_rl.errors import RunError
+from nmt_rl.errors import RunError, UserError
 from nmt_rl.training import loop as loop_module
+from nmt_rl.training.checkpoints import load_arrays
 
 STATEFUL = {
     "dropout": {"dropout": 0.5, "optimizer": {"schedule": "cosine", "warmup": 2}},
@@ -105,7 +108,8 @@ def test_kept_snapshots(tmp_path, which, expected):
     loop.run()
     assert loop.kept(which) == expected
     files = sorted(path.name for path in (tmp_path / "pretrain" / "snapshots").iterdir())
-    assert files == [f"weights-{step:08d}.npz" for step in (4, 8, 10)]
+    # That of update 6 was among the last two when the checkpoint before the last one was written.
+    assert files == [f"weights-{step:08d}.npz" for step in (4, 6, 8, 10)]
     validated = dict(zip((2, 4, 6, 8, 10), loop.validate.seen, strict=True))
     loop.load_average([expected[0]])
     np.testing.assert_array_equal(loop.learner.model.dense.kernel, validated[expected[0]])
@@ -139,7 +143,7 @@ def test_a_nan_loss_ends_the_run_and_names_what_is_kept(tmp_path):
 
 
 def test_a_nan_loss_before_the_first_checkpoint(tmp_path):
-    with pytest.raises(RunError, match="became nan at update 2; there was no checkpoint yet"):
+    with pytest.raises(RunError, match="became nan at update 2; the checkpoint of update 0 is kept"):
         make_loop(tmp_path, NumberedBatches(poison_at=2)).run()
 
 
@@ -155,7 +159,7 @@ def test_weights_that_are_not_finite_are_never_saved(tmp_path):
     loop.learner.update = lambda batch, rate: {**update(batch, rate), "loss": 1.0}
     with pytest.raises(RunError, match="the loss became nan at update 3"):
         loop.run()
-    assert loop.checkpoints.latest() is None
+    assert loop.checkpoints.steps() == [0]
 
 
 def test_the_minutes_are_kept_across_restarts(tmp_path, monkeypatch):
@@ -211,3 +215,209 @@ def test_a_schedule_ends_with_the_minutes(tmp_path, monkeypatch):
     assert len(rates) == 20
     # The first update's pace is not known yet.
     assert rates[1:] == pytest.approx([0.25 * (1 + np.cos(np.pi * n / 20)) for n in range(2, 21)])
+
+
+def damage(path):
+    path.write_bytes(path.read_bytes()[:-200])
+
+
+@pytest.mark.parametrize("at", [8, 11])
+def test_a_damaged_newest_checkpoint_ends_with_the_same_bits(at, tmp_path, caplog):
+    """From the one before it, with the snapshots that it names; also at the end, when 10 updates are done."""
+    scores = (1.0, 5.0, 2.0, 4.0, 3.0)
+    whole = make_loop(tmp_path / "whole", scores=scores)
+    expected = whole.run()
+    run = tmp_path / "cut"
+    if at == 8:
+        interrupted(run, at, scores=scores)
+    else:
+        make_loop(run, scores=scores).run()
+    newest = sorted((run / "pretrain" / "checkpoints").iterdir())[-1]
+    damage(newest)
+    resumed = make_loop(run)
+    resumed.open()
+    assert resumed.progress.step == {8: 3, 11: 9}[at]
+    assert next(m for m in caplog.messages if "damaged" in m).startswith(f"{newest} is damaged")
+    resumed.validate.scores = list(scores)[resumed.progress.step // 2 :]
+    found = resumed.run()
+    assert weights(resumed) == weights(whole)
+    assert (found.best_step, found.snapshots) == (expected.best_step, expected.snapshots)
+    assert [e["step"] for e in events(run, "valid")] == [2, 4, 6, 8, 10]
+
+
+def test_a_damaged_snapshot_is_told_at_once_and_left_out(tmp_path, caplog):
+    interrupted(tmp_path, 8, scores=(1.0, 5.0, 2.0), average=2)
+    damage(tmp_path / "pretrain" / "snapshots" / "weights-00000004.npz")
+    loop = make_loop(tmp_path, scores=(3.0,), average=2)
+    loop.open()
+    assert "weights-00000004.npz is damaged" in caplog.text and "goes on without these weights" in caplog.text
+    assert (loop.progress.best_step, loop.progress.best) == (6, 2.0)
+    loop.run()
+    assert loop.kept("best") == [8, 10]
+
+
+def test_a_snapshot_of_the_checkpoints_update_is_written_again(tmp_path, caplog):
+    scores = (1.0, 5.0, 2.0)
+    interrupted(tmp_path, 8, scores=scores, optimizer={"ema": 0.5})
+    path = tmp_path / "pretrain" / "snapshots" / "weights-00000006.npz"
+    expected = load_arrays(path)
+    path.unlink()
+    make_loop(tmp_path, optimizer={"ema": 0.5}).open()
+    assert "weights-00000006.npz is missing; it is written again from the checkpoint" in caplog.text
+    assert {n: a.tobytes() for n, a in load_arrays(path).items()} == {n: a.tobytes() for n, a in expected.items()}
+
+
+def test_a_finished_stage_without_snapshots_validates_its_last_weights(tmp_path):
+    make_loop(tmp_path, updates=5, scores=(9.0, 5.0, 2.0)).run()
+    for path in (tmp_path / "pretrain" / "snapshots").iterdir():
+        damage(path)
+    loop = make_loop(tmp_path, updates=5, scores=(1.0,))
+    progress = loop.run()
+    assert (progress.step, progress.best_step, loop.kept("best")) == (5, 5, [5])
+
+
+def test_a_checkpoint_of_another_model_is_refused(tmp_path):
+    make_loop(tmp_path).run()
+    with pytest.raises(UserError, match=r"step-00000010\.npz does not fit the model: learner/\d+ is of shape"):
+        make_loop(tmp_path, optimizer={"accumulate": 2}).open()
+
+
+SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+
+
+class Sent(Exception):
+    """What a test's handler of signals raises."""
+
+
+@pytest.fixture
+def handled():
+    """A handler of signals as the command line has one."""
+
+    def handler(number, frame):
+        raise Sent(number)
+
+    before = {number: signal.signal(number, handler) for number in SIGNALS}
+    yield handler
+    for number, old in before.items():
+        signal.signal(number, old)
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_while_training_saves_first(number, tmp_path, handled):
+    """In the middle of update 4, of which a checkpoint is not due; the same bits as without it."""
+    whole = make_loop(tmp_path / "whole", **STATEFUL["dropout"])
+    whole.run()
+    run = tmp_path / "cut"
+    loop = make_loop(run, **STATEFUL["dropout"])
+    draw = loop.batches.next
+    loop.batches.next = lambda step: (signal.raise_signal(number) if step == 5 else None, draw(step))[1]
+    with pytest.raises(Sent, match=str(int(number))):
+        loop.run()
+    assert loop.batches.closed and loop.checkpoints.steps() == [3, 5]
+    assert [signal.getsignal(n) for n in SIGNALS] == [handled] * 3
+    resumed = make_loop(run, **STATEFUL["dropout"])
+    resumed.run()
+    assert weights(resumed) == weights(whole)
+
+
+@pytest.mark.parametrize("step", [6, 10])
+def test_a_signal_while_validating_leaves_the_validation_for_later(step, tmp_path, handled):
+    """It breaks off a validation, which may take minutes, at once; the average is not trained."""
+    options = {"optimizer": {"ema": 0.7}, "scores": (1.0, 5.0, 2.0, 4.0, 3.0)}
+    whole = make_loop(tmp_path / "whole", **options)
+    expected = whole.run()
+    loop = make_loop(tmp_path / "cut", **options)
+    validate = loop.validate
+
+    def interrupted_validation():
+        if loop.progress.step == step:
+            signal.raise_signal(signal.SIGTERM)
+        return validate()
+
+    loop.validate = interrupted_validation
+    with pytest.raises(Sent):
+        loop.run()
+    assert (loop.checkpoints.steps()[-1], loop.progress.due) == (step, True)
+    resumed = make_loop(tmp_path / "cut", **options)
+    resumed.validate.scores = list(options["scores"])[step // 2 - 1 :]
+    found = resumed.run()
+    assert weights(resumed) == weights(whole)
+    assert (found.snapshots, found.stalled, found.due) == (expected.snapshots, expected.stalled, False)
+    assert [e["step"] for e in events(tmp_path / "cut", "valid")] == [2, 4, 6, 8, 10]
+
+
+def test_a_second_ctrl_c_acts_at_once(tmp_path, handled):
+    loop = make_loop(tmp_path)
+    draw = loop.batches.next
+    loop.batches.next = lambda step: ([signal.raise_signal(signal.SIGINT) for _ in "ab" if step == 5], draw(step))[1]
+    with pytest.raises(Sent):
+        loop.run()
+    assert loop.checkpoints.steps() == [0, 3]
+
+
+def test_an_ignored_signal_stays_ignored(tmp_path, handled):
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    loop = make_loop(tmp_path)
+    draw = loop.batches.next
+    loop.batches.next = lambda step: (signal.raise_signal(signal.SIGHUP), draw(step))[1]
+    assert loop.run().step == 10
+
+
+def test_the_first_checkpoint_is_written_before_the_first_update(tmp_path):
+    """So that a full disk is found at once."""
+    (tmp_path / "pretrain").mkdir()
+    loop = make_loop(tmp_path, NumberedBatches(stop_at=1))
+    shutil.rmtree(tmp_path / "pretrain" / "checkpoints")
+    with pytest.raises(RunError, match=r"step-00000000\.npz could not be written \(No such file"):
+        loop.run()
+    assert loop.batches.number == 0
+
+
+def test_a_full_disk_at_the_diary_names_what_is_kept(tmp_path, monkeypatch):
+    loop = make_loop(tmp_path)
+
+    def full(stage, event, step, **values):
+        if step == 8:
+            raise OSError(28, "No space left on device", "metrics.jsonl")
+
+    monkeypatch.setattr(loop.events, "write", full)
+    with pytest.raises(RunError) as error:
+        loop.run()
+    assert str(error.value) == (
+        "pretrain: metrics.jsonl: No space left on device; the checkpoint of update 6 is kept; the same command goes on"
+    )
+
+
+def test_what_weights_that_are_not_finite_lead_to_is_told_as_their_fault(tmp_path):
+    loop = make_loop(tmp_path)
+    draw = loop.batches.next
+
+    def failing(step):
+        if step == 5:
+            loop.learner.model.dense.kernel.assign(np.full((3, 1), np.nan))
+            raise IndexError("a draw from probabilities that are nan")
+        return draw(step)
+
+    loop.batches.next = failing
+    with pytest.raises(RunError, match="the loss became nan at update 5; the checkpoint of update 3 is kept; lower"):
+        loop.run()
+    with pytest.raises(KeyError):
+        make_loop(tmp_path / "other", Failing()).run()
+
+
+class Failing(NumberedBatches):
+    def next(self, step):
+        raise KeyError("a fault of the program")
+
+
+def test_changed_settings_are_honoured_when_a_stage_goes_on(tmp_path):
+    """After a loss that was not finite: a lower rate, another schedule and other intervals, from the checkpoint."""
+    with pytest.raises(RunError):
+        make_loop(tmp_path, NumberedBatches(poison_at=8)).run()
+    optimizer = {"learning_rate": 0.01, "schedule": "cosine", "warmup": 0}
+    loop = make_loop(tmp_path, optimizer=optimizer, log_every=1, checkpoint_every=5, validation={"every": 4})
+    loop.run()
+    rates = [e["learning_rate"] for e in events(tmp_path, "train") if e["step"] > 6]
+    assert rates == pytest.approx([0.005 * (1 + np.cos(np.pi * n / 10)) for n in range(7, 11)])
+    assert [e["step"] for e in events(tmp_path, "valid")] == [2, 4, 6, 8, 10]
+    assert loop.checkpoints.steps() == [6, 10]

