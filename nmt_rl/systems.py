@@ -8,10 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nmt_rl.corpus.languages import short_code
 from nmt_rl.errors import UserError
 
 if TYPE_CHECKING:
-    from nmt_rl.evaluation.metrics import Scores
+    from nmt_rl.decoding.request import Request
+    from nmt_rl.evaluation.metrics import Scores, SentenceScores
     from nmt_rl.evaluation.testsets import TestSet
 
 
@@ -29,37 +31,80 @@ class System:
     """How it translated, if that is known."""
 
 
-def read_systems(paths: Sequence[Path], sets: Sequence[TestSet], beam: int | None = None) -> list[System]:
-    """The translations of model folders and of files, in the order of the paths.
+@dataclasses.dataclass(frozen=True)
+class Candidate:
+    """A model folder or a file of translations that was looked into: what can be known before a model translates."""
 
-    Files are read and folders looked into first, so that a mistake does not cost the time of translating.
+    path: Path
+    name: str
+    """As in System."""
+    languages: tuple[str, str]
+    """Codes of source and target, or empty."""
+    lines: Sequence[str] | None
+    """Of a file; None: a model."""
+
+    def translate(self, sets: Sequence[TestSet], request: Request) -> System:
+        """The system with its translations of the test sets; `request` is to models."""
+        if self.lines is not None:
+            return System(self.name, self.languages[1], [self.lines])
+        from nmt_rl.decoding.translator import Translator
+
+        translator = Translator.from_folders([self.path], request)
+        texts = [[t.text for t in translator.translate(each.sources)] for each in sets]
+        return System(self.name, self.languages[1], texts, request.summary(translator.config))
+
+
+def find_systems(paths: Sequence[Path], sets: Sequence[TestSet]) -> list[Candidate]:
+    """Read the files and look into the folders, so that a mistake does not cost the time of translating.
 
     Args:
         paths: a folder is a model, or a run that holds one; anything else a text file.
         sets: the test sets; a file goes with one only.
-        beam: of the models; None: their own.
 
     Raises:
-        UserError: for what cannot be read or does not fit, or for a beam without a model.
+        UserError: for what cannot be read or does not fit.
     """
-    from nmt_rl.bundle import bundle_folder
+    names = _names(paths)
+    found = [_model(path, names[path]) if path.is_dir() else _file(path, names[path], sets) for path in paths]
+    _check_languages([each for each in found if each.lines is None], sets)
+    return found
+
+
+def _model(path: Path, name: str) -> Candidate:
+    from nmt_rl.bundle import bundle_folder, read_bundle_config
+
+    folder = bundle_folder(path)
+    corpus = read_bundle_config(folder)[0].corpus
+    return Candidate(folder, name, (corpus.source_language, corpus.target_language), None)
+
+
+def _file(path: Path, name: str, sets: Sequence[TestSet]) -> Candidate:
     from nmt_rl.corpus.lines import read_lines
     from nmt_rl.evaluation.metrics import check_lines
 
-    found = {}
-    names = _names(paths)
-    for path in paths:
-        if path.is_dir():
-            _must_fit(bundle_folder(path), sets)  # So that what is wrong is found now.
-            continue
-        if len(sets) > 1:
-            raise UserError(f"a file of translations goes with one test set, found {len(sets)}")
-        lines = list(read_lines(path))
-        check_lines(str(path), lines, sets[0].reference_name, sets[0].references)
-        found[path] = System(names[path], sets[0].target_language, [lines])
-    if beam is not None and len(found) == len(paths):
-        raise UserError("--beam is of models, but only files of translations are given")
-    return [found[path] if path in found else _translated(path, names[path], sets, beam) for path in paths]
+    if len(sets) > 1:
+        raise UserError(f"a file of translations goes with one test set, found {len(sets)}")
+    lines = list(read_lines(path))
+    check_lines(str(path), lines, sets[0].reference_name, sets[0].references)
+    return Candidate(path, name, (sets[0].source_language, sets[0].target_language), lines)
+
+
+def _check_languages(models: Sequence[Candidate], sets: Sequence[TestSet]) -> None:
+    """Raise a UserError if models are of other languages than each other or a test set, as far as codes tell."""
+    for model in models:
+        if _differ(model.languages, models[0].languages):
+            pair, other = ("-".join(each.languages) for each in (models[0], model))
+            raise UserError(f"{models[0].path} translates {pair}, but {model.path} {other}; they share no test set")
+        for each in sets:
+            theirs = (each.source_language, each.target_language)
+            if _differ(model.languages, theirs):
+                pair = "-".join(model.languages)
+                raise UserError(f"{model.path} translates {pair}, but the test set {each.name} is {'-'.join(theirs)}")
+
+
+def _differ(ours: Sequence[str], theirs: Sequence[str]) -> bool:
+    codes = [[short_code(code) for code in pair] for pair in (ours, theirs)]
+    return codes[0] != codes[1] and all(len(code) == 2 for pair in codes for code in pair)
 
 
 def _names(paths: Sequence[Path]) -> dict[Path, str]:
@@ -71,36 +116,13 @@ def _names(paths: Sequence[Path]) -> dict[Path, str]:
     return {path: str(path.relative_to(shared)) for path in different}
 
 
-def _must_fit(folder: Path, sets: Sequence[TestSet]) -> None:
-    """Raise a UserError if the model is of other languages than a test set, as far as codes of two letters tell."""
-    from nmt_rl.bundle import read_bundle_config
-
-    corpus = read_bundle_config(folder)[0].corpus
-    ours = (corpus.source_language, corpus.target_language)
-    for each in sets:
-        theirs = (each.source_language, each.target_language)
-        if ours != theirs and all(len(code) == 2 for code in (*ours, *theirs)):
-            raise UserError(f"{folder} translates {'-'.join(ours)}, but the test set {each.name} is {'-'.join(theirs)}")
-
-
-def _translated(folder: Path, name: str, sets: Sequence[TestSet], beam: int | None) -> System:
-    from nmt_rl.bundle import bundle_folder, read_bundle_config
-    from nmt_rl.decoding.request import Request
-    from nmt_rl.decoding.translator import Translator
-
-    bundle = bundle_folder(folder)
-    overrides: dict[str, object] = {} if beam is None else {"beam": beam, "samples": 0}
-    if beam == 1:
-        overrides["mbr"] = None
-    request = Request(overrides)
-    translator = Translator.from_folders([bundle], request)
-    language = read_bundle_config(bundle)[0].corpus.target_language
-    texts = [[t.text for t in translator.translate(each.sources)] for each in sets]
-    return System(name, language, texts, request.summary(translator.config))
-
-
 def score_systems(
-    systems: Sequence[System], sets: Sequence[TestSet], metrics: Sequence[str], resamples: int, seed: int
+    systems: Sequence[System],
+    sets: Sequence[TestSet],
+    metrics: Sequence[str],
+    resamples: int = 0,
+    seed: int = 12345,
+    tokenize: str | None = None,
 ) -> list[Scores]:
     """Every system on every set.
 
@@ -109,6 +131,7 @@ def score_systems(
         sets: the test sets.
         metrics: of `evaluation.metrics.LABELS`, and `comet`.
         resamples, seed: of the confidence intervals, which COMET has none of; see `corpus_scores`.
+        tokenize: sacreBLEU's tokenizer for BLEU; None: the target language's.
     """
     from nmt_rl.evaluation.metrics import corpus_scores
 
@@ -124,6 +147,7 @@ def score_systems(
                 resamples=resamples,
                 seed=seed,
                 target_language=system.target_language,
+                tokenize=tokenize,
                 reference_name=each.reference_name,
             )
             if "comet" in metrics:
@@ -133,3 +157,23 @@ def score_systems(
                 scores = dataclasses.replace(scores, metrics=scores.metrics | {"comet": comet})
             rows.append(dataclasses.replace(scores, decoding=system.decoding))
     return rows
+
+
+def score_sentences(
+    systems: Sequence[System], sets: Sequence[TestSet], metrics: Sequence[str], tokenize: str | None = None
+) -> list[SentenceScores]:
+    """Every line of every system on every set; arguments as in `score_systems`."""
+    from nmt_rl.evaluation.metrics import SentenceScores, sentence_scores
+
+    tables = []
+    for system in systems:
+        for each, texts in zip(sets, system.texts, strict=True):
+            ours = [name for name in metrics if name != "comet"]
+            found = sentence_scores(texts, each.references, ours, system.target_language, tokenize)
+            if "comet" in metrics:
+                from nmt_rl.evaluation.comet import comet_sentence_scores
+
+                found["comet"] = comet_sentence_scores(each.sources, texts, each.references[0])
+            ordered = {name: found[name] for name in metrics}
+            tables.append(SentenceScores(system.name, each.name, ordered, system.decoding))
+    return tables

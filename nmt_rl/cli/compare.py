@@ -1,28 +1,37 @@
-"""nmt-rl compare: two systems on one test set, with the p-value of a paired test."""
+"""nmt-rl compare: systems on one test set, with the p-values of a paired test against the first."""
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import IO, TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from nmt_rl.cli.options import BeamOf, Languages, Metrics, References, Sources, StandardSets, split_metrics
+from nmt_rl.cli.option_groups import with_groups
+from nmt_rl.cli.options import Languages, Metrics, References, Sources, StandardSets, Tokenize, split_metrics
+from nmt_rl.cli.search_options import SearchOptions
 
 if TYPE_CHECKING:
     from nmt_rl.evaluation.contrast import Contrast
     from nmt_rl.evaluation.significance import PairedTest
+    from nmt_rl.systems import Candidate
+
+SAMPLES = {"bootstrap": 1000, "randomization": 10000}
 
 
+@with_groups
 def compare(
-    baseline: Annotated[Path, typer.Argument(help="A model folder, or a file of translations.")],
-    other: Annotated[Path, typer.Argument(help="Another one.")],
+    systems: Annotated[
+        list[Path], typer.Argument(help="Model folders, or files of translations; the first is the baseline.")
+    ],
     source: Sources = None,
     reference: References = None,
     test_set: StandardSets = None,
     languages: Languages = None,
     metrics: Metrics = "bleu,chrf",
-    beam: BeamOf = None,
+    tokenize: Tokenize = None,
     test: Annotated[
         Literal["bootstrap", "randomization"],
         typer.Option(help="Paired bootstrap (Koehn, 2004) or approximate randomization (Riezler and Maxwell, 2005)."),
@@ -33,45 +42,83 @@ def compare(
     seed: Annotated[int, typer.Option(min=1, help="Of the test.")] = 12345,
     html: Annotated[Path | None, typer.Option(help="Write a report with plots and examples.")] = None,
     json_output: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    *,
+    search: SearchOptions,
 ) -> None:
-    """Scores and paired p-value of two systems, and in what their translations differ."""
+    """Scores and paired p-values of systems against the first one, and in what their translations differ.
+
+    Search options are of the models; those that are not given are each model's own.
+    """
     from nmt_rl.errors import UserError
     from nmt_rl.evaluation.contrast import contrast
-    from nmt_rl.evaluation.examples import Texts
+    from nmt_rl.evaluation.metrics import check_metrics
+    from nmt_rl.evaluation.resampling import check_resamples
     from nmt_rl.evaluation.significance import paired_test
     from nmt_rl.evaluation.testsets import read_test_sets
-    from nmt_rl.systems import read_systems
+    from nmt_rl.systems import find_systems
 
-    wanted = split_metrics(metrics)
-    if baseline.resolve() == other.resolve():
-        raise UserError(f"compare needs two different systems, found {baseline} twice")
-    needs_source = baseline.is_dir() or other.is_dir()
+    wanted, samples = split_metrics(metrics), resamples or SAMPLES[test]
+    _check_different(systems)
+    needs_source = any(path.is_dir() for path in systems)
     sets = read_test_sets(source or [], reference or [], test_set or [], languages, needs_source)
-    if html is not None and not html.absolute().parent.is_dir():
-        raise UserError(f"--html {html} cannot be written: there is no folder {html.absolute().parent}")
     if len(sets) > 1:
         raise UserError(f"compare takes one test set, found {len(sets)}")
-    first, second = read_systems([baseline, other], sets, beam)
-    if first.target_language != second.target_language and baseline.is_dir() and other.is_dir():
-        both = f"{first.target_language} and {second.target_language}"
-        raise UserError(f"compare needs one target language, but the models have {both}")
-    target = first.target_language or second.target_language
-    result = paired_test(
-        {system.name: system.texts[0] for system in (first, second)},
-        sets[0].references,
-        test_set=sets[0].name,
-        kind=test,
-        metrics=wanted,
-        samples=resamples or {"bootstrap": 1000, "randomization": 10000}[test],
-        seed=seed,
-        target_language=target,
-        reference_name=sets[0].reference_name,
-        decodings={system.name: system.decoding for system in (first, second)},
-    )
-    found = contrast(Texts(sets[0].sources, sets[0].references, first.texts[0], second.texts[0]), target, seed)
-    _show(result, found, json_output)
-    if html is not None:
-        _write(html, result, found, (sets[0].source_language, target))
+    found = find_systems(systems, sets)
+    _check_different([each.path for each in found])  # A run is the model that it holds.
+    request = search.request([each.path for each in found if each.lines is None])
+    source_language, target = _languages(found)
+    check_metrics(["bleu", *wanted], target, tokenize)
+    check_resamples(samples, len(sets[0].references[0]))
+    with _opened(html) if html is not None else contextlib.nullcontext() as page:
+        translated = [each.translate(sets, request) for each in found]
+        texts = {system.name: system.texts[0] for system in translated}
+        result = paired_test(
+            texts,
+            sets[0].references,
+            test_set=sets[0].name,
+            kind=test,
+            metrics=wanted,
+            samples=samples,
+            seed=seed,
+            target_language=target,
+            tokenize=tokenize,
+            reference_name=sets[0].reference_name,
+            decodings={system.name: system.decoding for system in translated},
+        )
+        differences = contrast(list(texts.values()), sets[0].references, sets[0].sources, target, tokenize, seed)
+        if page is not None:
+            page.write(_page(result, differences, (source_language, target)).encode("utf-8", "replace"))
+        _show(result, differences, json_output)
+
+
+@contextlib.contextmanager
+def _opened(html: Path) -> Iterator[IO[bytes]]:
+    from nmt_rl.errors import UserError
+    from nmt_rl.storage.writing import written_file
+
+    try:
+        with written_file(html) as page:
+            yield page
+    except OSError as error:
+        raise UserError(f"--html {html} cannot be written: {error.strerror or error}") from None
+
+
+def _check_different(systems: list[Path]) -> None:
+    from nmt_rl.errors import UserError
+
+    if len(systems) < 2:
+        raise UserError(f"compare needs two systems or more, found {len(systems)}; the first is the baseline")
+    places = [path.resolve() for path in systems]
+    for path, place in zip(systems, places, strict=True):
+        if places.count(place) > 1:
+            raise UserError(f"compare needs different systems, found {path} twice")
+
+
+def _languages(found: list[Candidate]) -> tuple[str, str]:
+    """Codes of source and target: of the models, which agree, before those of the test set."""
+    ordered = sorted(found, key=lambda each: each.lines is not None)
+    source, target = zip(*(each.languages for each in ordered), strict=True)
+    return next(filter(None, source), ""), next(filter(None, target), "")
 
 
 def _show(result: PairedTest, found: Contrast, json_output: bool) -> None:
@@ -87,14 +134,9 @@ def _show(result: PairedTest, found: Contrast, json_output: bool) -> None:
         typer.echo(f"{format_paired(result)}\n\n{format_contrast(found, names)}")
 
 
-def _write(path: Path, result: PairedTest, found: Contrast, languages: tuple[str, str]) -> None:
+def _page(result: PairedTest, found: Contrast, languages: tuple[str, str]) -> str:
     import datetime
 
-    from nmt_rl.errors import UserError
     from nmt_rl.evaluation.contrast_page import render_contrast
 
-    page = render_contrast(result, found, languages, datetime.date.today().isoformat())
-    try:
-        path.write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"--html {path} cannot be written: {error.strerror or error}") from None
+    return render_contrast(result, found, languages, datetime.date.today().isoformat())

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from nmt_rl.cli.options import BeamOf, Languages, Metrics, References, Sources, StandardSets, split_metrics
+from nmt_rl.cli.option_groups import with_groups
+from nmt_rl.cli.options import Languages, Metrics, References, Sources, StandardSets, Tokenize, split_metrics
+from nmt_rl.cli.search_options import SearchOptions
+
+if TYPE_CHECKING:
+    from nmt_rl.evaluation.testsets import TestSet
+    from nmt_rl.systems import System
+
+Format = Literal["text", "markdown", "latex", "json"]
+SEED = 12345
+"""sacreBLEU's."""
 
 
+@with_groups
 def evaluate(
     models: Annotated[list[Path] | None, typer.Argument(help="Model folders; each translates every test set.")] = None,
     source: Sources = None,
@@ -20,33 +31,94 @@ def evaluate(
     test_set: StandardSets = None,
     languages: Languages = None,
     metrics: Metrics = "bleu,chrf",
-    beam: BeamOf = None,
+    tokenize: Tokenize = None,
     confidence: Annotated[
         int, typer.Option(min=0, help="Resamples for 95 % confidence intervals, such as 1000; 0: none.")
     ] = 0,
-    seed: Annotated[int, typer.Option(min=1, help="Of the resampling.")] = 12345,
-    format: Annotated[Literal["text", "markdown", "latex", "json"], typer.Option(help="Of the table.")] = "text",
+    seed: Annotated[int | None, typer.Option(min=1, help=f"Of the resampling; {SEED:,}, as sacreBLEU's.")] = None,
+    sentences: Annotated[
+        bool, typer.Option("--sentences", help="Scores of every line: a list divided by tabs, or JSON lines.")
+    ] = False,
+    format: Annotated[Format, typer.Option(help="Of the table.")] = "text",
+    *,
+    search: SearchOptions,
 ) -> None:
-    """Score translations with sacreBLEU: cased, detokenised, with signature, test set and number of lines."""
-    from nmt_rl.bundle import bundle_folder
-    from nmt_rl.errors import UserError
-    from nmt_rl.evaluation.tables import format_scores
+    """Score translations with sacreBLEU: cased (but TER), detokenised, with signature, test set and number of lines.
+
+    Search options are of the models; those that are not given are each model's own.
+    """
     from nmt_rl.evaluation.testsets import read_test_sets
-    from nmt_rl.systems import read_systems, score_systems
+    from nmt_rl.systems import find_systems
 
     models, files = models or [], hypothesis or []
+    _check_options(models, files, confidence, seed, sentences, format)
+    wanted = split_metrics(metrics, ("comet",))
+    sets = read_test_sets(
+        source or [], reference or [], test_set or [], languages, needs_source=bool(models) or "comet" in wanted
+    )
+    found = find_systems([*files, *models], sets)
+    request = search.request([each.path for each in found if each.lines is None])
+    _check_work(wanted, tokenize, confidence, sets, [each.languages[1] for each in found])
+    systems = [each.translate(sets, request) for each in found]
+    if sentences:
+        _print_sentences(systems, sets, wanted, tokenize, format)
+        return
+    from nmt_rl.evaluation.tables import format_scores
+    from nmt_rl.systems import score_systems
+
+    typer.echo(format_scores(score_systems(systems, sets, wanted, confidence, seed or SEED, tokenize), format))
+
+
+def _check_options(
+    models: list[Path], files: list[Path], confidence: int, seed: int | None, sentences: bool, format: Format
+) -> None:
+    from nmt_rl.bundle import bundle_folder
+    from nmt_rl.errors import UserError
+
     if not models and not files:
         raise UserError("evaluate needs a MODEL or --hypothesis FILE, found neither")
+    for file in files:
+        if file.is_dir():
+            raise UserError(f"--hypothesis takes a file of translations, but {file} is a folder; a MODEL stands alone")
     for model in models:
         bundle_folder(model)  # Which a file of translations is not.
-    wanted = split_metrics(metrics, ("comet",))
-    if "comet" in wanted:
-        from nmt_rl.evaluation.comet import require_comet
-
-        require_comet()
-    needs_source = bool(models) or "comet" in wanted
-    sets = read_test_sets(source or [], reference or [], test_set or [], languages, needs_source)
     if 0 < confidence < 100:
         raise UserError(f"--confidence needs 100 resamples or more, found {confidence}")
-    systems = read_systems([*files, *models], sets, beam)
-    typer.echo(format_scores(score_systems(systems, sets, wanted, confidence, seed), format))
+    if seed is not None and not confidence:
+        raise UserError("--seed is of the resampling; give --confidence N, too")
+    if sentences and confidence:
+        raise UserError("--confidence is of whole test sets; leave out --sentences")
+    if sentences and format in ("markdown", "latex"):
+        raise UserError(f"--sentences makes a list, as --format text or json, found {format}")
+
+
+def _check_work(
+    metrics: list[str], tokenize: str | None, resamples: int, sets: list[TestSet], targets: list[str]
+) -> None:
+    """What can be found before a model translates: packages and memory."""
+    from nmt_rl.evaluation.metrics import check_metrics
+    from nmt_rl.evaluation.resampling import check_resamples
+
+    if "comet" in metrics:
+        from nmt_rl.evaluation.comet import load_model
+
+        load_model()
+    for language in dict.fromkeys(targets):
+        check_metrics(["bleu", *(name for name in metrics if name != "comet")], language, tokenize)
+    for each in sets:
+        check_resamples(resamples, len(each.references[0]))
+
+
+def _print_sentences(
+    systems: list[System], sets: list[TestSet], metrics: list[str], tokenize: str | None, format: Format
+) -> None:
+    import logging
+
+    from nmt_rl.evaluation.tables import format_sentences, sentence_notes
+    from nmt_rl.systems import score_sentences
+
+    tables = score_sentences(systems, sets, metrics, tokenize)
+    for line in format_sentences(tables, "json" if format == "json" else "text"):
+        typer.echo(line)
+    for note in sentence_notes(tables):
+        logging.getLogger("nmt_rl").info("%s", note)

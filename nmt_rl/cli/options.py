@@ -22,13 +22,23 @@ Fresh = Annotated[
 Output = Annotated[Path, typer.Option("-o", "--output", help="Text file (.gz, .xz, .bz2); default: stdout.")]
 
 Sources = Annotated[list[Path] | None, typer.Option("--source", help="Source text, one sentence per line.")]
-References = Annotated[list[Path] | None, typer.Option("--reference", help="Reference translations of --source.")]
+References = Annotated[
+    list[Path] | None,
+    typer.Option("--reference", help="Reference translations of --source; several: several references of each line."),
+]
 StandardSets = Annotated[
     list[str] | None, typer.Option("-t", "--test-set", metavar="NAME", help="A sacreBLEU test set: wmt14, wmt14/full.")
 ]
-Languages = Annotated[str | None, typer.Option("-l", "--languages", help="The language pair of -t: en-de.")]
-Metrics = Annotated[str, typer.Option(metavar="LIST", help="Of bleu, chrf, chrf++, ter (evaluate: and comet).")]
-BeamOf = Annotated[int | None, typer.Option("--beam", min=1, help="Hypotheses kept; default: each model's own.")]
+Languages = Annotated[str | None, typer.Option("-l", "--languages", help="The language pair of the test set: en-de.")]
+Metrics = Annotated[
+    str, typer.Option(metavar="LIST", help="Of bleu, chrf, chrf++, ter, compound-bleu (evaluate: and comet).")
+]
+Tokenize = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME", help="sacreBLEU's tokenizer for BLEU: 13a, intl, char, zh, ...; default: by language."
+    ),
+]
 
 LengthPenalty = Annotated[
     float | None, typer.Option("--length-penalty", min=0.0, help="Exponent; larger prefers longer.")
@@ -52,14 +62,13 @@ Precision = Annotated[
 
 
 def split_metrics(text: str, others: tuple[str, ...] = ()) -> list[str]:
-    """The names in a list such as `bleu,chrf++`; raises UserError for one that is neither sacreBLEU's nor another."""
+    """The names in a list such as `bleu,chrF++`, in any case; raises UserError for one not in LABELS or `others`."""
     from nmt_rl.errors import UserError
     from nmt_rl.evaluation.metrics import LABELS
 
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    unknown = [name for name in names if name not in (*LABELS, *others)]
+    known = (*LABELS, *others)
+    names = list(dict.fromkeys(name.strip().lower() for name in text.split(",") if name.strip()))
+    unknown = [name for name in names if name not in known]
     if unknown or not names:
-        raise UserError(
-            f"--metrics takes names of {', '.join((*LABELS, *others))}, found {', '.join(unknown) or 'none'}"
-        )
+        raise UserError(f"--metrics takes names of {', '.join(known)}, found {', '.join(unknown) or 'none'}")
     return names

@@ -103,6 +103,8 @@ class SearchOptions:
         from nmt_rl.decoding.request import Request
         from nmt_rl.decoding.translator import override
 
+        if not models and (options := self.given()):
+            _refuse(f"{options[0]} is of models, but only files of translations are given")
         overrides = self.overrides()
         for folder in models:
             settings = override(read_bundle_config(folder)[0].decoding, overrides)

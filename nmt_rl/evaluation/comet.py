@@ -13,7 +13,7 @@ MODEL = "Unbabel/wmt22-comet-da"
 BATCH = 32
 
 
-def require_comet() -> None:
+def _require_comet() -> None:
     """Raise a UserError if the package is not installed."""
     try:
         import comet  # noqa: F401
@@ -23,7 +23,8 @@ def require_comet() -> None:
 
 @functools.cache
 def load_model() -> Any:
-    """COMET's model, loaded once; raises UserError if it cannot be had."""
+    """COMET's model, loaded once; raises UserError if it cannot be had, or the package is not installed."""
+    _require_comet()
     import comet
 
     try:
@@ -42,12 +43,24 @@ def comet_score(sources: Sequence[str], hypotheses: Sequence[str], references: S
     Raises:
         UserError: if the package is not installed, or its model cannot be had.
     """
-    require_comet()
+    found, signature = _predict(sources, hypotheses, references)
+    return MetricScore(float(found.system_score), signature)
+
+
+def comet_sentence_scores(
+    sources: Sequence[str], hypotheses: Sequence[str], references: Sequence[str]
+) -> tuple[list[float], str]:
+    """The score of each translation, and the signature; arguments and errors as in `comet_score`."""
+    found, signature = _predict(sources, hypotheses, references)
+    return [float(score) for score in found.scores], signature
+
+
+def _predict(sources: Sequence[str], hypotheses: Sequence[str], references: Sequence[str]) -> tuple[Any, str]:
+    model = load_model()
     import comet
 
     rows = [
         {"src": source, "mt": hypothesis, "ref": reference}
         for source, hypothesis, reference in zip(sources, hypotheses, references, strict=True)
     ]
-    found = load_model().predict(rows, batch_size=BATCH, gpus=0)
-    return MetricScore(float(found.system_score), f"model:{MODEL}|nrefs:1|version:{comet.__version__}")
+    return model.predict(rows, batch_size=BATCH, gpus=0), f"model:{MODEL}|nrefs:1|version:{comet.__version__}"

@@ -1,4 +1,4 @@
-"""In what two systems' translations of one test set differ: sentences, lengths, rare words, repetitions."""
+"""In what systems' translations of one test set differ: sentences, lengths, rare words, repetitions."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from nmt_rl.corpus.languages import bleu_tokenizer
 from nmt_rl.corpus.words import word_splitter
 from nmt_rl.evaluation.examples import Examples, Texts, choose_examples
-from nmt_rl.evaluation.metrics import build_metrics, reference_streams, sentence_bleu
+from nmt_rl.evaluation.metrics import build_metrics, choose_tokenizer, reference_streams, sentence_bleu
 from nmt_rl.evaluation.tables import align_columns
 
 LENGTHS = (10, 20, 30, 40)
@@ -27,13 +26,12 @@ Lines = Sequence[Sequence[str]]
 
 @dataclasses.dataclass(frozen=True)
 class Bucket:
-    """Some sentences or words, and a number in percent for each of the two systems."""
+    """Some sentences or words, and a number in percent for each of the systems."""
 
     name: str
     size: int
     """Sentences, or words of the reference."""
-    first: float
-    second: float
+    scores: tuple[float, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,55 +46,75 @@ class Wording:
 
 
 @dataclasses.dataclass(frozen=True)
-class Contrast:
-    """Where the second system is better or worse than the first; words are BLEU's, of the first reference."""
+class Change:
+    """Where a system is better or worse than the baseline."""
 
     wins: int
-    """Sentences in which the second system has the higher sentence BLEU."""
+    """Sentences in which the system has the higher sentence BLEU."""
     ties: int
     losses: int
     changes: tuple[float, ...]
-    """Sentence BLEU of the second system less that of the first, line by line."""
+    """Sentence BLEU of the system less that of the baseline, line by line."""
+    examples: Examples
+
+
+@dataclasses.dataclass(frozen=True)
+class Contrast:
+    """Systems in their order, the baseline first; words are BLEU's, of the first reference."""
+
+    changes: tuple[Change, ...]
+    """Of every system but the baseline."""
     by_length: tuple[Bucket, ...]
     """Corpus BLEU by the reference's length."""
     by_frequency: tuple[Bucket, ...]
     """F1 of the words by their frequency in the reference (Neubig et al., 2019)."""
     reference: Wording
-    first: Wording
-    second: Wording
-    examples: Examples
+    systems: tuple[Wording, ...]
 
     def to_json(self) -> dict[str, Any]:
         """All fields as plain JSON values."""
         return dataclasses.asdict(self)
 
 
-def contrast(texts: Texts, target_language: str = "", seed: int = 12345) -> Contrast:
-    """Compare two systems beyond their scores; words are those that BLEU counts.
+def contrast(
+    systems: Sequence[Sequence[str]],
+    references: Sequence[str] | Sequence[Sequence[str]],
+    sources: Sequence[str] = (),
+    target_language: str = "",
+    tokenize: str | None = None,
+    seed: int = 12345,
+) -> Contrast:
+    """Compare systems beyond their scores; words are those that BLEU counts.
 
     Args:
-        texts: of both.
-        target_language: language code, for sacreBLEU's tokenizer.
+        systems: translations, one per line; two systems or more, the first is the baseline.
+        references: one reference per line, or several such lists.
+        sources: one per line; empty if they are not known.
+        target_language, tokenize: as in `metrics.corpus_scores`.
         seed: of the examples drawn at random.
     """
-    if texts.second is None:
-        raise ValueError("a contrast needs two systems")
-    sides, streams = (texts.first, texts.second), reference_streams(texts.references)
-    scores = [sentence_bleu(side, streams, target_language) for side in sides]
-    changes = tuple(new - old for old, new in zip(*scores, strict=True))
-    words = word_splitter(bleu_tokenizer(target_language))
-    reference, *both = ([words(line) for line in side] for side in (streams[0], *sides))
+    streams, language = reference_streams(references), (target_language, tokenize)
+    words = word_splitter(choose_tokenizer(*language))
+    reference, *worded = ([words(line) for line in side] for side in (streams[0], *systems))
+    baseline = Texts(sources, references, systems[0])
     return Contrast(
+        changes=tuple(_change(dataclasses.replace(baseline, second=other), language, seed) for other in systems[1:]),
+        by_length=tuple(_by_length(systems, streams, [len(line) for line in reference], language)),
+        by_frequency=tuple(_by_frequency(reference, worded)),
+        reference=wording(reference, reference),
+        systems=tuple(wording(side, reference) for side in worded),
+    )
+
+
+def _change(texts: Texts, language: tuple[str, str | None], seed: int) -> Change:
+    both = [sentence_bleu(side, texts.references, *language) for side in (texts.first, texts.second or ())]
+    changes = tuple(new - old for old, new in zip(*both, strict=True))
+    return Change(
         wins=sum(change > 0 for change in changes),
         ties=sum(change == 0 for change in changes),
         losses=sum(change < 0 for change in changes),
         changes=changes,
-        by_length=tuple(_by_length(sides, streams, [len(line) for line in reference], target_language)),
-        by_frequency=tuple(_by_frequency(reference, both)),
-        reference=wording(reference, reference),
-        first=wording(both[0], reference),
-        second=wording(both[1], reference),
-        examples=choose_examples(texts, target_language, seed),
+        examples=choose_examples(texts, *language, seed=seed),
     )
 
 
@@ -130,38 +148,44 @@ def wording(lines: Lines, reference: Lines) -> Wording:
 
 
 def _by_length(
-    sides: Sequence[Sequence[str]], streams: list[list[str]], lengths: list[int], language: str
+    systems: Sequence[Sequence[str]], streams: list[list[str]], lengths: list[int], language: tuple[str, str | None]
 ) -> Iterator[Bucket]:
     order = sorted(range(len(lengths)), key=lengths.__getitem__)
     for name, group in itertools.groupby(order, lambda i: bucket_of(lengths[i], LENGTHS)):
         chosen = list(group)
         own = [[stream[i] for i in chosen] for stream in streams]
-        bleu = build_metrics(own, ("bleu",), language)["bleu"]
-        first, second = (float(bleu.corpus_score([side[i] for i in chosen], None).score) for side in sides)
-        yield Bucket(name, len(chosen), first, second)
+        bleu = build_metrics(own, ("bleu",), *language)["bleu"]
+        scores = [bleu.corpus_score([side[i] for i in chosen], None).score for side in systems]
+        yield Bucket(name, len(chosen), tuple(map(float, scores)))
 
 
-def _by_frequency(reference: Lines, sides: Sequence[Lines]) -> Iterator[Bucket]:
+def _by_frequency(reference: Lines, systems: Sequence[Lines]) -> Iterator[Bucket]:
     counts = Counter(word for line in reference for word in line)
     order = sorted(counts, key=counts.__getitem__)
     for name, group in itertools.groupby(order, lambda word: bucket_of(counts[word], FREQUENCIES)):
         chosen = set(group)
-        first, second = (word_f1(side, reference, chosen) for side in sides)
-        yield Bucket(name, sum(counts[word] for word in chosen), first, second)
+        scores = tuple(word_f1(side, reference, chosen) for side in systems)
+        yield Bucket(name, sum(counts[word] for word in chosen), scores)
+
+
+def change_sentence(change: Change, name: str, baseline: str) -> str:
+    """In how many sentences a system is better than the baseline."""
+    counts = f"{change.wins:,} sentences, worse in {change.losses:,}, the same in {change.ties:,}"
+    return f"By sentence BLEU {name} is better than {baseline} in {counts}"
 
 
 def format_contrast(found: Contrast, names: Sequence[str]) -> str:
     """Plain text tables; the sentences that changed most are in the HTML report and in JSON."""
-    better = f"better in {found.wins:,} sentences, worse in {found.losses:,}, the same in {found.ties:,}"
-    parts = [f"By sentence BLEU {names[1]} is {better}"]
+    sentences = (change_sentence(*both, names[0]) for both in zip(found.changes, names[1:], strict=True))
+    parts = ["\n".join(sentences)]
     for title, unit, buckets in (
         ("BLEU by words of the reference", "sentences", found.by_length),
         ("F1 of words by their frequency in the reference", "words", found.by_frequency),
     ):
         rows = [[title, *names, unit]]
-        rows += [[b.name, f"{b.first:.2f}", f"{b.second:.2f}", f"{b.size:,}"] for b in buckets]
+        rows += [[b.name, *(f"{score:.2f}" for score in b.scores), f"{b.size:,}"] for b in buckets]
         parts.append(align_columns(rows))
     rows = [["wording", "words", "length ratio", f"repeated {REPEATED}-grams per 1,000 words"]]
-    for name, side in zip(("reference", *names), (found.reference, found.first, found.second), strict=True):
+    for name, side in zip(("reference", *names), (found.reference, *found.systems), strict=True):
         rows.append([name, f"{side.words:,}", f"{side.length_ratio:.3f}", f"{side.repetitions:.2f}"])
     return "\n\n".join([*parts, align_columns(rows)])

@@ -52,21 +52,23 @@ class Examples:
     drawn: tuple[Example, ...]
 
 
-def choose_examples(texts: Texts, target_language: str, seed: int, count: int = 5) -> Examples:
+def choose_examples(
+    texts: Texts, target_language: str, tokenize: str | None = None, *, seed: int, count: int = 5
+) -> Examples:
     """Up to `count` examples of each kind; without a second system only the random draw.
 
     Args:
         texts: of one test set.
-        target_language: language code, for the tokenizer of the sentence scores.
+        target_language, tokenize: of the sentence scores, as in `metrics.corpus_scores`.
         seed: of the random draw.
         count: examples of each kind.
     """
-    before = sentence_bleu(texts.first, texts.references, target_language)
+    before = sentence_bleu(texts.first, texts.references, target_language, tokenize)
     lines = range(len(before))
     if texts.second is None:
         after, gained, lost = None, [], []
     else:
-        after = sentence_bleu(texts.second, texts.references, target_language)
+        after = sentence_bleu(texts.second, texts.references, target_language, tokenize)
         change = [new - old for new, old in zip(after, before, strict=True)]
         order = sorted(lines, key=change.__getitem__)
         gained = [line for line in reversed(order) if change[line] > 0][:count]

@@ -136,7 +136,13 @@ def score_table(caption: str, head: Sequence[str], rows: Iterable[str]) -> str:
     )
 
 
-def example_groups(examples: Examples, intro: str, names: tuple[str, str], languages: tuple[str, str]) -> str:
+def example_groups(
+    examples: Examples,
+    intro: str,
+    names: tuple[str, str],
+    languages: tuple[str, str],
+    heading: str = "Example translations",
+) -> str:
     """The section of examples: gains, losses, a random draw.
 
     Args:
@@ -144,10 +150,11 @@ def example_groups(examples: Examples, intro: str, names: tuple[str, str], langu
         intro: where they come from.
         names: of the systems.
         languages: codes of source and target.
+        heading: of the section.
     """
     if examples.gained or examples.lost:
         intro += " Marked: where the two translations differ."
-    parts = ["<h2>Example translations</h2>", f'<p class="soft">{escape(intro)}</p>']
+    parts = [f"<h2>{escape(heading)}</h2>", f'<p class="soft">{escape(intro)}</p>']
     groups = (
         ("Largest gains", examples.gained),
         ("Largest losses", examples.lost),

@@ -75,6 +75,18 @@ class Scores:
         return dataclasses.asdict(self)
 
 
+@dataclasses.dataclass(frozen=True)
+class SentenceScores:
+    """Scores of every line of one system on one test set."""
+
+    system: str
+    test_set: str
+    metrics: dict[str, tuple[list[float], str]]
+    """Scores of the lines, and the signature, by metric."""
+    decoding: str = ""
+    """How the system translated, if that is known."""
+
+
 def corpus_scores(
     hypotheses: Sequence[str],
     references: Sequence[str] | Sequence[Sequence[str]],
@@ -211,7 +223,7 @@ def build_metrics(
     for name in names:
         if name not in LABELS:
             raise UserError(f"there is no metric {name!r}; {_near(name, LABELS)}")
-    tokenizer = _tokenizer(target_language, tokenize)
+    tokenizer = choose_tokenizer(target_language, tokenize)
     order: dict[str, Any] = {"effective_order": effective_order}
     made: dict[str, Callable[[], Metric]] = {
         # force: the warning about tokenised text is warn_if_tokenised.
@@ -273,6 +285,11 @@ def build_ter(target_language: str = "") -> TER:
     return TER(normalized=asian, asian_support=asian)
 
 
+def check_metrics(names: Sequence[str], target_language: str, tokenize: str | None = None) -> None:
+    """Raise the UserError of `build_metrics` now, and not after the work."""
+    build_metrics([[]], names, target_language, tokenize)
+
+
 def reference_streams(references: Sequence[str] | Sequence[Sequence[str]]) -> list[list[str]]:
     """One or several references per line as a list of reference lists."""
     if not references or isinstance(references[0], str):
@@ -294,14 +311,16 @@ def check_lines(
         raise UserError(f"{hypothesis_name} and {reference_name} have no lines; there is nothing to score")
 
 
-def _tokenizer(target_language: str, tokenize: str | None) -> str:
+def choose_tokenizer(target_language: str, tokenize: str | None) -> str:
+    """sacreBLEU's tokenizer of that name, in any case, or else of the language; raises UserError if there is none."""
     if tokenize is None:
         return bleu_tokenizer(target_language)
     from sacrebleu.metrics import BLEU
 
-    if tokenize not in BLEU.TOKENIZERS:
+    known = {name.lower(): name for name in BLEU.TOKENIZERS}
+    if tokenize.lower() not in known:
         raise UserError(f"sacreBLEU has no tokenizer {tokenize!r}; {_near(tokenize, BLEU.TOKENIZERS)}")
-    return tokenize
+    return known[tokenize.lower()]
 
 
 def _near(name: str, known: Collection[str]) -> str:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 Event = Mapping[str, Any]
 
 TRAIN, VALID, REFERENCE = "#3b6ea8", "#c2571a", "#666666"
+SYSTEMS = (TRAIN, VALID, "#4d8b4a", "#8a5aa8", "#b59a1f", "#4aa5a5")
+"""Colours of the systems of a comparison, the baseline first."""
 LABEL = 40
 """Characters of a label that fit a panel."""
 LARGEST = 1e30
@@ -141,16 +143,16 @@ def changes_png(changes: Sequence[float]) -> bytes:
     return _png(figure)
 
 
-def buckets_png(buckets: Sequence[Bucket], names: tuple[str, str], what: str, value: str) -> bytes:
-    """A pair of bars for each bucket."""
+def buckets_png(buckets: Sequence[Bucket], names: Sequence[str], what: str, value: str) -> bytes:
+    """For each bucket a bar of every system."""
     figure, (axis,) = _figure(1)
-    for shift, color, name, heights in (
-        (-0.2, TRAIN, names[0], [bucket.first for bucket in buckets]),
-        (0.2, VALID, names[1], [bucket.second for bucket in buckets]),
-    ):
-        axis.bar([i + shift for i in range(len(buckets))], heights, width=0.4, color=color, label=_label(name))
-    highest = max((max(bucket.first, bucket.second) for bucket in buckets), default=0.0)
-    axis.set_ylim(top=1.25 * highest or 1.0)  # Room for the legend.
+    width = 0.8 / len(names)
+    for system, name in enumerate(names):
+        left = [place - 0.4 + (system + 0.5) * width for place in range(len(buckets))]
+        heights = [bucket.scores[system] for bucket in buckets]
+        axis.bar(left, heights, width=width, color=SYSTEMS[system % len(SYSTEMS)], label=_label(name))
+    highest = max((max(bucket.scores) for bucket in buckets), default=0.0)
+    axis.set_ylim(top=(1.1 + 0.08 * len(names)) * highest or 1.0)  # Room for the legend.
     axis.set_xticks(range(len(buckets)), [bucket.name for bucket in buckets])
     _style(axis, f"By {what}", what, value)
     return _png(figure)

@@ -59,7 +59,7 @@ def write_report(run: Path, comparison: Comparison) -> Report:
         raise ValueError("the fine-tuned model is released, but the validation set has no translations of it")
     splits = tuple(score_split(translations, comparison) for translations in both)
     figures = _write_figures(run, splits[0])
-    examples = choose_examples(both[-1].texts(), comparison.target_language, comparison.seed)
+    examples = choose_examples(both[-1].texts(), comparison.target_language, seed=comparison.seed)
     write_json(run / "metrics.json", _numbers(comparison, splits))
     page = render_page(comparison, splits, figures, examples, splits[-1])
     write_text(run / "report.html", page)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
-from nmt_rl.evaluation.metrics import LABELS, MetricScore, Scores
+from nmt_rl.errors import printable
+from nmt_rl.evaluation.metrics import LABELS, MetricScore, Scores, SentenceScores
 
 Format = Literal["text", "markdown", "latex", "json"]
 
@@ -28,6 +29,31 @@ def format_scores(scores: Sequence[Scores], kind: Format = "text") -> str:
     if kind == "latex":
         return "\n".join([_latex(rows), *(f"% {note}" for note in notes)])
     return "\n".join([align_columns(rows), *notes])
+
+
+def format_sentences(tables: Sequence[SentenceScores], kind: Literal["text", "json"] = "text") -> Iterator[str]:
+    """One line for each sentence: columns divided by tabs, below their names; or JSON objects."""
+    if kind == "text":
+        yield "\t".join(["system", "test set", "line", *map(label, tables[0].metrics)])
+    for table in tables:
+        columns, signatures = zip(*table.metrics.values(), strict=True)
+        for line, scores in enumerate(zip(*columns, strict=True), 1):
+            each = list(map(MetricScore, scores, signatures))
+            if kind == "text":
+                yield "\t".join([printable(table.system), printable(table.test_set), str(line), *map(_cell, each)])
+                continue
+            metrics = {
+                name: {"value": score.value, "signature": score.signature}
+                for name, score in zip(table.metrics, each, strict=True)
+            }
+            row = {"system": table.system, "test_set": table.test_set, "line": line, "metrics": metrics}
+            yield json.dumps(row, ensure_ascii=False)
+
+
+def sentence_notes(tables: Sequence[SentenceScores]) -> list[str]:
+    """Signatures, and how systems translated: what stands below a table, for a list without room for it."""
+    notes = [f"{label(name)} {signature}" for table in tables for name, (_, signature) in table.metrics.items()]
+    return list(dict.fromkeys([*notes, *(f"{table.system}: {table.decoding}" for table in tables if table.decoding)]))
 
 
 def label(name: str) -> str:

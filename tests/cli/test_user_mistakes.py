@@ -105,7 +105,57 @@ def test_what_cannot_be_written_is_one_sentence(tiny_corpus, tiny_run, tmp_path)
 
 def test_compare_needs_two_systems(refuses, tmp_path):
     text = refuses("compare", tmp_path, tmp_path, "--source", "a", "--reference", "b")
-    assert text == f"compare needs two different systems, found {tmp_path} twice"
+    assert text == f"compare needs different systems, found {tmp_path} twice"
+    text = refuses("compare", "a", "--reference", "b")
+    assert text == "compare needs two systems or more, found 1; the first is the baseline"
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (["--beam", 3], "--beam is of models, but only files of translations are given"),
+        (["--seed", 3], "--seed is of the resampling; give --confidence N, too"),
+        (["--confidence", 50], "--confidence needs 100 resamples or more, found 50"),
+        (["--sentences", "--confidence", 100], "--confidence is of whole test sets; leave out --sentences"),
+        (["--sentences", "--format", "latex"], "--sentences makes a list, as --format text or json, found latex"),
+        (["--metrics", "compound-bleu"], "compound-bleu needs the target language; give the pair, such as -l en-de"),
+        (["--tokenize", "13"], "sacreBLEU has no tokenizer '13'; did you mean 13a?"),
+        (["-l", "rubbish"], "-l takes a pair of languages such as en-de, found 'rubbish'"),
+        (["--metrics", "comet", "--source", "{test}"], "COMET is not installed; pip install unbabel-comet, or leave"),
+    ],
+)
+def test_evaluate_looks_before_it_scores(refuses, tiny_corpus, monkeypatch, options, expected):
+    monkeypatch.setattr("nmt_rl.systems.score_systems", lambda *_: pytest.fail("scored"))
+    monkeypatch.setitem(sys.modules, "comet", None)
+    test = tiny_corpus / "test.en"
+    given = [test if option == "{test}" else option for option in options]
+    assert refuses("evaluate", "--hypothesis", test, "--reference", test, *given).startswith(expected)
+
+
+def test_nothing_is_translated_before_all_is_looked_at(refuses, tiny_run, tiny_corpus, monkeypatch, tmp_path):
+    monkeypatch.setattr("nmt_rl.decoding.translator.Translator.from_folders", lambda *_: pytest.fail("loaded"))
+    monkeypatch.setitem(sys.modules, "sacremoses", None)
+    model, other = tiny_run.folder / "model", tiny_run.folder / "pretrain" / "model"
+    files = ("--source", tiny_corpus / "test.de", "--reference", tiny_corpus / "test.en")
+    for verb, systems in ("evaluate", [model]), ("compare", [model, other]):
+        text = refuses(verb, *systems, *files, "--metrics", "compound-bleu")
+        assert text.startswith("compound-bleu needs Moses' tokenizer; pip install sacremoses")
+        assert refuses(verb, *systems, *files, "--tokenize", "2").startswith("sacreBLEU has no tokenizer '2'")
+        assert (
+            refuses(verb, *systems, *files, "--temperature", 2) == "--temperature is of samples; give --samples N, too"
+        )
+    assert "of memory" in refuses("evaluate", model, *files, "--confidence", 10**12)
+    assert "of memory" in refuses("compare", model, other, *files, "--resamples", 10**12)
+    page = tmp_path / "no" / "page"
+    assert refuses("compare", model, other, *files, "--html", page).startswith(f"--html {page} cannot be written: ")
+    assert refuses("compare", model, tiny_run.folder, *files) == f"compare needs different systems, found {model} twice"
+
+
+def test_a_model_folder_given_as_a_file_of_translations(refuses, tiny_run, tiny_corpus):
+    model, reference = tiny_run.folder / "model", ("--reference", tiny_corpus / "test.en")
+    assert refuses("evaluate", "--hypothesis", model, *reference) == (
+        f"--hypothesis takes a file of translations, but {model} is a folder; a MODEL stands alone"
+    )
 
 
 def test_an_input_file_that_is_not_there(refuses, tiny_run, tmp_path):

@@ -153,6 +153,45 @@ def test_evaluate_scores_models_and_files_on_several_sets(tiny_run, tiny_corpus,
     assert result.code == 2 and "a file of translations goes with one test set, found 2" in result.err
 
 
+def test_evaluate_takes_several_references_and_lists_sentences(tiny_corpus, command, tmp_path):
+    (tmp_path / "other").write_text("a dog\n" * 8)
+    files = ("--hypothesis", tiny_corpus / "test.en", "--reference", tmp_path / "other")
+    files += ("--reference", tiny_corpus / "test.en", "--metrics", "BLEU,Ter", "-l", "de-en")
+    table = command("evaluate", *files).out
+    assert "other, test.en" in table and "BLEU nrefs:2|" in table and "100.00" in table
+    listed = command("evaluate", *files, "--sentences", "--tokenize", "char")
+    head, *rows = [line.split("\t") for line in listed.out.splitlines()]
+    assert head == ["system", "test set", "line", "BLEU", "TER"]
+    assert [row[2:] for row in rows] == [[str(n), "100.00", "0.00"] for n in range(1, 9)]
+    assert "BLEU nrefs:2|case:mixed|eff:yes|tok:char|" in listed.err
+    objects = [
+        json.loads(line) for line in command("evaluate", *files, "--sentences", "--format", "json").out.splitlines()
+    ]
+    assert [(each["line"], each["test_set"]) for each in objects][-1] == (8, "other, test.en")
+    assert objects[0]["metrics"]["ter"]["value"] == 0 and "nrefs:2" in objects[0]["metrics"]["ter"]["signature"]
+
+
+def test_evaluate_takes_search_options(tiny_run, tiny_corpus, command):
+    files = ("--source", tiny_corpus / "test.de", "--reference", tiny_corpus / "test.en")
+    options = ("--samples", 1, "--sample-seed", 5, "--temperature", 0.5, "--no-repeat-ngram", 2, "--ban", "dog")
+    result = command("evaluate", tiny_run.folder / "model", *files, *options)
+    assert result.code == 0, result.err
+    assert "1 sample at temperature 0.5, seed 5, no 2-gram twice, " in result.out and ', never "dog"' in result.out
+
+
+def test_compare_of_three_systems(tiny_corpus, command, tmp_path):
+    reference, page = tiny_corpus / "test.en", tmp_path / "page.html"
+    for name, width in ("short", 12), ("longer", 20):
+        (tmp_path / name).write_text("".join(line[:width] + "\n" for line in reference.read_text().splitlines()))
+    files = (tmp_path / "short", tmp_path / "longer", reference, "--reference", reference, "--resamples", 100)
+    result = command("compare", *files, "--html", page)
+    assert result.code == 0, result.err
+    assert result.out.count("By sentence BLEU") == 2 and "against" in page.read_text()
+    tree = json.loads(command("compare", *files, "--json").out)
+    assert len(tree["systems"]) == 3 and len(tree["contrast"]["changes"]) == 2
+    assert [system["metrics"]["bleu"]["p_value"] is None for system in tree["systems"]] == [True, False, False]
+
+
 def test_compare_takes_files_and_writes_a_page(tiny_corpus, command, tmp_path):
     reference = tiny_corpus / "test.en"
     (tmp_path / "short").write_text("".join(line[:20] + "\n" for line in reference.read_text().splitlines()))
@@ -160,7 +199,7 @@ def test_compare_takes_files_and_writes_a_page(tiny_corpus, command, tmp_path):
     options = ("--reference", reference, "--test", "randomization", "--resamples", 100, "--html", page)
     result = command("compare", tmp_path / "short", reference, *options)
     assert result.code == 0 and "approximate randomization, 100 trials" in result.out
-    assert "corpus/test.en is better in" in result.out and "Largest gains" in page.read_text()
+    assert "corpus/test.en is better than" in result.out and "Largest gains" in page.read_text()
     assert command("compare", reference, tmp_path / "short", *options[:-1], tmp_path / "no" / "page").code == 2
 
 

@@ -4,7 +4,6 @@ import pytest
 
 from nmt_rl.evaluation.contrast import bucket_of, contrast, format_contrast, word_f1, wording
 from nmt_rl.evaluation.contrast_page import render_contrast
-from nmt_rl.evaluation.examples import Texts
 from nmt_rl.evaluation.significance import paired_test
 
 REFERENCES = [
@@ -18,19 +17,20 @@ SECOND = ["a cat runs over the red field today", "a man sleeps", "two men play c
 
 @pytest.fixture(scope="module")
 def found():
-    return contrast(Texts([], REFERENCES, FIRST, SECOND), "en")
+    return contrast([FIRST, SECOND], REFERENCES, target_language="en")
 
 
 def test_wins_losses_and_ties_are_by_sentence(found):
-    assert (found.wins, found.ties, found.losses) == (1, 1, 1)
-    assert found.changes[0] < 0 < found.changes[1] and found.changes[2] == 0
-    assert [e.line for e in found.examples.gained] == [2] and [e.line for e in found.examples.lost] == [1]
+    (change,) = found.changes
+    assert (change.wins, change.ties, change.losses) == (1, 1, 1)
+    assert change.changes[0] < 0 < change.changes[1] and change.changes[2] == 0
+    assert [e.line for e in change.examples.gained] == [2] and [e.line for e in change.examples.lost] == [1]
 
 
 def test_buckets_of_length_hold_the_corpus_score_of_their_sentences(found):
     short, long = found.by_length
     assert (short.name, short.size, long.name, long.size) == ("1-10", 2, "11-20", 1)
-    assert short.first > short.second and long.first == long.second
+    assert short.scores[0] > short.scores[1] and long.scores[0] == long.scores[1]
 
 
 def test_bucket_names():
@@ -61,7 +61,7 @@ def test_repetitions_by_hand():
 
 def test_text_and_page_name_both_systems_and_escape_them(found):
     names = ["<base>", "tuned & new"]
-    assert "tuned & new is better in 1 sentences, worse in 1" in format_contrast(found, names)
+    assert "tuned & new is better than <base> in 1 sentences, worse in 1" in format_contrast(found, names)
     both = dict(zip(names, (FIRST, SECOND), strict=True))
     result = paired_test(both, REFERENCES, test_set="toy", samples=100, decodings={names[0]: "beam 5"})
     page = render_contrast(result, found, ("de", "en"), "2026-01-01")
@@ -70,10 +70,28 @@ def test_text_and_page_name_both_systems_and_escape_them(found):
     assert page.count("data:image/png") == 3 and "Largest gains" in page and "<dt>source</dt>" not in page
 
 
+def test_three_systems_are_contrasted_with_the_first():
+    systems = {"base": FIRST, "tuned": SECOND, "perfect": REFERENCES}
+    found = contrast(list(systems.values()), REFERENCES, target_language="en")
+    assert [(change.wins, change.ties, change.losses) for change in found.changes] == [(1, 1, 1), (2, 1, 0)]
+    assert found.by_length[0].scores[2] == pytest.approx(100) and len(found.systems) == 3
+    text = format_contrast(found, list(systems))
+    assert "perfect is better than base in 2 sentences, worse in 0, the same in 1" in text
+    assert text.splitlines()[3].split() == ["BLEU", "by", "words", "of", "the", "reference", *systems, "sentences"]
+    result = paired_test(systems, REFERENCES, test_set="toy", samples=100)
+    page = render_contrast(result, found, ("", "en"), "2026-01-01")
+    assert "<h1>tuned, perfect against base</h1>" in page and page.count("data:image/png") == 4
+    assert "Example translations: tuned" in page and "Example translations: perfect" in page
+
+
+def test_words_are_those_of_the_chosen_tokenizer():
+    found = contrast([["ab c"], ["ab c"]], ["ab d"], target_language="en", tokenize="char")
+    assert (found.reference.words, found.systems[0].words) == (3, 3)
+
+
 def test_words_without_blanks_are_those_of_bleu():
-    found = contrast(
-        Texts([], ["我喜欢苹果。", "你好吗"], ["我喜欢梨。", "你好吗"], ["我喜欢苹果。", "你好"]), "zho_Hans"
-    )
-    assert (found.reference.words, found.first.words, found.second.words) == (9, 8, 8)
+    systems = [["我喜欢梨。", "你好吗"], ["我喜欢苹果。", "你好"]]
+    found = contrast(systems, ["我喜欢苹果。", "你好吗"], target_language="zho_Hans")
+    assert (found.reference.words, *(system.words for system in found.systems)) == (9, 8, 8)
     assert [(bucket.name, bucket.size) for bucket in found.by_length] == [("1-10", 2)]
     assert {bucket.name: bucket.size for bucket in found.by_frequency} == {"1": 9}

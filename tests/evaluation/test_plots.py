@@ -77,4 +77,4 @@ def test_bars_of_systems_with_long_paths_keep_their_room():
     names = (f"/{'folder/' * 40}pretrain/model", f"/{'folder/' * 40}finetune/model")
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # matplotlib warns where a legend leaves no room for the bars.
-        buckets_png([Bucket("1-10", 3, 20.0, 30.0)], names, "words", "BLEU")
+        buckets_png([Bucket("1-10", 3, (20.0, 30.0))], names, "words", "BLEU")
