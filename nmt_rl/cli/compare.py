@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -55,6 +54,7 @@ def compare(
     from nmt_rl.evaluation.resampling import check_resamples
     from nmt_rl.evaluation.significance import paired_test
     from nmt_rl.evaluation.testsets import read_test_sets
+    from nmt_rl.storage.outputs import open_output
     from nmt_rl.systems import find_systems
 
     wanted, samples = split_metrics(metrics), resamples or SAMPLES[test]
@@ -69,7 +69,7 @@ def compare(
     source_language, target = _languages(found)
     check_metrics(["bleu", *wanted], target, tokenize)
     check_resamples(samples, len(sets[0].references[0]))
-    with _opened(html) if html is not None else contextlib.nullcontext() as page:
+    with open_output(html, "--html") if html is not None else contextlib.nullcontext() as page:
         translated = [each.translate(sets, request) for each in found]
         texts = {system.name: system.texts[0] for system in translated}
         result = paired_test(
@@ -89,18 +89,6 @@ def compare(
         if page is not None:
             page.write(_page(result, differences, (source_language, target)).encode("utf-8", "replace"))
         _show(result, differences, json_output)
-
-
-@contextlib.contextmanager
-def _opened(html: Path) -> Iterator[IO[bytes]]:
-    from nmt_rl.errors import UserError
-    from nmt_rl.storage.writing import written_file
-
-    try:
-        with written_file(html) as page:
-            yield page
-    except OSError as error:
-        raise UserError(f"--html {html} cannot be written: {error.strerror or error}") from None
 
 
 def _check_different(systems: list[Path]) -> None:
