@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import importlib.util
+import json
 import os
 import platform
 import random
@@ -17,18 +19,69 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from nmt_rl.errors import UserError
+
+BACKENDS = {"tensorflow": "tensorflow", "jax": "'nmt-rl[jax]'"}
+"""Their names, and what pip installs them by."""
+
+
+def check_backend() -> None:
+    """Raise a UserError if Keras is told to use a backend that is not installed or not one of ours."""
+    name, teller = os.environ.get("KERAS_BACKEND"), "KERAS_BACKEND"
+    if not name:
+        name, teller = _configured()
+    if name not in BACKENDS:
+        ours = " or ".join(f"{name} (pip install {package})" for name, package in BACKENDS.items())
+        raise UserError(f"{teller} names the backend {name!r}; set KERAS_BACKEND to {ours}")
+    if importlib.util.find_spec(name) is None:
+        other = next(other for other in BACKENDS if other != name)
+        raise UserError(
+            f"{teller} names the backend {name}, which is not installed: pip install {BACKENDS[name]}, or set "
+            f"KERAS_BACKEND={other}"
+        )
+
+
+def _configured() -> tuple[Any, str]:
+    """The backend of Keras' own file of settings, where there is one, and what names it."""
+    home = os.environ.get("KERAS_HOME") or Path("~/.keras").expanduser()
+    path = Path(home) / "keras.json"
+    try:
+        return json.loads(path.read_bytes())["backend"], str(path)
+    except (OSError, ValueError, KeyError, TypeError):  # Keras reports what it cannot do without.
+        return "tensorflow", "Keras' default"
+
 
 @contextlib.contextmanager
 def _without_native_messages() -> Iterator[None]:
     """TensorFlow's libraries greet on file descriptor 2 before any log level applies; translations have to be quiet."""
-    saved = os.dup(2)
-    with tempfile.TemporaryFile() as sink:
-        os.dup2(sink.fileno(), 2)
+    try:
+        saved = os.dup(2)
+    except OSError:  # It is closed.
+        yield
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
+    try:
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+
+
+@contextlib.contextmanager
+def _with_temporary_folder() -> Iterator[None]:
+    """TensorFlow asks where the folder for temporary files is, and puts nothing there; there may be none."""
+    try:
+        tempfile.gettempdir()
+    except OSError:
+        tempfile.tempdir = os.sep
         try:
             yield
         finally:
-            os.dup2(saved, 2)
-            os.close(saved)
+            tempfile.tempdir = None
+    else:
+        yield
 
 
 @contextlib.contextmanager
@@ -50,14 +103,19 @@ def hidden(*packages: str) -> Iterator[None]:
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # Attention on a source of one piece is a softmax over one score, and right.
 warnings.filterwarnings("ignore", message="You are using a softmax over axis", category=UserWarning)
-with _without_native_messages(), hidden("pandas", "matplotlib"):
-    import keras
+check_backend()
+try:
+    with _without_native_messages(), _with_temporary_folder(), hidden("pandas", "matplotlib"):
+        import keras
 
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow
+        if keras.backend.backend() == "tensorflow":
+            import tensorflow
 
-        tensorflow.config.list_physical_devices()
-        tensorflow.get_logger().setLevel("ERROR")
+            tensorflow.config.list_physical_devices()
+            tensorflow.get_logger().setLevel("ERROR")
+except Exception as error:  # Of whatever kind the libraries raise that do not fit together.
+    raise UserError(f"Keras cannot be loaded: {str(error).strip().partition(chr(10))[0]}") from error
+keras.config.set_floatx("float32")  # Whatever Keras' file of settings says for other projects.
 
 
 def compilation_cache() -> Path:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from keras import ops
 
-from nmt_rl.backend import compilation_cache, compile_fn, dimension, gather, gather_rows, hidden
+from nmt_rl.backend import check_backend, compilation_cache, compile_fn, dimension, gather, gather_rows, hidden
+from nmt_rl.errors import UserError
 
 
 def test_a_package_is_hidden_only_inside_and_only_if_nobody_has_it(monkeypatch):
@@ -74,3 +75,89 @@ def test_a_cache_that_cannot_be_made_is_done_without(tmp_path):
     (tmp_path / "file").touch()
     done = run_on_jax(SLOW, XDG_CACHE_HOME=str(tmp_path / "file"))
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.fixture
+def keras_home(tmp_path, monkeypatch):
+    """Keras' folder of settings, with nothing said by the environment."""
+    monkeypatch.delenv("KERAS_BACKEND", raising=False)
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", ["torch", "TensorFlow", "numpy", "jax "])
+def test_a_backend_that_is_none_of_ours(keras_home, monkeypatch, name):
+    ours = "tensorflow (pip install tensorflow) or jax (pip install 'nmt-rl[jax]')"
+    (keras_home / "keras.json").write_text(f'{{"backend": "{name}"}}')
+    with pytest.raises(UserError) as error:
+        check_backend()
+    assert str(error.value) == f"{keras_home}/keras.json names the backend {name!r}; set KERAS_BACKEND to {ours}"
+    (keras_home / "keras.json").write_text('{"backend": "tensorflow"}')
+    check_backend()
+    monkeypatch.setenv("KERAS_BACKEND", name)
+    with pytest.raises(UserError) as error:
+        check_backend()
+    assert str(error.value) == f"KERAS_BACKEND names the backend {name!r}; set KERAS_BACKEND to {ours}"
+
+
+def test_a_backend_that_is_not_installed(keras_home, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(UserError) as error:
+        check_backend()
+    expected = "which is not installed: pip install tensorflow, or set KERAS_BACKEND=jax"
+    assert str(error.value) == f"Keras' default names the backend tensorflow, {expected}"
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    with pytest.raises(
+        UserError, match=r"which is not installed: pip install 'nmt-rl\[jax\]', or set KERAS_BACKEND=ten"
+    ):
+        check_backend()
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", "no json", "\xff"])
+def test_keras_settings_that_name_no_backend(keras_home, text):
+    (keras_home / "keras.json").write_text(text, encoding="latin-1")
+    check_backend()
+
+
+VERBS = """
+import sys
+from nmt_rl.cli.main import main
+
+model, recipe, text = sys.argv[1:]
+texts = ["--source", text, "--reference", text]
+for words in (
+    ["translate", model, "-i", text], ["score", model, "--source", text, "--target", text],
+    ["evaluate", model, *texts], ["compare", model, text, *texts], ["average", model, model, "-o", "average"],
+    ["pretrain", recipe, "--out", "run"], ["run", recipe, "--out", "run"],
+    ["info", model], ["evaluate", "--hypothesis", text, *texts],
+):
+    sys.argv[1:] = ["-q", *words]
+    try:
+        main()
+    except SystemExit as end:
+        print(words[0], end.code, file=sys.stderr)
+"""
+
+
+def test_every_verb_that_needs_a_backend_says_so_before_it_does_anything(tiny_run, tiny_corpus, tmp_path):
+    """And those that need none work without."""
+    words = [sys.executable, "-c", VERBS, tiny_run.folder / "model", tiny_run.recipe, tiny_corpus / "test.de"]
+    environment = {**os.environ, "KERAS_BACKEND": "torch"}
+    done = subprocess.run(words, capture_output=True, text=True, env=environment, cwd=tmp_path)
+    error = "nmt-rl: error: KERAS_BACKEND names the backend 'torch'; set KERAS_BACKEND to tensorflow (pip install "
+    lines = done.stderr.splitlines()
+    failed, worked = lines[:-2], lines[-2:]
+    assert all(line.startswith(error) for line in failed[::2]), done.stderr
+    assert failed[1::2] == [
+        f"{verb} 2" for verb in ("translate", "score", "evaluate", "compare", "average", "pretrain", "run")
+    ]
+    assert worked == ["info 0", "evaluate 0"] and list(tmp_path.iterdir()) == []
+
+
+def test_without_a_folder_for_temporary_files_and_without_stderr(tmp_path):
+    """Keras is loaded where neither is there; files get no descriptor of a stream."""
+    script = "import tempfile; tempfile._get_default_tempdir = lambda: open('/nowhere'); import nmt_rl.backend as b;"
+    done = subprocess.run(
+        ["sh", "-c", f'"$0" -c "{script} print(b.keras.__name__)" 2>&-', sys.executable], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout) == (0, "keras\n")
