@@ -22,6 +22,7 @@ import sentencepiece
 from nmt_rl.config import TokenizerConfig
 from nmt_rl.corpus.characters import UNSPACED
 from nmt_rl.errors import UserError
+from nmt_rl.storage.reading import read_bytes
 from nmt_rl.storage.writing import written_file
 
 PAD, UNK, BOS, EOS = 0, 1, 2, 3
@@ -32,6 +33,8 @@ THREADS = 4
 """Training threads; fixed, because sums over a different number of threads may differ in the last bit."""
 OPENING = '("-“„'
 """Marks behind which a word stands without a blank."""
+LARGEST = 2**26
+"""Bytes of a SentencePiece model."""
 CANDIDATES = 32
 """Best segmentations of a word among which unigram sampling draws."""
 
@@ -60,6 +63,12 @@ class Tokenizer:
     def size(self) -> int:
         """Number of pieces, control symbols included."""
         return int(self._processor.get_piece_size())
+
+    @property
+    def control_ids(self) -> tuple[int, int, int, int]:
+        """What it has for PAD, UNK, BOS and EOS; -1: it has none."""
+        processor = self._processor
+        return processor.pad_id(), processor.unk_id(), processor.bos_id(), processor.eos_id()
 
     def encode(self, lines: Sequence[str]) -> list[list[int]]:
         """Piece ids of each line, without BOS and EOS."""
@@ -188,19 +197,25 @@ class Tokenizers:
     @classmethod
     def load(cls, folder: Path) -> Tokenizers:
         """Read what `save` wrote; raises UserError if a file is missing or no SentencePiece model."""
-        if (folder / "tokenizer.model").is_file():
-            both = _load(folder / "tokenizer.model")
-            return cls(both, both)
-        return cls(_load(folder / "tokenizer.source.model"), _load(folder / "tokenizer.target.model"))
+        two = [folder / "tokenizer.source.model", folder / "tokenizer.target.model"]
+        if not (folder / "tokenizer.model").exists() and any(path.exists() for path in two):
+            return cls(_load(two[0]), _load(two[1]))
+        both = _load(folder / "tokenizer.model")
+        return cls(both, both)
 
 
 def _load(path: Path) -> Tokenizer:
+    model = read_bytes(path, LARGEST)
     try:
-        return Tokenizer(path.read_bytes())
-    except OSError:
-        raise UserError(f"{path.parent} has no tokenizer.model (nor {path.name})") from None
+        tokenizer = Tokenizer(model)
+        tokenizer.pieces(range(tokenizer.size))
     except RuntimeError:
         raise UserError(f"{path} is not a SentencePiece model") from None
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is damaged: piece {error.object!r} is not UTF-8") from None
+    if tokenizer.control_ids != (PAD, UNK, BOS, EOS):
+        raise UserError(f"{path} has ids {tokenizer.control_ids} for <pad>, <unk>, <s> and </s>, not 0, 1, 2 and 3")
+    return tokenizer
 
 
 def train_tokenizers(

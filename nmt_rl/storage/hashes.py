@@ -39,13 +39,14 @@ def folder_hashes(folder: Path, names: Iterable[str] | None = None) -> Manifest:
     Args:
         folder: the folder.
         names: paths within it; None: all files, those of folders in it included, but no hidden ones.
+
+    Raises:
+        UserError: if one is missing, empty or cannot be read.
     """
     if names is None:
         paths = [p.relative_to(folder) for p in folder.rglob("*") if p.is_file()]
         names = [p.as_posix() for p in paths if p.name != HASHES and not any(x.startswith(".") for x in p.parts)]
-    return {
-        name: {"size": (folder / name).stat().st_size, "sha256": file_hash(folder / name)} for name in sorted(names)
-    }
+    return {name: {"size": file_size(folder / name), "sha256": file_hash(folder / name)} for name in sorted(names)}
 
 
 def write_hashes(folder: Path, names: Iterable[str] | None = None) -> Manifest:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from nmt_rl.bundle import load_bundle, save_bundle
+from nmt_rl.bundle import load_bundle, load_members, save_bundle
 from nmt_rl.errors import UserError
 from nmt_rl.training.checkpoints import Checkpoints, assign, mean_arrays, select_steps
 
@@ -25,13 +25,14 @@ def average_models(folders: Sequence[Path], out: Path) -> list[str]:
         UserError: if a folder is no model, or does not fit the first, or `out` exists.
     """
     _must_be_new(out)
-    first = load_bundle(folders[0])
-    sums = [weight / len(folders) for weight in first.model.get_weights()]
-    for folder in folders[1:]:
-        bundle = load_bundle(folder)
-        if bundle.config.model != first.config.model or bundle.tokenizers != first.tokenizers:
-            raise UserError(f"{folder} and {folders[0]} have different architectures or tokenizers; they must agree")
-        sums = [total + weight / len(folders) for total, weight in zip(sums, bundle.model.get_weights(), strict=True)]
+    first = None
+    for bundle in load_members(folders, "an average", one_architecture=True):
+        shares = [weight / len(folders) for weight in bundle.model.get_weights()]
+        if first is None:
+            first, sums = bundle, shares
+        else:
+            sums = [total + share for total, share in zip(sums, shares, strict=True)]
+    assert first is not None
     first.model.set_weights(sums)
     names = [str(folder) for folder in folders]
     save_bundle(out, first.config, first.tokenizers, first.model, _card(first.card, names))

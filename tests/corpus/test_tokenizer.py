@@ -123,7 +123,7 @@ def test_shared_vocabulary_is_one_object(tmp_path):
 
 
 def test_loading_what_is_not_there(tmp_path):
-    with pytest.raises(UserError, match=r"no tokenizer\.model"):
+    with pytest.raises(UserError, match=r"tokenizer\.model is missing"):
         Tokenizers.load(tmp_path)
     (tmp_path / "tokenizer.model").write_bytes(b"garbage")
     with pytest.raises(UserError, match="not a SentencePiece model"):

@@ -1,0 +1,126 @@
+"""Model folders in memory: one, or several as an ensemble."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nmt_rl.bundle.folder import CARD, WEIGHTS, bundle_folder, check_bundle, read_bundle_config, same_languages
+from nmt_rl.bundle.weights import load_weights, must_have_room
+from nmt_rl.config import Config
+from nmt_rl.errors import UserError
+
+if TYPE_CHECKING:
+    from nmt_rl.corpus.tokenizer import Tokenizers
+    from nmt_rl.models.seq2seq import Seq2Seq
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A loaded model folder."""
+
+    config: Config
+    tokenizers: Tokenizers
+    model: Seq2Seq
+    card: dict[str, Any]
+    """Scores with signatures, versions, data hashes, parameters; empty if there is none."""
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """A model folder that was looked into: all but its model."""
+
+    folder: Path
+    config: Config
+    tokenizers: Tokenizers
+    card: dict[str, Any]
+
+
+def _open(path: Path) -> _Opened:
+    from nmt_rl.corpus.tokenizer import Tokenizers
+
+    folder = bundle_folder(path)
+    config, card = read_bundle_config(folder)
+    if config.model.type == "lstm" and card.get("versions", {}).get("nmt-rl") == "0.1.0":
+        raise UserError(f"{folder} was made by nmt-rl 0.1.0, whose LSTMs did not scale embeddings; train it again")
+    check_bundle(folder)
+    tokenizers = Tokenizers.load(folder)
+    must_have_room(folder / WEIGHTS, config.model, (tokenizers.source.size, tokenizers.target.size))
+    return _Opened(folder, config, tokenizers, card)
+
+
+def _load(opened: _Opened, precision: str) -> Bundle:
+    from nmt_rl.models.build import build_model
+
+    folder, config, tokenizers = opened.folder, opened.config, opened.tokenizers
+    model = build_model(config.model, tokenizers.source.size, tokenizers.target.size, config.seed, precision)
+    load_weights(folder / WEIGHTS, model)
+    count = model.count_params()
+    if opened.card.get("parameters", count) != count:
+        said = opened.card["parameters"]
+        raise UserError(f"{folder / CARD} is of another model: it says {said:,} parameters, {WEIGHTS} has {count:,}")
+    return Bundle(config, tokenizers, model, opened.card)
+
+
+def load_bundle(path: Path, precision: str = "float32") -> Bundle:
+    """Load a model folder (or a run that holds one).
+
+    Args:
+        path: the folder.
+        precision: compute type of the model, see `build_model`; the weights are the same.
+
+    Raises:
+        UserError: naming what is missing, damaged or does not fit.
+    """
+    return _load(_open(path), precision)
+
+
+def load_members(
+    paths: Sequence[Path], what: str, precision: str = "float32", one_architecture: bool = False
+) -> Iterator[Bundle]:
+    """Load models that belong together, one after the other; all are looked into before any is loaded.
+
+    Args:
+        paths: model folders.
+        what: they make: `an ensemble`.
+        precision: as in `load_bundle`.
+        one_architecture: they need to have one.
+
+    Raises:
+        UserError: if one is no model, or of another tokenizer, other languages or another architecture than the first.
+    """
+    members = [_open(path) for path in paths]
+    first = members[0]
+    for each in members[1:]:
+        both = f"{each.folder} and {first.folder}"
+        if not same_languages(each.config, first.config):
+            pairs = " and ".join(
+                f"{m.config.corpus.source_language}-{m.config.corpus.target_language}" for m in (each, first)
+            )
+            raise UserError(f"{what} needs models of the same languages, but {both} translate {pairs}")
+        if each.tokenizers != first.tokenizers:
+            raise UserError(f"{what} needs one tokenizer, but {both} have different ones")
+        if one_architecture and each.config.model != first.config.model:
+            raise UserError(f"{what} needs one architecture, but {both} have different ones")
+    for each in members:
+        yield _load(each, precision)
+
+
+def load_ensemble(paths: Sequence[Path], precision: str = "float32") -> Bundle:
+    """Load one model folder, or several as an ensemble with the settings and the card of the first.
+
+    Args:
+        paths: one or more.
+        precision: as in `load_bundle`.
+
+    Raises:
+        UserError: as `load_members`.
+    """
+    bundles = list(load_members(paths, "an ensemble", precision))
+    if len(bundles) == 1:
+        return bundles[0]
+    from nmt_rl.models.ensemble import Ensemble
+
+    return replace(bundles[0], model=Ensemble([bundle.model for bundle in bundles]))

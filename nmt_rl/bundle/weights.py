@@ -1,0 +1,146 @@
+"""The file of a model's weights, in the format of Keras: written whole, and read only if it is the model's."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nmt_rl.config import LSTMConfig, TransformerConfig
+from nmt_rl.errors import RunError, UserError
+from nmt_rl.storage.reading import file_size
+from nmt_rl.storage.writing import written_file
+
+if TYPE_CHECKING:
+    from nmt_rl.models.seq2seq import Seq2Seq
+
+Shapes = Counter[tuple[int, ...]]
+BYTES = 4
+"""Of a weight, float32."""
+
+
+class _Image(io.BytesIO):
+    """An HDF5 file in memory, which Keras takes for one on disk because its name has the right ending."""
+
+    def __str__(self) -> str:
+        return "image.weights.h5"
+
+
+def save_weights(path: Path, model: Seq2Seq) -> None:
+    """Write the weights of a model.
+
+    They are put together in memory: what HDF5 cannot write to a disk breaks the process when it ends.
+
+    Raises:
+        RunError: if one is not a finite number.
+        OSError: if the disk is full.
+    """
+    if (bad := _not_finite(model)) is not None:
+        raise RunError(f"{path} is not written: {bad}")
+    image = _Image()
+    model.save_weights(image)
+    with written_file(path) as stream:
+        stream.write(image.getbuffer())
+
+
+def load_weights(path: Path, model: Seq2Seq) -> None:
+    """Give a model the weights in a file.
+
+    Raises:
+        UserError: if the file is damaged, has other arrays than the model, or a weight is not a finite number.
+    """
+    expected = Counter(tuple(variable.shape) for variable in model.weights)
+    found = read_shapes(path)
+    if found != expected:
+        raise UserError(
+            f"{path} does not fit {path.with_name('config.yaml')}: it has {_sizes(found)}, the model {_sizes(expected)}"
+        )
+    try:
+        model.load_weights(path)
+    except Exception as error:  # HDF5 and Keras raise many kinds for what is damaged.
+        raise _damaged(path, error) from error
+    if (bad := _not_finite(model)) is not None:
+        raise UserError(f"{path} is damaged: {bad}")
+
+
+def read_shapes(path: Path) -> Shapes:
+    """How many arrays of which shapes a file of weights holds; raises UserError if it is damaged."""
+    import h5py
+
+    file_size(path)
+    shapes: Shapes = Counter()
+
+    def look(name: str, item: Any) -> None:
+        if isinstance(item, h5py.Dataset):
+            if item.is_virtual or item.external or item.dtype.kind != "f":
+                raise ValueError(f"{name} is no array of numbers")
+            shapes[tuple(item.shape)] += 1
+
+    try:
+        with h5py.File(path) as file:
+            file.visititems(look)
+    except Exception as error:
+        raise _damaged(path, error) from error
+    return shapes
+
+
+def _damaged(path: Path, error: Exception) -> UserError:
+    with path.open("rb") as stream:
+        if stream.read(8) != b"\x89HDF\r\n\x1a\n":
+            return UserError(f"{path} is no file of weights (HDF5)")
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    reason = "it is cut off" if "truncated file" in lines[0] else lines[0][:200]
+    return UserError(f"{path} is damaged: {reason}")
+
+
+def _sizes(shapes: Shapes) -> str:
+    weights = sum(math.prod(shape) * count for shape, count in shapes.items())
+    return f"{weights:,} weights in {shapes.total():,} arrays"
+
+
+def _not_finite(model: Seq2Seq) -> str | None:
+    import numpy as np
+
+    for variable in model.weights:
+        values = np.asarray(variable)
+        if not np.isfinite(values).all():
+            return f"{(~np.isfinite(values)).sum():,} of the {values.size:,} weights of {variable.path} are not finite"
+    return None
+
+
+def must_have_room(path: Path, config: TransformerConfig | LSTMConfig, vocabularies: tuple[int, int]) -> None:
+    """Before a model is built: see that a file can hold its weights.
+
+    Args:
+        path: of the weights.
+        config: of the model.
+        vocabularies: source and target pieces.
+
+    Raises:
+        UserError: if the file is too small for a model of these sizes.
+    """
+    size, least = file_size(path), least_weights(config, vocabularies)
+    if size < BYTES * least:
+        raise UserError(
+            f"{path} does not fit {path.with_name('config.yaml')}: it has {size:,} bytes, "
+            f"but the model {least:,} weights of {BYTES} bytes or more"
+        )
+
+
+def least_weights(config: TransformerConfig | LSTMConfig, vocabularies: tuple[int, int]) -> int:
+    """A number of weights that a model of these sizes has in any case."""
+    source, target = vocabularies
+    if isinstance(config, LSTMConfig):
+        width, units = config.embedding, config.units
+        layers = 2 * config.encoder_layers * units**2 + 4 * config.decoder_layers * units**2
+    else:
+        width = config.width
+        layers = 4 * (config.encoder_layers + 2 * config.decoder_layers) * width**2
+        layers += 2 * (config.encoder_layers + config.decoder_layers) * width * config.feed_forward
+        if config.positions == "learned":
+            layers += 2 * config.max_positions * width
+    tables = {"all": target, "target": source + target, "none": source + 2 * target}[config.tie]
+    heads = 0 if config.q_heads is None else config.q_heads.units * (width + target)
+    return tables * width + layers + heads

@@ -1,0 +1,35 @@
+import shutil
+
+import pytest
+
+from nmt_rl.bundle import load_bundle
+from nmt_rl.errors import UserError
+from nmt_rl.storage.hashes import HASHES
+from nmt_rl.storage.ownership import MARK
+
+
+@pytest.fixture
+def copy(tiny_run, tmp_path):
+    """A model folder that a test may spoil."""
+    return shutil.copytree(tiny_run.folder / "model", tmp_path / "copy")
+
+
+@pytest.fixture
+def old(copy):
+    """One as version 0.2.0 wrote it: without hashes and without a mark."""
+    (copy / HASHES).unlink()
+    (copy / MARK).unlink()
+    return copy
+
+
+@pytest.fixture
+def message():
+    """The one sentence that loading a folder ends with."""
+
+    def call(folder):
+        with pytest.raises(UserError) as error:
+            load_bundle(folder)
+        assert "\n" not in str(error.value)
+        return str(error.value)
+
+    return call
