@@ -79,7 +79,7 @@ def train(data: Path, run: Path, updates: int, precision: str) -> None:
         return
     model = build_model(config.model, tokenizers.source.size, tokenizers.target.size, config.seed, precision)
     learner = Learner(model, CrossEntropy(settings.label_smoothing), settings.optimizer, precision)
-    batches = CorpusBatches(prepared.train, config, tokenizers)
+    batches = CorpusBatches(prepared.train, config, tokenizers, model.max_length)
     for step in range(updates):
         learner.update(batches.next(step)[0], settings.optimizer.learning_rate)
     batches.close()

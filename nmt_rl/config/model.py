@@ -30,7 +30,7 @@ class TransformerConfig(Section):
     """Layer normalisation before each sub-layer (with final norms; Xiong et al., 2020) or after the residual."""
     positions: Literal["sinusoidal", "learned"] = "sinusoidal"
     max_positions: int = Field(1024, ge=8)
-    """Length of the position table; a longer sentence is cut."""
+    """Length of the position table: longer training pairs are left out, longer sentences to translate are cut."""
     activation: Literal["relu", "gelu", "swiglu"] = "relu"
     tie: Literal["none", "target", "all"] = "all"
     """Share the target embedding with the softmax (target), and with the source embedding too (all)."""

@@ -140,7 +140,8 @@ class BatchStream:
         self.left_out = self._count_too_long()
         if self.left_out == len(corpus):
             raise UserError(
-                f"all {len(corpus)} training pairs are longer than max_length {config.max_length}, or there are none"
+                f"all {len(corpus)} training pairs are longer than {config.max_length} pieces, of batch.max_length and "
+                "model.max_positions the smaller, or there are none"
             )
 
     def __iter__(self) -> Iterator[tuple[Batch, Position]]:

@@ -28,9 +28,9 @@ def split_heads(x: Tensor, heads: int) -> Tensor:
     return ops.transpose(ops.reshape(x, (-1, dimension(x, 1), heads, x.shape[2] // heads)), (0, 2, 1, 3))
 
 
-def merge_heads(x: Tensor) -> Tensor:
-    """[batch, heads, time, size] -> [batch, time, heads * size]."""
-    return ops.reshape(ops.transpose(x, (0, 2, 1, 3)), (-1, dimension(x, 2), x.shape[1] * x.shape[3]))
+def merge_heads(x: Tensor, heads: int) -> Tensor:
+    """[batch, heads, time, size] -> [batch, time, heads * size]; a graph need not know the number of heads."""
+    return ops.reshape(ops.transpose(x, (0, 2, 1, 3)), (-1, dimension(x, 2), heads * x.shape[3]))
 
 
 def dot_attention(

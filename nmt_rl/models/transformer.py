@@ -268,14 +268,14 @@ class _Layer(keras.layers.Layer):
     def _self_attention(self, x: Tensor, bias: Tensor, training: bool) -> tuple[Tensor, KeysValues]:
         query, keys, values = self._query_key_value(x)
         context, _ = dot_attention(query, keys, values, bias, self.attention_dropout, training)
-        return self.self_out(merge_heads(context)), (keys, values)
+        return self.self_out(merge_heads(context, self.heads)), (keys, values)
 
     def _cached_self_attention(
         self, x: Tensor, past: KeysValues, recent: KeysValues, now: _Now
     ) -> tuple[Tensor, KeysValues]:
         query, key, value = self._query_key_value(x)
         recent = now.write(recent[0], key), now.write(recent[1], value)
-        return self.self_out(merge_heads(parted_attention(query, past, recent, now.bias))), recent
+        return self.self_out(merge_heads(parted_attention(query, past, recent, now.bias), self.heads)), recent
 
     def _query_key_value(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         query, keys, values = ops.split(self.self_qkv(x), 3, axis=-1)
@@ -285,7 +285,7 @@ class _Layer(keras.layers.Layer):
     def _cross_attention(self, x: Tensor, memory: KeysValues, bias: Tensor, training: bool) -> tuple[Tensor, Tensor]:
         query = split_heads(self.cross_query(x), self.heads)
         context, weights = dot_attention(query, *memory, bias, self.attention_dropout, training)
-        return self.cross_out(merge_heads(context)), weights
+        return self.cross_out(merge_heads(context, self.heads)), weights
 
     def _feed_forward(self, x: Tensor, training: bool) -> Tensor:
         y = self.wide(x)

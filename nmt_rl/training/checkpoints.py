@@ -56,7 +56,11 @@ class Checkpoints:
         kept = {step, *[s for s in self.steps() if s < step][-1:]}
         for other in self.steps():
             if other not in kept:
-                self._path(other).unlink()
+                self.delete(other)
+
+    def delete(self, step: int) -> None:
+        """Delete the checkpoint of an update."""
+        self._path(step).unlink()
 
     def latest(self) -> Checkpoint | None:
         """The newest checkpoint that is whole, or None if there is none; one that is passed over is told.

@@ -124,6 +124,7 @@ class TrainingLoop:
         self._earlier: set[int] = set()
         """Snapshots that the checkpoint before the last one names."""
         self._recent: list[dict[str, float]] = []
+        self._batch: dict[str, np.ndarray] | None = None
         self._started = 0.0
 
     def run(self) -> Progress:
@@ -182,9 +183,9 @@ class TrainingLoop:
             reason = f"{error.filename or 'the run'}: {error.strerror or error}"
             raise RunError(f"{self.stage}: {reason}; {self._what_is_kept()}; the same command goes on") from error
         except Exception as error:
-            if self._is_finite():
+            if not self._has_diverged():
                 raise
-            raise RunError(self._diverged(self.progress.step + 1, float("nan"))) from error
+            raise self._diverged(self.progress.step + 1, float("nan")) from error
 
     def kept(self, which: Literal["best", "last"]) -> list[int]:
         """Steps of the best, or of the last, `config.average` validated weights."""
@@ -231,9 +232,10 @@ class TrainingLoop:
         rate = learning_rate(self.config.optimizer, step, self._expected_updates(), self.progress.scale)
         for _ in range(self.config.optimizer.accumulate):
             batch, numbers = self.batches.next(step)
+            self._batch = batch
             numbers = {**numbers, **self.learner.update(batch, rate)}
             if not np.isfinite(numbers["loss"]):
-                raise RunError(self._diverged(step, numbers["loss"]))
+                raise self._diverged(step, numbers["loss"])
             self._recent.append(numbers)
             self.progress.tokens += numbers["tokens"]
         self.batches.after_update(step)
@@ -242,8 +244,13 @@ class TrainingLoop:
         if step % self.config.log_every == 0:
             self._log(rate, line)
 
-    def _diverged(self, step: int, loss: float) -> str:
-        return (
+    def _diverged(self, step: int, loss: float) -> RunError:
+        """The loss of an update is that of the weights before it: a checkpoint of those is of no use."""
+        steps = self.checkpoints.steps()
+        if self._saved and step == self._saved[0] + 1 and steps[-2:-1]:
+            self.checkpoints.delete(self._saved[0])
+            self._saved = (steps[-2], False)
+        return RunError(
             f"{self.stage}: the loss became {loss} at update {step}; {self._what_is_kept()}; lower "
             f"{self.stage}.optimizer.learning_rate (now {self.config.optimizer.learning_rate:g}) "
             "or raise its warmup, then run again"
@@ -251,6 +258,14 @@ class TrainingLoop:
 
     def _what_is_kept(self) -> str:
         return f"the checkpoint of update {self._saved[0]} is kept" if self._saved else "there was no checkpoint yet"
+
+    def _has_diverged(self) -> bool:
+        """After an error: whether weights, or the loss of the last batch by them, are not finite."""
+        if not self._is_finite():
+            return True
+        with suppress(Exception):  # It may be what the error is about.
+            return self._batch is not None and not np.isfinite(self.learner.update(self._batch, 0.0)["loss"])
+        return False
 
     def _is_finite(self) -> bool:
         arrays = (np.asarray(v.value) for v in self.learner.state)
@@ -270,10 +285,12 @@ class TrainingLoop:
         """Raises Interrupted if a signal comes; the validation is due still, then."""
         progress, step = self.progress, self.progress.step
         if not self._is_finite():
-            raise RunError(self._diverged(step, float("nan")))
+            raise self._diverged(step, float("nan"))
         with self._averaged():
             with interruption.breaking():
                 numbers = self.validate()
+            if not np.isfinite(numbers["loss"]):
+                raise self._diverged(step, numbers["loss"])
             score = -numbers["loss"] if self.config.validation.metric == "loss" else numbers["bleu"]
             self._keep_snapshot(step, score)
         better, progress.due = score > progress.best, False
@@ -319,7 +336,7 @@ class TrainingLoop:
 
     def _save(self) -> None:
         if not self._is_finite():
-            raise RunError(self._diverged(self.progress.step, float("nan")))
+            raise self._diverged(self.progress.step, float("nan"))
         arrays = {f"learner/{i}": np.asarray(v.value) for i, v in enumerate(self.learner.state)}
         meta, more = self.batches.state()
         progress = asdict(self.progress)

@@ -35,11 +35,13 @@ class CorpusBatches:
         corpus: encoded pairs.
         config: the experiment.
         tokenizers: for subword sampling.
+        room: pieces that the model has room for on either side; longer pairs are left out.
     """
 
-    def __init__(self, corpus: EncodedCorpus, config: Config, tokenizers: Tokenizers) -> None:
+    def __init__(self, corpus: EncodedCorpus, config: Config, tokenizers: Tokenizers, room: int) -> None:
         """See the class docstring."""
         batch, tokenizer = config.pretrain.batch, config.tokenizer
+        batch = batch.model_copy(update={"max_length": min(batch.max_length, room)})
         resample = subword_sampler(tokenizers, tokenizer, batch.max_length) if tokenizer.sampling else None
         self._batch = batch
         self._stream_from = lambda position: BatchStream(corpus, batch, config.seed, position, resample)
@@ -50,6 +52,9 @@ class CorpusBatches:
         """See BatchSource.next."""
         if self._ahead is None:
             stream = self._stream_from(self._position)
+            if stream.left_out:
+                text = "%d of %d training pairs are longer than the model's %d positions and left out"
+                logger.warning(text, stream.left_out, len(stream.corpus), stream.config.max_length)
             self._ahead = Prefetcher((with_positions(rows, self._batch), after) for rows, after in stream)
         batch, self._position = next(self._ahead)
         return batch, {"epoch": float(self._position.epoch)}
@@ -91,7 +96,7 @@ def pretrain(config: Config, prepared: Prepared, run: Path) -> dict[str, Any]:
     logger.info("pretrain: %s with %s parameters", config.model.type, f"{model.count_params():,}")
     learner = Learner(model, CrossEntropy(settings.label_smoothing), settings.optimizer, settings.precision)
     validator = Validator(model, tokenizers, prepared.valid[: settings.validation.sentences], config)
-    batches = CorpusBatches(prepared.train, config, tokenizers)
+    batches = CorpusBatches(prepared.train, config, tokenizers, model.max_length)
     events = EventLog(run)
     loop = TrainingLoop("pretrain", settings, learner, batches, validator, run, events)
     loop.open()

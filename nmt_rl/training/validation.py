@@ -64,12 +64,11 @@ class Validator:
         return scores
 
     def rehearse(self) -> None:
-        """Do all that a validation does with the longest sentences: what fails there fails before hours of training."""
-        longest = sorted(range(len(self.sources)), key=lambda i: -len(self.sources[i]))[:REHEARSED]
-        hypotheses = [t.text for t in self._translator.translate([self.sources[i] for i in longest])]
-        corpus_scores(
-            hypotheses, [self.references[i] for i in longest], test_set=self.name, target_language=self.language
-        )
+        """Do all that a validation does, on few sentences: what fails there fails before hours of training."""
+        pairs = [pair for pair in zip(self.sources, self.references, strict=True) if pair[0].strip()][:REHEARSED]
+        sources, references = ([pair[side] for pair in pairs or [("", "")]] for side in (0, 1))
+        hypotheses = [t.text for t in self._translator.translate(sources)]
+        corpus_scores(hypotheses, references, test_set=self.name, target_language=self.language)
         self._nll(self._batches[-1])
 
     def __call__(self) -> dict[str, float]:

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 from lively import FREE, SOURCES, VOCABULARY, forced_log_probs, lively, next_log_probs, pieces_of
 
+from nmt_rl.config import TransformerConfig
 from nmt_rl.corpus.tokenizer import EOS, PAD, UNK
 from nmt_rl.decoding import loop, task
 from nmt_rl.decoding.generator import Generator
+from nmt_rl.models.build import build_model
 
 
 @pytest.mark.jax
@@ -67,6 +69,13 @@ def test_rows_that_leave_the_loop_early_change_nothing(model, monkeypatch, tempe
     np.testing.assert_array_equal(left.ids, found.ids)
     np.testing.assert_array_equal(left.alternative, found.alternative)
     np.testing.assert_allclose(left.log_probs, found.log_probs, atol=1e-5)
+
+
+def test_a_transformer_with_one_head():
+    """One head could be any number of them, for a graph that leaves dimensions open."""
+    settings = TransformerConfig(width=4, heads=1, feed_forward=4, encoder_layers=1, decoder_layers=1, max_positions=16)
+    found = Generator(build_model(settings, VOCABULARY, VOCABULARY, seed=1))(SOURCES, 3)
+    assert found.lengths.min() >= 1
 
 
 def test_prefix_beyond_the_limit_is_kept_and_ended(greedy):

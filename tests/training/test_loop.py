@@ -147,6 +147,38 @@ def test_a_nan_loss_before_the_first_checkpoint(tmp_path):
         make_loop(tmp_path, NumberedBatches(poison_at=2)).run()
 
 
+def test_a_checkpoint_whose_weights_give_nan_is_of_no_use(tmp_path):
+    with pytest.raises(RunError, match="at update 7; the checkpoint of update 3 is kept; lower"):
+        make_loop(tmp_path, NumberedBatches(poison_at=7)).run()
+    assert make_loop(tmp_path).run().step == 10
+    with pytest.raises(RunError, match="at update 1; the checkpoint of update 0 is kept; lower"):
+        make_loop(tmp_path / "first", NumberedBatches(poison_at=1)).run()
+
+
+def test_a_validation_that_is_not_finite_ends_the_run(tmp_path):
+    loop = make_loop(tmp_path)
+    loop.validate = lambda: {"bleu": 0.0, "loss": float("nan")}
+    with pytest.raises(RunError, match="the loss became nan at update 2; the checkpoint of update 0 is kept"):
+        loop.run()
+    assert list((tmp_path / "pretrain" / "snapshots").iterdir()) == []
+
+
+def test_weights_that_are_finite_and_absurd_are_blamed_for_what_they_lead_to(tmp_path):
+    """A loss of NaN that shows first in the batch that such a policy plays."""
+    loop = make_loop(tmp_path)
+    draw = loop.batches.next
+
+    def failing(step):
+        if step == 5:
+            loop.learner.model.dense.kernel.assign(np.full((3, 1), 1e38))
+            raise ValueError("a translation without rewards")
+        return draw(step)
+
+    loop.batches.next = failing
+    with pytest.raises(RunError, match="the loss became nan at update 5; the checkpoint of update 3 is kept; lower"):
+        loop.run()
+
+
 def test_an_absurd_learning_rate_is_noticed(tmp_path):
     with pytest.raises(RunError, match=r"the loss became (inf|nan) at update \d+.*learning_rate \(now 1e\+30\)"):
         make_loop(tmp_path, optimizer={"learning_rate": 1e30}).run()

@@ -10,10 +10,11 @@ import h5py
 import numpy as np
 import pytest
 
-from nmt_rl.config import ValidationConfig, load_config
+from nmt_rl.config import ValidationConfig, load_config, parse_config
+from nmt_rl.corpus.store import CorpusWriter, EncodedCorpus
 from nmt_rl.errors import RunError
 from nmt_rl.experiment import finetune_stage, pretrain_stage
-from nmt_rl.training.pretrain import _choose
+from nmt_rl.training.pretrain import CorpusBatches, _choose
 
 LSTM = [
     "model={type: lstm, embedding: 6, units: 8, attention_units: 4, dropout: 0.2}",
@@ -80,6 +81,25 @@ def test_an_lstm_on_sampled_subwords_that_was_interrupted_ends_with_the_same_bit
     shutil.copytree(tmp_path / "whole", tmp_path / "cut", ignore=ignored)
     pretrain_stage(config, tmp_path / "cut")
     assert weights(tmp_path / "cut" / "pretrain" / "model") == weights(tmp_path / "whole" / "pretrain" / "model")
+
+
+def test_pairs_that_the_model_has_no_room_for_are_left_out(tmp_path, caplog):
+    with CorpusWriter(tmp_path / "train", 10, 10) as writer:
+        writer.append([[5] * n for n in (3, 8, 7, 2)], [[6]] * 4)
+    config = parse_config(
+        {
+            "name": "toy",
+            "corpus": {"source_language": "de", "target_language": "en", "train": "t", "valid": "v"},
+            "model": {"type": "transformer"},
+            "pretrain": {"batch": {"type": "sentences", "size": 3, "max_length": 9, "pad": "buckets"}},
+        },
+        "toy",
+    )
+    batches = CorpusBatches(EncodedCorpus.open(tmp_path / "train"), config, None, room=8)
+    widths = [batches.next(step)[0]["source"].shape for step in range(2)]
+    batches.close()
+    assert widths == [(3, 8)] * 2
+    assert "1 of 4 training pairs are longer than the model's 8 positions and left out" in caplog.text
 
 
 def test_pretraining_that_diverges_keeps_nothing_and_names_the_update(tiny_run, tmp_path):
