@@ -118,6 +118,15 @@ def test_a_source_is_of_one_kind():
         ("model.width=30", ["model", "width 30 is not a multiple of heads 8"]),
         ("model.type=rnn", ["model", "transformer", "lstm", "rnn"]),
         ("tokenizer.shared=false", ["model.tie 'all' needs tokenizer.shared"]),
+        ("tokenizer.user_symbols=[</s>]", ["tokenizer.user_symbols", "'</s>' is SentencePiece's own name", "'</s>'"]),
+        ("tokenizer.user_symbols=[<ent>, <0x0A>]", ["tokenizer.user_symbols", "'<0x0A>' is SentencePiece's own"]),
+        ("tokenizer.user_symbols=['a b']", ["tokenizer.user_symbols", "'a b' is no symbol"]),
+        ("tokenizer.user_symbols=['']", ["tokenizer.user_symbols", "'' is no symbol"]),
+        ("tokenizer.user_symbols=[x, x]", ["tokenizer.user_symbols", "'x' stands there twice"]),
+        ("tokenizer.character_coverage=0.95", ["tokenizer.character_coverage", "0.98"]),
+        ("tokenizer={model: m, vocabulary: 9000, type: bpe}", ["trained already; leave out type, vocabulary"]),
+        ("tokenizer.model=[a, b]", ["tokenizer", "model takes one file, or two with shared: false; found 2"]),
+        ("tokenizer={model: a, shared: false}", ["tokenizer", "model takes two files with shared: false; found 1"]),
         ("corpus.valid={}", ["corpus.valid", "exactly one of", "none"]),
         ("finetune.reward={metrics: {bleu: .nan}}", ["finetune.reward.metrics.bleu", "finite number"]),
         (
@@ -250,6 +259,15 @@ def test_another_type_of_model_leaves_out_the_keys_of_the_first(caplog):
         config = load_config("multi30k-de-en-transformer", ["model.units=64", "model.type=lstm"])
     assert (config.model.type, config.model.units, config.model.tie) == ("lstm", 64, "all")
     assert "the recipe's keys of a transformer are left out (" in caplog.text and "heads" in caplog.text
+
+
+def test_an_own_tokenizer_leaves_out_the_keys_of_training_one(recipe, caplog, monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    with caplog.at_level("INFO", "nmt_rl"):
+        config = load_config("quickstart", ["tokenizer.model=~/my.model"])
+    assert (config.tokenizer.model, config.tokenizer.vocabulary) == (("/home/me/my.model",), 8000)
+    assert "the recipe's keys for it are left out (type, vocabulary)" in caplog.text
+    assert "leave out vocabulary" in message("quickstart", "tokenizer.model=my.model", "tokenizer.vocabulary=300")
 
 
 def test_the_keys_that_are_known_are_those_of_the_model_s_type(recipe):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, Literal
 
@@ -150,12 +151,18 @@ class CorpusConfig(Section):
 class TokenizerConfig(Section):
     """SentencePiece subwords (Kudo and Richardson, 2018)."""
 
+    model: tuple[str, ...] = ()
+    """A SentencePiece model of one's own, for both languages; or two, of source and target, with `shared: false`. Then
+    none is trained. Its pad, unk, bos and eos must be 0, 1, 2 and 3."""
     type: Literal["unigram", "bpe"] = "unigram"
     vocabulary: int = Field(8000, ge=16)
     """Number of pieces, control symbols included."""
+    vocabulary_is_bound: bool = False
+    """Take the most pieces that the training text permits if they are fewer, instead of an error."""
     shared: bool = True
     """One vocabulary for both languages; needed for three-way tied embeddings."""
-    character_coverage: float = Field(1.0, gt=0.9, le=1.0)
+    character_coverage: float = Field(1.0, ge=0.98, le=1.0)
+    """Share of the text's characters that have a piece; the rarest others become bytes, or <unk>."""
     byte_fallback: bool = True
     """Unknown characters become UTF-8 bytes instead of <unk>, so every text can be written."""
     user_symbols: tuple[str, ...] = ()
@@ -166,6 +173,46 @@ class TokenizerConfig(Section):
     """Subword regularisation in training: draw a segmentation anew each time (Kudo, 2018; BPE-dropout for bpe)."""
     sampling_alpha: float = Field(0.1, gt=0.0, le=1.0)
     """Smoothing of the unigram sampling, or merge dropout probability for bpe."""
+
+    @field_validator("model", mode="before")
+    @classmethod
+    def _one_or_two_files(cls, value: Any) -> Any:
+        files = [value] if isinstance(value, str) else value or ()
+        return [_expand_home(file) if isinstance(file, str) else file for file in files]
+
+    @field_validator("user_symbols")
+    @classmethod
+    def _symbols_are_new(cls, symbols: tuple[str, ...]) -> tuple[str, ...]:
+        for symbol in symbols:
+            if RESERVED.fullmatch(symbol):
+                raise ValueError(f"{symbol!r} is SentencePiece's own name of a control symbol or byte; choose another")
+            if not symbol or "▁" in symbol or "\0" in symbol or any(map(str.isspace, symbol)):
+                raise ValueError(f"{symbol!r} is no symbol: one is a word without blanks and ▁ (U+2581)")
+            if any(0xD800 <= ord(character) < 0xE000 for character in symbol):
+                raise ValueError(f"{symbol!r} is no text")
+        if twice := [symbol for symbol in symbols if symbols.count(symbol) > 1]:
+            raise ValueError(f"{twice[0]!r} stands there twice")
+        return symbols
+
+    @model_validator(mode="after")
+    def _own_model_is_trained(self) -> TokenizerConfig:
+        if not self.model:
+            return self
+        if len(self.model) != (1 if self.shared else 2):
+            wanted = "one file, or two with shared: false" if self.shared else "two files with shared: false"
+            raise ValueError(f"model takes {wanted}; found {len(self.model)}")
+        fields = type(self).model_fields
+        if useless := [key for key in TRAINING_KEYS if getattr(self, key) != fields[key].default]:
+            raise ValueError(f"model is trained already; leave out {', '.join(useless)}")
+        return self
+
+
+TRAINING_KEYS = (
+    "type", "vocabulary", "vocabulary_is_bound", "character_coverage", "byte_fallback", "user_symbols", "sample_lines",
+)  # fmt: skip
+"""Keys of the tokenizer section that say how a model is trained."""
+RESERVED = re.compile("<pad>|<unk>|<s>|</s>|<0x[0-9A-F]{2}>")
+"""Names of control symbols and bytes."""
 
 
 class BatchConfig(Section):

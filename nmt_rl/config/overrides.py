@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from nmt_rl.config.corpus import source_fields
+from nmt_rl.config.corpus import TRAINING_KEYS, source_fields
 from nmt_rl.config.model import LSTMConfig, TransformerConfig
 from nmt_rl.errors import UserError
 from nmt_rl.storage.yaml_core import load_yaml
@@ -61,11 +61,14 @@ def apply_overrides(tree: dict[str, Any], overrides: Sequence[Override]) -> None
 
     A whole section or entry goes before the keys in it, whichever is given first; of equal keys the last counts. Keys
     of an entry that is written as a string, such as `train: data/train`, are added to what the string stands for. A
-    `model.type` other than the recipe's leaves out the recipe's keys that only the other type has.
+    `model.type` other than the recipe's leaves out the recipe's keys that only the other type has, and a
+    `tokenizer.model` those of training one.
 
     Raises:
         UserError: for a key below something that has none.
     """
+    if any(override.keys == ("tokenizer", "model") and override.value for override in overrides):
+        _leave_out_training(tree.get("tokenizer"))
     for override in sorted(overrides, key=lambda each: len(each.keys)):
         node: Any = tree
         for depth in range(len(override.keys) - 1):
@@ -123,6 +126,14 @@ def _change_type(model: dict[str, Any], kind: Any) -> None:
         del model[key]
     if other:
         log.info("model.type %s: the recipe's keys of a %s are left out (%s)", kind, before, ", ".join(other))
+
+
+def _leave_out_training(tokenizer: Any) -> None:
+    other = [key for key in TRAINING_KEYS if isinstance(tokenizer, dict) and key in tokenizer]
+    for key in other:
+        del tokenizer[key]
+    if other:
+        log.info("tokenizer.model is trained already: the recipe's keys for it are left out (%s)", ", ".join(other))
 
 
 def to_blame(overrides: Sequence[Override], location: Sequence[str]) -> str:

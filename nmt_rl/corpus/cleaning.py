@@ -72,10 +72,12 @@ class CleaningReport:
 
     @contextlib.contextmanager
     def told(self) -> Iterator[None]:
-        """Put the counts into a UserError of what becomes of the pairs that are left."""
+        """Put the counts into a UserError of what becomes of the pairs that are left, if any were dropped."""
         try:
             yield
         except UserError as error:
+            if not self.dropped:
+                raise
             most_went = 2 * self.kept < self.read
             parts = (self.summary(), str(error)) if most_went else (str(error), self.summary())
             raise UserError("; ".join(parts)) from error

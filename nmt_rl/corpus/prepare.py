@@ -29,7 +29,7 @@ from nmt_rl.corpus.prepared import (
 from nmt_rl.corpus.provenance import changes, record_sources
 from nmt_rl.corpus.sources import SPLITS, read_pairs
 from nmt_rl.corpus.store import CorpusWriter
-from nmt_rl.corpus.tokenizer import Tokenizers, train_tokenizers
+from nmt_rl.corpus.tokenizer import Tokenizers, own_tokenizers, train_tokenizers
 from nmt_rl.errors import UserError
 from nmt_rl.storage.hashes import folder_hashes, write_hashes
 from nmt_rl.storage.ownership import mark, must_be_ours
@@ -75,7 +75,7 @@ def prepare(
 
 
 def _prepare_into(folder: Path, config: Config) -> None:
-    sources = record_sources(config.corpus)
+    sources, own = record_sources(config.corpus), own_tokenizers(config.tokenizer)
     hashes = {"valid": _copy_split(folder, "valid", config.corpus.valid, config)}
     if config.corpus.test is not None:
         hashes["test"] = _copy_split(folder, "test", config.corpus.test, config)
@@ -89,15 +89,7 @@ def _prepare_into(folder: Path, config: Config) -> None:
     report.warn_if_most_went(report.read)
     held_out.warn()
     cleaned = report.kept
-    log.info("training SentencePiece on %d pairs", report.kept)
-    with report.told():
-        tokenizers = train_tokenizers(
-            lambda: (source for source, _ in text.read()),
-            lambda: (target for _, target in text.read()),
-            report.kept,
-            config.tokenizer,
-            config.seed,
-        )
+    tokenizers = own or _trained_tokenizers(text, report, config)
     tokenizers.save(folder)
     hashes["train"] = _encode(text.read(), tokenizers, config.pretrain.batch.max_length, folder / "train", report)
     if not report.kept:
@@ -110,6 +102,18 @@ def _prepare_into(folder: Path, config: Config) -> None:
     write_json(folder / "prepared.json", {"settings": settings_of(config), "sources": sources, "hashes": hashes})
     mutable = ("test.source", "test.target", "prepared.json")
     write_hashes(folder, [name for name in folder_hashes(folder) if name not in mutable])
+
+
+def _trained_tokenizers(text: _CleanText, report: CleaningReport, config: Config) -> Tokenizers:
+    log.info("training SentencePiece on %d pairs", report.kept)
+    with report.told():
+        return train_tokenizers(
+            lambda: (source for source, _ in text.read()),
+            lambda: (target for _, target in text.read()),
+            report.kept,
+            config.tokenizer,
+            config.seed,
+        )
 
 
 def _update_test_set(config: Config, run: Path) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from nmt_rl.corpus.provenance import Change, Record, changes
 from nmt_rl.corpus.store import EncodedCorpus
 from nmt_rl.corpus.tokenizer import Tokenizers
 from nmt_rl.errors import UserError
-from nmt_rl.storage.hashes import HASHES, check_hashes
+from nmt_rl.storage.hashes import HASHES, check_hashes, file_hash
 from nmt_rl.storage.ownership import strangers
 from nmt_rl.storage.reading import file_size, must_be, read_json
 
@@ -131,19 +132,43 @@ def read_record(folder: Path) -> Record:
     return record
 
 
-def settings_of(config: Config) -> dict[str, Any]:
-    """Everything that preparation depends on besides the sources, as JSON."""
+def settings_of(config: Config, recorded: Sequence[Any] = ()) -> dict[str, Any]:
+    """Everything that preparation depends on besides the sources, as JSON.
+
+    Args:
+        config: the experiment.
+        recorded: what was recorded of `tokenizer.model`; such a file may have gone since, or lie elsewhere.
+
+    Raises:
+        UserError: for another file that is not there.
+    """
+    tokenizer = config.tokenizer.model_dump(mode="json", exclude={"sampling", "sampling_alpha", "model"})
+    if not tokenizer["vocabulary_is_bound"]:  # A key that records of nmt-rl 0.2.0 do not have.
+        del tokenizer["vocabulary_is_bound"]
+    if config.tokenizer.model:
+        both = itertools.zip_longest(config.tokenizer.model, recorded)
+        tokenizer["model"] = [_own_model(name, was) for name, was in both if name is not None]
     return {
         "seed": config.seed,
         "corpus": config.corpus.model_dump(mode="json", exclude={"train", "valid", "test"}),
-        "tokenizer": config.tokenizer.model_dump(mode="json", exclude={"sampling", "sampling_alpha"}),
+        "tokenizer": tokenizer,
         "pretrain": {"batch": {"max_length": config.pretrain.batch.max_length}},
     }
 
 
+def _own_model(name: str, was: Any) -> dict[str, str]:
+    was = was if isinstance(was, dict) else {}
+    if was.get("file") == name and not Path(name).exists():
+        return was
+    digest = file_hash(Path(name))
+    return was if was.get("sha256") == digest else {"file": name, "sha256": digest}
+
+
 def check_settings(config: Config, run: Path, record: Record) -> None:
     """Raise UserError if a corpus was prepared with other settings or from other sources; a test set may change."""
-    difference = first_difference(record["settings"], settings_of(config))
+    tokenizer = record["settings"].get("tokenizer")
+    own = tokenizer.get("model") if isinstance(tokenizer, dict) else None
+    difference = first_difference(record["settings"], settings_of(config, own if isinstance(own, list) else []))
     if difference is None:
         other = (change.words for change in _binding(config, record) if change.kind == "settings")
         difference = next(other, None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import io
 import itertools
+import logging
 import math
 import random
 import re
@@ -21,9 +22,12 @@ import sentencepiece
 
 from nmt_rl.config import TokenizerConfig
 from nmt_rl.corpus.characters import UNSPACED
+from nmt_rl.corpus.sentencepiece_model import Nature, read_nature
 from nmt_rl.errors import UserError
 from nmt_rl.storage.reading import read_bytes
 from nmt_rl.storage.writing import written_file
+
+log = logging.getLogger("nmt_rl")
 
 PAD, UNK, BOS, EOS = 0, 1, 2, 3
 """Ids of the control symbols: padding, unknown piece, begin and end of a sentence."""
@@ -35,6 +39,10 @@ OPENING = '("-“„'
 """Marks behind which a word stands without a blank."""
 LARGEST = 2**26
 """Bytes of a SentencePiece model."""
+LONGEST_LINE = 2**30
+"""Bytes of a line to train on: what is too long is a matter of cleaning."""
+RESERVED = "▅ (U+2585)"
+"""What SentencePiece writes for an unknown character while it trains."""
 CANDIDATES = 32
 """Best segmentations of a word among which unigram sampling draws."""
 
@@ -69,6 +77,11 @@ class Tokenizer:
         """What it has for PAD, UNK, BOS and EOS; -1: it has none."""
         processor = self._processor
         return processor.pad_id(), processor.unk_id(), processor.bos_id(), processor.eos_id()
+
+    @functools.cached_property
+    def nature(self) -> Nature:
+        """How the model was trained."""
+        return read_nature(self.model)
 
     def encode(self, lines: Sequence[str]) -> list[list[int]]:
         """Piece ids of each line, without BOS and EOS."""
@@ -121,8 +134,9 @@ class Tokenizer:
         sampling is not used, because its draws differ from process to process even with a seed.
         """
         draw = random.Random(int(rng.integers(2**62)))
-        word = self._sample_unigram if config.type == "unigram" else self._sample_bpe
-        blocked = re.compile("|".join(map(re.escape, config.user_symbols))) if config.user_symbols else None
+        word = self._sample_unigram if self.nature.type == "unigram" else self._sample_bpe
+        symbols = self.nature.user_symbols
+        blocked = re.compile("|".join(map(re.escape, symbols))) if symbols else None
         rows = []
         for line in lines:
             if blocked is not None and blocked.search(line):  # a user symbol must stay one piece
@@ -214,7 +228,31 @@ def _load(path: Path) -> Tokenizer:
     except UnicodeDecodeError as error:
         raise UserError(f"{path} is damaged: piece {error.object!r} is not UTF-8") from None
     if tokenizer.control_ids != (PAD, UNK, BOS, EOS):
-        raise UserError(f"{path} has ids {tokenizer.control_ids} for <pad>, <unk>, <s> and </s>, not 0, 1, 2 and 3")
+        both = list(zip(("pad", "unk", "bos", "eos"), tokenizer.control_ids, strict=True))
+        found = ", ".join(f"{name} {'none' if i < 0 else i}" for name, i in both)
+        wanted = " ".join(f"--{name}_id={i}" for i, (name, _) in enumerate(both))
+        raise UserError(f"{path} has the ids {found}; a model must be trained with {wanted}")
+    return tokenizer
+
+
+def own_tokenizers(config: TokenizerConfig) -> Tokenizers | None:
+    """The models that `config.model` names, or None.
+
+    Raises:
+        UserError: for a file that is no SentencePiece model, or one that numbers its control symbols otherwise, has its
+            blanks behind the words, or cannot be sampled though that is wanted.
+    """
+    both = [_own(Path(name), config.sampling) for name in config.model]
+    return Tokenizers(both[0], both[-1]) if both else None
+
+
+def _own(path: Path, sampling: bool) -> Tokenizer:
+    tokenizer = _load(path)
+    if tokenizer.nature.blanks_behind:
+        raise UserError(f"{path} was trained with --treat_whitespace_as_suffix, which is not supported")
+    if sampling and tokenizer.nature.type not in ("unigram", "bpe"):
+        kind = tokenizer.nature.type
+        raise UserError(f"tokenizer.sampling needs a model of type unigram or bpe, but {path} is of type {kind}")
     return tokenizer
 
 
@@ -274,6 +312,7 @@ def train_tokenizer(lines: Iterable[str], config: TokenizerConfig) -> Tokenizer:
                 model_writer=model,
                 model_type=config.type,
                 vocab_size=config.vocabulary,
+                hard_vocab_limit=not config.vocabulary_is_bound,
                 character_coverage=config.character_coverage,
                 byte_fallback=config.byte_fallback,
                 user_defined_symbols=list(config.user_symbols),
@@ -283,29 +322,39 @@ def train_tokenizer(lines: Iterable[str], config: TokenizerConfig) -> Tokenizer:
                 bos_id=BOS,
                 eos_id=EOS,
                 num_threads=THREADS,
-                max_sentence_length=16384,
+                max_sentence_length=LONGEST_LINE,
                 minloglevel=2,
             )
         except RuntimeError as error:
             raise _explain(error, config) from None
     # the model records where the rules were; a temporary name would make every model different
     path = str(rules).encode()
-    return Tokenizer(model.getvalue().replace(path, b"rules.tsv".rjust(len(path), b"/")))
+    tokenizer = Tokenizer(model.getvalue().replace(path, b"rules.tsv".rjust(len(path), b"/")))
+    if tokenizer.size < config.vocabulary:
+        sizes = f"{tokenizer.size:,}", f"{config.vocabulary:,}"
+        log.info("the training text permits a vocabulary of %s pieces, less than %s", *sizes)
+    return tokenizer
 
 
 def _explain(error: RuntimeError, config: TokenizerConfig) -> Exception:
     message = str(error)
     if high := re.search(r"too high \(\d+\)\. Please set it to a value <= (\d+)", message):
         return UserError(
-            f"tokenizer.vocabulary {config.vocabulary} is more than the training text permits; "
-            f"the most is {high.group(1)}"
+            f"tokenizer.vocabulary {config.vocabulary} is more than the training text permits; the most is "
+            f"{high.group(1)}, which tokenizer.vocabulary_is_bound: true takes"
         )
     if low := re.search(r"smaller than required_chars\. \d+ vs (\d+)", message):
         return UserError(
             f"tokenizer.vocabulary {config.vocabulary} is less than the characters of the training text need; "
             f"the least is {low.group(1)}, or lower tokenizer.character_coverage"
         )
-    return UserError(f"SentencePiece cannot train on this text: {message.rpartition(']')[2].strip() or message}")
+    if "sentences_.empty" in message or "all_chars_count" in message:
+        return UserError(f"the training text has no line for SentencePiece, which leaves out those with {RESERVED}")
+    log.debug("SentencePiece: %s", message)
+    return UserError(
+        f"SentencePiece cannot make {config.vocabulary} pieces of type {config.type} of the training text; "
+        "try another tokenizer.vocabulary or tokenizer.type"
+    )
 
 
 @functools.cache

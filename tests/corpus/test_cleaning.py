@@ -1,4 +1,5 @@
 import json
+from collections import Counter
 
 import pytest
 from hypothesis import given, settings
@@ -6,6 +7,7 @@ from hypothesis import strategies as st
 
 from nmt_rl.config import CleaningConfig
 from nmt_rl.corpus.cleaning import CleaningReport, DuplicateFinder, clean_pairs
+from nmt_rl.errors import UserError
 
 CONFIG = CleaningConfig(min_words=2, max_words=5, max_characters=30, max_ratio=2.0)
 
@@ -83,6 +85,17 @@ def test_options_that_are_off_drop_nothing():
 def test_white_space_is_normalised():
     kept = list(clean_pairs([("  ein\u00a0\u2028 Hund ", "a\t\tdog")], CONFIG, CleaningReport()))
     assert kept == [("ein Hund", "a dog")]
+
+
+def test_an_error_is_told_with_the_drops_if_there_were_any():
+    for report, expected in [
+        (CleaningReport(read=4), "no"),
+        (CleaningReport(4, Counter({"too long": 1})), "no; cleaning kept 3 of 4 training pairs (dropped: too long 1;"),
+        (CleaningReport(4, Counter({"too long": 3})), "cleaning kept 1 of 4 training pairs (dropped: too long 3;"),
+    ]:
+        with pytest.raises(UserError) as caught, report.told():
+            raise UserError("no")
+        assert str(caught.value).startswith(expected)
 
 
 def test_report_round_trip_and_text():

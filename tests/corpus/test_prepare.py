@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from nmt_rl.config import parse_config
+from nmt_rl.config import TokenizerConfig, parse_config
 from nmt_rl.corpus import prepare as prepare_module
 from nmt_rl.corpus.prepare import prepare
 from nmt_rl.corpus.prepared import open_prepared
+from nmt_rl.corpus.tokenizer import train_tokenizer
 from nmt_rl.errors import UserError
 
 MULTI30K = Path(__file__).parents[3] / "shared" / "data" / "multi30k"
@@ -273,6 +274,36 @@ def test_a_test_set_may_be_added_renamed_changed_and_left_out(data, tmp_path):
     with pytest.raises(UserError, match=r"2 lines but .* has 1"):
         prepare(config(data), run)
     assert open_prepared(config(data), run).test == changed.test
+
+
+def own_tokenizer(config, **tokenizer):
+    """The experiment with another tokenizer section."""
+    return parse_config(config.model_dump(mode="json") | {"tokenizer": tokenizer}, "toy.yaml")
+
+
+def test_a_tokenizer_of_ones_own_is_copied_and_known_by_its_content(data, tmp_path):
+    first, second, name = tmp_path / "first", tmp_path / "second", tmp_path / "own.model"
+    trained = prepare(config(data), first).tokenizers.source
+    name.write_bytes(trained.model)
+    own = own_tokenizer(config(data), model=str(name))
+    assert prepare(own, second).tokenizers.source == trained
+    with pytest.raises(UserError, match=r"tokenizer.model was null, now .*own.model"):
+        open_prepared(own, first)
+    moved = tmp_path / "moved.model"
+    name.rename(moved)
+    assert prepare(own, second).tokenizers.source == trained  # a copy is in the run
+    assert prepare(own_tokenizer(config(data), model=str(moved)), second).tokenizers.source == trained
+    with pytest.raises(UserError, match=r"none\.model is missing"):
+        prepare(own_tokenizer(config(data), model=str(tmp_path / "none.model")), second)
+    name.write_bytes(train_tokenizer(["a b c"] * 9, TokenizerConfig(vocabulary=264)).model)
+    with pytest.raises(UserError, match=r"prepared with other settings: tokenizer.model was .*own.model"):
+        prepare(own, second)
+
+
+def test_a_tokenizer_that_does_not_fit_is_refused_before_anything_is_read(data, tmp_path):
+    (data / "train.de").write_text("one line\n")
+    with pytest.raises(UserError, match=r"train\.de is not a SentencePiece model"):
+        prepare(own_tokenizer(config(data), model=str(data / "train.de")), tmp_path / "run")
 
 
 def test_same_seed_same_everything(data, tmp_path):

@@ -1,14 +1,27 @@
 import itertools
+import logging
 import os
+import re
 import subprocess
 import sys
 import unicodedata
 
 import numpy as np
 import pytest
+import sentencepiece
 
 from nmt_rl.config import TokenizerConfig
-from nmt_rl.corpus.tokenizer import BOS, EOS, PAD, UNK, Tokenizers, sample_lines, train_tokenizer, train_tokenizers
+from nmt_rl.corpus.tokenizer import (
+    BOS,
+    EOS,
+    PAD,
+    UNK,
+    Tokenizers,
+    own_tokenizers,
+    sample_lines,
+    train_tokenizer,
+    train_tokenizers,
+)
 from nmt_rl.errors import UserError
 
 SYLLABLES_DE = "Stra ßen bahn Hund läu ft über klei ne ro te Fuß ball Mäd chen Kin der Was ser Brü cke fäh rt"
@@ -95,8 +108,104 @@ def test_user_symbols_stay_whole():
 def test_too_large_a_vocabulary_names_the_largest_that_works(type_):
     with pytest.raises(UserError, match=r"tokenizer\.vocabulary 20000 is more .* the most is \d+") as caught:
         train(vocabulary=20_000, type=type_)
-    most = int(str(caught.value).split()[-1])
+    most = int(re.search(r"the most is (\d+)", str(caught.value)).group(1))
     assert train(vocabulary=most, type=type_).source.size == most
+
+
+def test_a_vocabulary_as_a_bound_takes_what_the_text_permits(kind, caplog):
+    with pytest.raises(UserError) as caught:
+        train(vocabulary=20_000, type=kind)
+    caplog.set_level(logging.INFO, "nmt_rl")
+    bound = train(vocabulary=20_000, type=kind, vocabulary_is_bound=True).source
+    assert f"the most is {bound.size}, which tokenizer.vocabulary_is_bound" in str(caught.value)
+    assert f"permits a vocabulary of {bound.size:,} pieces, less than 20,000" in caplog.text
+    caplog.clear()
+    assert train(type=kind, vocabulary_is_bound=True).source.size == 340 and not caplog.text
+
+
+@pytest.mark.parametrize("lines", [[], ["", " "], ["▅ a b"] * 3])
+def test_text_without_a_line_to_train_on(lines):
+    with pytest.raises(UserError, match=r"^the training text has no line for SentencePiece, .*U\+2585\)$"):
+        train_tokenizer(lines, config())
+
+
+def test_a_line_of_any_length_is_trained_on():
+    assert train_tokenizer(["ab " * 20_000], config(vocabulary=263)).size == 263
+
+
+CONTROL_NAMES = ["</s>", "<s>", "<unk>", "<pad>", "<0x0A>"]
+
+
+def test_names_of_control_symbols_in_a_text_are_ordinary_text(tokenizer):
+    for text in ["He said </s> and left.", *CONTROL_NAMES, "a<s>b"]:
+        [ids] = tokenizer.encode([text])
+        assert not {PAD, UNK, BOS, EOS} & set(ids)
+        assert tokenizer.decode([ids]) == [text]
+
+
+OWN = {"pad_id": 0, "unk_id": 1, "bos_id": 2, "eos_id": 3}
+
+
+def own_model(path, **options):
+    """A model as a user trains one."""
+    settings = {"vocab_size": 60, "model_type": "unigram", "minloglevel": 2, **OWN, **options}
+    with path.open("wb") as stream:
+        lines = iter(GERMAN + ENGLISH)
+        sentencepiece.SentencePieceTrainer.train(sentence_iterator=lines, model_writer=stream, **settings)
+    return str(path)
+
+
+def test_own_models(tmp_path):
+    one = own_model(tmp_path / "one.model", model_type="bpe", user_defined_symbols=["<ent>"])
+    two = own_model(tmp_path / "two.model", vocab_size=50)
+    assert own_tokenizers(TokenizerConfig()) is None
+    shared = own_tokenizers(TokenizerConfig(model=one))
+    assert shared.shared and shared.source.size == 60
+    assert (shared.source.nature.type, shared.source.nature.user_symbols) == ("bpe", ("<ent>",))
+    apart = own_tokenizers(TokenizerConfig(model=[one, two], shared=False))
+    assert (apart.source.size, apart.target.size, apart.shared) == (60, 50, False)
+
+
+def test_own_models_are_sampled_by_their_own_type(tmp_path):
+    """The section's type is that of models to train."""
+    path = own_model(tmp_path / "own.model", model_type="bpe", user_defined_symbols=["<ent>"])
+    cfg = TokenizerConfig(model=path, sampling=True, sampling_alpha=1.0)
+    tokenizer = own_tokenizers(cfg).source
+    [pieces] = tokenizer.sample(["Hund"], np.random.default_rng(1), cfg)
+    assert tokenizer.pieces(pieces) == ["▁", *"Hund"]
+    [pieces] = tokenizer.sample(["Hund <ent>"], np.random.default_rng(1), cfg)
+    assert "<ent>" in tokenizer.pieces(pieces)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"pad_id": -1, "unk_id": 0, "bos_id": 1, "eos_id": 2},
+            r"has the ids pad none, unk 0, bos 1, eos 2; .*--pad_id=0 --unk",
+        ),
+        (
+            {"bos_id": 3, "eos_id": 2},
+            r"ids pad 0, unk 1, bos 3, eos 2; a model must be trained with .*--bos_id=2 --eos_id=3$",
+        ),
+        ({"treat_whitespace_as_suffix": True}, "treat_whitespace_as_suffix, which is not supported"),
+        (
+            {"model_type": "char", "vocab_size": 30},
+            r"sampling needs a model of type unigram or bpe, but .* of type char",
+        ),
+    ],
+)
+def test_own_models_that_do_not_fit(options, message, tmp_path):
+    path = own_model(tmp_path / "own.model", **options)
+    with pytest.raises(UserError, match=message):
+        own_tokenizers(TokenizerConfig(model=path, sampling=True))
+
+
+def test_own_models_that_are_none(tmp_path):
+    (tmp_path / "text").write_text("der Hund\n")
+    for name, message in [("text", "is not a SentencePiece model"), ("none", "is missing"), (".", "not a file")]:
+        with pytest.raises(UserError, match=message):
+            own_tokenizers(TokenizerConfig(model=str(tmp_path / name)))
 
 
 def test_too_small_a_vocabulary_names_the_least():
