@@ -13,7 +13,7 @@ from nmt_rl.errors import UserError
 
 if TYPE_CHECKING:
     from nmt_rl.corpus.prepared import Prepared
-    from nmt_rl.evaluation.comparison import Translations
+    from nmt_rl.evaluation.comparison import Choice, Translations
     from nmt_rl.evaluation.report import Report
 
 logger = logging.getLogger("nmt_rl")
@@ -165,6 +165,7 @@ def report_stage(config: Config, run: Path) -> Report:
         target_language=corpus.target_language,
         released="finetuned" if better_stage(run) == "finetune" else "pretrained",
         validation=_translations(run, "validation", corpus.valid.label, prepared.valid, greedy),
+        choice=_choice(config, finished, len(prepared.valid)),
         test=test,
         config=dump_config(config),
         cleaning=prepared.report.to_json(),
@@ -174,6 +175,17 @@ def report_stage(config: Config, run: Path) -> Report:
         bootstrap_seed=config.evaluation.seed,
     )
     return write_report(run, comparison)
+
+
+def _choice(config: Config, finished: dict[str, dict[str, Any]], lines: int) -> Choice | None:
+    """On what the released model was chosen, if not on all validation lines."""
+    from nmt_rl.evaluation.comparison import Choice
+
+    validated = min(config.finetune.validation.sentences or lines, lines)
+    if "finetune" not in finished or validated == lines:
+        return None
+    result = finished["finetune"]
+    return Choice(validated, result["before"]["bleu"], result["valid"]["bleu"])
 
 
 def _translations(

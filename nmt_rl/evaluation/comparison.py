@@ -40,6 +40,17 @@ class Translations:
         return both if self.finetuned is None else {**both, FINETUNED: self.finetuned}
 
 
+@dataclasses.dataclass(frozen=True)
+class Choice:
+    """By which scores the released model was chosen."""
+
+    lines: int
+    """The first lines of the validation set."""
+    pretrained: float
+    """BLEU in percent, greedy."""
+    finetuned: float
+
+
 def _now() -> str:
     return datetime.datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")
 
@@ -55,6 +66,8 @@ class Comparison:
     released: Literal["pretrained", "finetuned"]
     """The model that was released."""
     validation: Translations
+    choice: Choice | None = None
+    """How it was chosen; None: on the whole validation set, or without a fine-tuned model."""
     test: Translations | None = None
     config: str = ""
     """The resolved experiment as YAML."""
@@ -109,13 +122,18 @@ def score_split(translations: Translations, comparison: Comparison) -> SplitScor
     )
 
 
-def released_sentence(released: str, validation: SplitScores) -> str:
-    """One sentence: which model is released, and by how much it is the better one on validation."""
-    name, other = (FINETUNED, PRETRAINED) if released == "finetuned" else (PRETRAINED, FINETUNED)
-    bleu = validation.of(name).bleu
+def released_sentence(comparison: Comparison, validation: SplitScores) -> str:
+    """One sentence: which model is released, on what it was chosen, and what it scores on validation."""
+    finetuned, choice = comparison.released == "finetuned", comparison.choice
+    name, other = (FINETUNED, PRETRAINED) if finetuned else (PRETRAINED, FINETUNED)
+    bleu, lines = validation.of(name).bleu, validation.of(name).lines
     sentence = f"The released model is the {name} one: {bleu:.2f} BLEU on validation"
     if validation.paired is None:
         return f"{sentence}."
+    if choice is not None and choice.lines < lines:
+        ours, theirs = (choice.finetuned, choice.pretrained) if finetuned else (choice.pretrained, choice.finetuned)
+        chosen = f"chosen on the first {choice.lines:,} lines of validation ({ours:.2f} BLEU against {theirs:.2f})"
+        sentence = f"The released model is the {name} one, {chosen}: {bleu:.2f} BLEU on all {lines:,}"
     test = format_p(validation.paired.system(FINETUNED).bleu.p_value)
     rival = validation.of(other).bleu
     return f"{sentence}, against {rival:.2f} for the {other} one ({signed(bleu - rival)}, {test})."

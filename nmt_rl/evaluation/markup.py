@@ -41,7 +41,7 @@ td small { display: block; color: var(--soft); }
 .signatures, pre { font: .8rem/1.5 ui-monospace, Menlo, Consolas, "DejaVu Sans Mono", monospace; }
 .signatures { color: var(--soft); margin: .2rem 0 1.2rem; overflow-wrap: normal; }
 figure { margin: 1rem 0; }
-figure img { width: 100%; max-width: 920px; height: auto; display: block; background: #fff; border-radius: 6px; }
+figure img { max-width: 100%; height: auto; display: block; background: #fff; border-radius: 6px; }
 figcaption { font-size: .9rem; margin-top: .3rem; }
 .example { border: 1px solid var(--line); border-radius: 6px; padding: .5rem .9rem; margin: .8rem 0;
   break-inside: avoid; }

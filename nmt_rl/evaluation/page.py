@@ -47,9 +47,9 @@ def render_page(
     body = [
         f"<h1>{escape(title)}</h1>",
         f'<p class="soft">{escape(comparison.date)}</p>',
-        f'<p class="lead">{escape(released_sentence(comparison.released, splits[0]))}</p>',
+        f'<p class="lead">{escape(released_sentence(comparison, splits[0]))}</p>',
         "<h2>Scores</h2>",
-        *(_score_table(split, comparison.released) for split in splits),
+        *(_score_table(split, comparison) for split in splits),
         "<h2>Learning curves</h2>",
         *(figure_html(caption, png) for caption, png in figures),
         "" if figures else '<p class="soft">The run logged no training events.</p>',
@@ -60,7 +60,7 @@ def render_page(
     return whole_page(title, body)
 
 
-def _score_table(split: SplitScores, released: str) -> str:
+def _score_table(split: SplitScores, comparison: Comparison) -> str:
     first = split.scores[0]
     caption = (
         f"<strong>{escape(split.split.capitalize())}</strong>: {escape(first.test_set)}, {first.lines:,} lines, "
@@ -70,7 +70,7 @@ def _score_table(split: SplitScores, released: str) -> str:
     rows = []
     for index, scores in enumerate(split.scores):
         paired = split.paired.systems[index] if split.paired else None
-        kept = (released == "pretrained") == (index == 0)
+        kept = (comparison.released == "pretrained") == (index == 0)
         cells = [
             escape(scores.system) + (" <small>released</small>" if kept else ""),
             _score_cell(scores.bleu, first.bleu, paired.bleu if paired else None),
@@ -79,16 +79,17 @@ def _score_table(split: SplitScores, released: str) -> str:
         ]
         rows.append(f"<tr{' class=released' if kept else ''}>" + "".join(f"<td>{c}</td>" for c in cells) + "</tr>")
     signatures = split.paired.signatures if split.paired else {n: m.signature for n, m in first.metrics.items()}
-    return f"{score_table(caption, head, rows)}{_note(split)}" + signatures_html(signatures)
+    return f"{score_table(caption, head, rows)}{_note(split, comparison)}" + signatures_html(signatures)
 
 
-def _note(split: SplitScores) -> str:
+def _note(split: SplitScores, comparison: Comparison) -> str:
     """How p-value and interval were made, and what the validation set's are worth."""
     if split.paired is None:
         return ""
     note = f"p: one-sided paired bootstrap, {split.paired.samples:,} resamples, seed {split.paired.seed}."
     if split.split == "validation":
-        note += " Models were chosen on this set, so its p-value is optimistic; cite one from a test set."
+        lines = "" if comparison.choice is None else f"the first {comparison.choice.lines:,} lines of "
+        note += f" Models were chosen on {lines}this set, so its p-value is optimistic; cite one from a test set."
     wide = '<span class="wide">± half the width of the 95 % confidence interval.</span>'
     return f'<p class="soft">{note} {wide}</p>'
 

@@ -152,9 +152,14 @@ def buckets_png(buckets: Sequence[Bucket], names: Sequence[str], what: str, valu
         heights = [bucket.scores[system] for bucket in buckets]
         axis.bar(left, heights, width=width, color=SYSTEMS[system % len(SYSTEMS)], label=_label(name))
     highest = max((max(bucket.scores) for bucket in buckets), default=0.0)
-    axis.set_ylim(top=(1.1 + 0.08 * len(names)) * highest or 1.0)  # Room for the legend.
     axis.set_xticks(range(len(buckets)), [bucket.name for bucket in buckets])
-    _style(axis, f"By {what}", what, value)
+    two = len(names) == 2
+    _style(axis, f"By {what}", what, value, legend=two)
+    if two:
+        axis.set_ylim(top=1.25 * highest or 1.0)  # Room for the legend.
+    else:
+        figure.set_figheight(figure.get_figheight() + 0.2 * len(names))
+        figure.legend(loc="outside lower center", frameon=False, fontsize=8.5)
     return _png(figure)
 
 
@@ -196,7 +201,7 @@ def _finish(axis: Axes, title: str, label: str) -> None:
     _style(axis, title, "updates", label)
 
 
-def _style(axis: Axes, title: str, across: str, up: str) -> None:
+def _style(axis: Axes, title: str, across: str, up: str, legend: bool = True) -> None:
     axis.set_title(title, loc="left", fontsize=11, fontweight="bold")
     axis.set_xlabel(across, fontsize=9)
     axis.set_ylabel(up, fontsize=9)
@@ -205,7 +210,7 @@ def _style(axis: Axes, title: str, across: str, up: str) -> None:
     axis.set_axisbelow(True)
     axis.spines[["top", "right"]].set_visible(False)
     axis.spines[["left", "bottom"]].set_color("#999999")
-    if axis.get_legend_handles_labels()[0]:
+    if legend and axis.get_legend_handles_labels()[0]:
         axis.legend(frameon=False, fontsize=8.5)
 
 

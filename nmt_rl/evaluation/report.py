@@ -63,7 +63,7 @@ def write_report(run: Path, comparison: Comparison) -> Report:
     write_json(run / "metrics.json", _numbers(comparison, splits))
     page = render_page(comparison, splits, figures, examples, splits[-1])
     write_text(run / "report.html", page)
-    return Report(run / "report.html", released_sentence(comparison.released, splits[0]), splits)
+    return Report(run / "report.html", released_sentence(comparison, splits[0]), splits)
 
 
 def _write_figures(run: Path, validation: SplitScores) -> list[tuple[str, bytes]]:
@@ -100,6 +100,7 @@ def _numbers(comparison: Comparison, splits: tuple[SplitScores, ...]) -> dict[st
         "source_language": comparison.source_language,
         "target_language": comparison.target_language,
         "released": comparison.released,
+        "choice": dataclasses.asdict(comparison.choice) if comparison.choice else None,
         "scores": {split.split: split.to_json() for split in splits},
         "bleu_gain": {
             split.split: split.of(FINETUNED).bleu - split.of(PRETRAINED).bleu for split in splits if split.paired

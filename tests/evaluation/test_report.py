@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 import pytest
 
 from nmt_rl.errors import UserError
-from nmt_rl.evaluation.comparison import Comparison, Translations, signed
+from nmt_rl.evaluation.comparison import Choice, Comparison, Translations, signed
 from nmt_rl.evaluation.page import escape, format_duration
 from nmt_rl.evaluation.report import write_report
 
@@ -155,6 +155,19 @@ def test_sentence_says_when_finetuning_did_not_help(tmp_path):
     worse = re.search(r"against (\S+) for the fine-tuned one \(\+(\S+), p", sentence)
     assert sentence.startswith("The released model is the pretrained one: 100.00 BLEU on validation")
     assert float(worse[1]) + float(worse[2]) == pytest.approx(100, abs=0.011)
+
+
+def test_a_choice_on_fewer_lines_than_are_reported_is_told(tmp_path):
+    """On the first lines the pretrained model was the better one, on all it is not."""
+    choice = Choice(lines=10, pretrained=40.0, finetuned=39.5)
+    report = write_report(tmp_path, comparison(released="pretrained", choice=choice, test=None))
+    said = (
+        r"The released model is the pretrained one, chosen on the first 10 lines of validation "
+        r"\(40\.00 BLEU against 39\.50\): \d+\.\d\d BLEU on all 40, against 100\.00 for the fine-tuned one \(−"
+    )
+    assert re.match(said, report.sentence)
+    assert "Models were chosen on the first 10 lines of this set" in page(report).text
+    assert json.loads((tmp_path / "metrics.json").read_text())["choice"]["lines"] == 10
 
 
 def test_text_of_users_cannot_become_markup(tmp_path):
