@@ -50,7 +50,7 @@ def compare(
     """
     from nmt_rl.errors import UserError
     from nmt_rl.evaluation.contrast import contrast
-    from nmt_rl.evaluation.metrics import check_metrics
+    from nmt_rl.evaluation.metrics import check_metrics, warn_if_unspaced
     from nmt_rl.evaluation.resampling import check_resamples
     from nmt_rl.evaluation.significance import paired_test
     from nmt_rl.evaluation.testsets import read_test_sets
@@ -68,6 +68,7 @@ def compare(
     request = search.request([each.path for each in found if each.lines is None])
     source_language, target = _languages(found)
     check_metrics(["bleu", *wanted], target, tokenize)
+    warn_if_unspaced(sets[0].reference_name, sets[0].references[0], target, tokenize)
     check_resamples(samples, len(sets[0].references[0]))
     with open_output(html, "--html") if html is not None else contextlib.nullcontext() as page:
         translated = [each.translate(sets, request) for each in found]

@@ -96,7 +96,7 @@ def _check_work(
     metrics: list[str], tokenize: str | None, resamples: int, sets: list[TestSet], targets: list[str]
 ) -> None:
     """What can be found before a model translates: packages and memory."""
-    from nmt_rl.evaluation.metrics import check_metrics
+    from nmt_rl.evaluation.metrics import check_metrics, warn_if_unspaced
     from nmt_rl.evaluation.resampling import check_resamples
 
     if "comet" in metrics:
@@ -107,6 +107,8 @@ def _check_work(
         check_metrics(["bleu", *(name for name in metrics if name != "comet")], language, tokenize)
     for each in sets:
         check_resamples(resamples, len(each.references[0]))
+        for language in dict.fromkeys(targets):
+            warn_if_unspaced(each.reference_name, each.references[0], language, tokenize)
 
 
 def _print_sentences(

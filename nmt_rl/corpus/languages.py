@@ -54,6 +54,18 @@ def short_code(language: str) -> str:
     return _TWO_LETTERS.get(code, code)
 
 
+def split_pair(pair: str) -> tuple[str, str]:
+    """Both codes of `en-de`, `en-zh-CN` or `zh_Hans-en`; empty ones of what is no pair, or may be parted otherwise."""
+    parts = pair.split("-")
+    if len(parts) == 2:
+        return parts[0], parts[1]
+    # Countries in capitals and scripts in four letters belong to the language before them.
+    begins = [i for i, part in enumerate(parts) if not re.fullmatch("[A-Z]{2}|[A-Za-z]{4}|[0-9]{3}", part)]
+    if len(begins) != 2 or begins[0] != 0:
+        return "", ""
+    return "-".join(parts[: begins[1]]), "-".join(parts[begins[1] :])
+
+
 def joins_sentences(language: str) -> str:
     """What stands between two sentences: nothing in Chinese and Japanese, a blank in all others."""
     return "" if bleu_tokenizer(language) in ("zh", "ja-mecab") else " "

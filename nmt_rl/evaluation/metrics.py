@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
-from nmt_rl.corpus.characters import composed
+from nmt_rl.corpus.characters import UNSPACED, composed
 from nmt_rl.corpus.languages import bleu_tokenizer
 from nmt_rl.corpus.words import installed
 from nmt_rl.errors import UserError
@@ -143,6 +143,14 @@ def warn_if_tokenised(system: str, hypotheses: Sequence[str]) -> None:
     if tokenised >= _TOKENISED_PERIODS:
         text = "%d of %d lines of %s end in a separate period; BLEU is defined on detokenised text"
         logger.warning(text, tokenised, len(hypotheses), system)
+
+
+def warn_if_unspaced(name: str, lines: Sequence[str], target_language: str, tokenize: str | None) -> None:
+    """Say so on stderr if a text has no blanks between words and neither language nor tokenizer is known."""
+    unspaced = sum(UNSPACED.search(line) is not None for line in lines)
+    if not target_language and tokenize is None and 2 * unspaced > len(lines):
+        text = "%s has no blanks between words, so that BLEU takes a clause for a word; give the languages, such as %s"
+        logger.warning(text, name, "-l en-zh, or --tokenize char")
 
 
 def _metric_score(metric: Metric, hypotheses: Sequence[str], resamples: int, seed: int) -> MetricScore:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from nmt_rl.corpus.languages import short_code
+from nmt_rl.corpus.languages import short_code, split_pair
 from nmt_rl.corpus.lines import read_lines
 from nmt_rl.errors import UserError
 
@@ -49,9 +49,9 @@ def read_test_sets(
     Raises:
         UserError: for a wrong combination, a file that cannot be read, or numbers of lines that differ.
     """
-    pair = (languages or "").partition("-")
+    pair = split_pair(languages or "")
     if languages is not None and not all(pair):
-        raise UserError(f"-l takes a pair of languages such as en-de, found {languages!r}")
+        raise UserError(f"-l takes a pair of languages such as en-de or zh_CN-en, found {languages!r}")
     if names:
         if sources or references or not languages:
             raise UserError(
@@ -63,13 +63,13 @@ def read_test_sets(
         raise UserError("give --source FILE and --reference FILE, or a named set such as -t wmt14 -l en-de")
     if len(sources) < 2:
         _refuse_twice("--reference", references)
-        return [_read_files(next(iter(sources), None), references, pair[0], pair[2])]
+        return [_read_files(next(iter(sources), None), references, *pair)]
     if len(sources) != len(references):
         counts = f"found {len(sources)} and {len(references)}"
         raise UserError(f"several --source go with one --reference each, {counts}; one takes several references")
     both = list(zip(sources, references, strict=True))
     _refuse_twice("--source and --reference", [" and ".join(map(str, each)) for each in both])
-    sets = [_read_files(source, [reference], pair[0], pair[2]) for source, reference in both]
+    sets = [_read_files(source, [reference], *pair) for source, reference in both]
     if len({each.name for each in sets}) < len(sets):
         sets = [dataclasses.replace(each, name=each.reference_name) for each in sets]
     return sets

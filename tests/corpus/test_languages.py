@@ -1,6 +1,6 @@
 import pytest
 
-from nmt_rl.corpus.languages import bleu_tokenizer, joins_sentences, short_code
+from nmt_rl.corpus.languages import bleu_tokenizer, joins_sentences, short_code, split_pair
 
 CODES = {
     "zh": "zh zh-CN zh_TW zh_Hans zh-Hant-HK ZH zho chi cmn yue zho_Hans zho_Hant yue_Hant cmn_Hans zh_CN.UTF-8",
@@ -31,3 +31,23 @@ def test_short_codes():
     assert [short_code(code) for code in ("zho_Hans", "zh-CN", "deu_Latn", "DE-ch", "gsw", "")] == [
         "zh", "zh", "de", "de", "gsw", "",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("pair", "codes"),
+    [
+        ("en-de", ("en", "de")),
+        ("EN-DE", ("EN", "DE")),
+        ("en-zh-CN", ("en", "zh-CN")),
+        ("zh-CN-en", ("zh-CN", "en")),
+        ("zh-Hant-TW-pt-BR", ("zh-Hant-TW", "pt-BR")),
+        ("zho_Hans-eng_Latn", ("zho_Hans", "eng_Latn")),
+        ("es-419-en", ("es-419", "en")),
+        ("en", ("", "")),
+        ("", ("", "")),
+        ("zh-cn-en", ("", "")),
+        ("en-de-fr", ("", "")),
+    ],
+)
+def test_pairs_are_parted_where_a_language_begins(pair, codes):
+    assert split_pair(pair) == codes

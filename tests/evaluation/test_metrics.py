@@ -17,6 +17,7 @@ from nmt_rl.evaluation.metrics import (
     corpus_scores,
     sentence_bleu,
     sentence_scores,
+    warn_if_unspaced,
 )
 from nmt_rl.evaluation.resampling import check_resamples
 
@@ -248,3 +249,17 @@ def test_composed_text_is_scored_and_signed_as_by_sacrebleu():
     plain = corpus_scores(COMPOSED[::-1], COMPOSED, test_set="t", target_language="fr").metrics
     assert plain["bleu"].value == BLEU(force=True).corpus_score(COMPOSED[::-1], [COMPOSED]).score
     assert not any("nfc" in score.signature for score in plain.values())
+
+
+@pytest.mark.parametrize(
+    ("line", "language", "tokenize", "told"),
+    [
+        ("猫在垫子上。", "", None, True),
+        ("猫在", "zh", None, False),
+        ("猫在", "", "char", False),
+        ("A cat", "", None, False),
+    ],
+)
+def test_text_without_blanks_needs_its_language(line, language, tokenize, told, caplog):
+    warn_if_unspaced("ref", [line, line, "Plain text."], language, tokenize)
+    assert ("ref has no blanks between words" in caplog.text) == told
