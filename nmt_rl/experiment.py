@@ -164,7 +164,7 @@ def report_stage(config: Config, run: Path) -> Report:
         source_language=corpus.source_language,
         target_language=corpus.target_language,
         released="finetuned" if better_stage(run) == "finetune" else "pretrained",
-        validation=_translations(run, "validation", corpus.valid.label, prepared.valid, greedy),
+        validation=_translations(run, "validation", corpus.valid[0].label, prepared.valid, greedy),
         choice=_choice(config, finished, len(prepared.valid)),
         test=test,
         config=dump_config(config),

@@ -162,6 +162,8 @@ def test_a_source_is_of_one_kind():
         ("finetune.trajectory.behaviour={policy: epsilon-greedy, top_k: 0}", ["trajectory.behaviour", "top_k above 0"]),
         ("finetune={objective: both, trajectory: {q: dueling}}", ["finetune", "trajectory.q kl"]),
         ("finetune={objective: rloo, policy_gradient: {samples: 1}}", ["finetune", "at least 2"]),
+        ("corpus.valid=[a/dev, b/dev]", ["corpus: validation sets need different names (key name), found dev, dev"]),
+        ("corpus.valid=[]", ["corpus.valid: should not be empty"]),
         ("pretrain.updates=true", ["pretrain.updates", "integer", "'true'"]),
         ("finetune.trajectory.betas=[true]", ["finetune.trajectory.betas.0", "number", "'true'"]),
         ("finetune.reward.metrics={bleu: true}", ["finetune.reward.metrics.bleu", "number", "'true'"]),
@@ -235,7 +237,7 @@ def test_only_name_corpus_and_model_have_no_default():
 OVERRIDES_IN_ANY_ORDER = [
     (["corpus.train=t", "corpus.train.limit=10"], lambda c: c.corpus.train == (SourceSpec(prefix="t", limit=10),)),
     (["corpus.train.limit=10"], lambda c: c.corpus.train == (SourceSpec(prefix="data/train", limit=10),)),
-    (["corpus.valid={tsv: a.tsv}", "corpus.valid.name=dev"], lambda c: c.corpus.valid.label == "dev"),
+    (["corpus.valid={tsv: a.tsv}", "corpus.valid.name=dev"], lambda c: c.corpus.valid[0].label == "dev"),
     (["pretrain={updates: 5}", "pretrain.average=2"], lambda c: (c.pretrain.updates, c.pretrain.average) == (5, 2)),
     (["corpus.train=[a, b.tsv]", "corpus.train.1.limit=3"], lambda c: [s.limit for s in c.corpus.train] == [None, 3]),
 ]
@@ -285,7 +287,7 @@ def test_a_home_folder_is_found(recipe, monkeypatch):
     monkeypatch.setenv("HOME", "/home/me")
     config = load_config(recipe, ["corpus.train=~/a", "corpus.valid={source: ~/s, target: [~/t]}"])
     assert config.corpus.train[0].prefix == "/home/me/a"
-    assert (config.corpus.valid.source, config.corpus.valid.target) == (("/home/me/s",), ("/home/me/t",))
+    assert (config.corpus.valid[0].source, config.corpus.valid[0].target) == (("/home/me/s",), ("/home/me/t",))
 
 
 def test_yaml_says_what_it_looks_like(tmp_path):

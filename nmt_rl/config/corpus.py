@@ -134,18 +134,37 @@ class CorpusConfig(Section):
     """Language code of the target side."""
     train: tuple[SourceSpec, ...] = Field(min_length=1)
     """Training sources, read one after the other."""
-    valid: SourceSpec
-    """Validation source: never cleaned, used for early stopping and model choice."""
+    valid: tuple[SourceSpec, ...] = Field(min_length=1)
+    """Validation sources, never cleaned: the first is used for early stopping and model choice, others are scored
+    beside it, and may be added or changed at any time."""
     test: SourceSpec | None = None
     """Test source: never cleaned, scored once, in the report."""
     cleaning: CleaningConfig = CleaningConfig()
 
     @model_validator(mode="before")
     @classmethod
-    def _train_as_list(cls, value: Any) -> Any:
-        if isinstance(value, dict) and isinstance(value.get("train"), str | dict | SourceSpec):
-            value = {**value, "train": (value["train"],)}
+    def _one_as_several(cls, value: Any) -> Any:
+        if isinstance(value, dict):
+            one = {key: (value[key],) for key in ("train", "valid") if isinstance(value.get(key), str | dict | Section)}
+            value = {**value, **one}
         return value
+
+    @model_validator(mode="after")
+    def _validation_sets_are_told_apart(self) -> CorpusConfig:
+        labels = [spec.label for spec in self.valid]
+        if len(set(labels)) < len(labels):
+            raise ValueError(f"validation sets need different names (key name), found {', '.join(labels)}")
+        return self
+
+    @property
+    def held_out(self) -> dict[str, SourceSpec]:
+        """What is not trained on, by split: `valid`, by which models are chosen, `valid2`, ... and `test`."""
+        return {"valid": self.valid[0], **self.further, **({} if self.test is None else {"test": self.test})}
+
+    @property
+    def further(self) -> dict[str, SourceSpec]:
+        """The validation sets that are only scored, by split: `valid2`, ..."""
+        return {f"valid{number}": spec for number, spec in enumerate(self.valid[1:], start=2)}
 
 
 class TokenizerConfig(Section):

@@ -26,8 +26,8 @@ from nmt_rl.corpus.prepared import (
     read_split,
     settings_of,
 )
-from nmt_rl.corpus.provenance import changes, record_sources
-from nmt_rl.corpus.sources import SPLITS, read_pairs
+from nmt_rl.corpus.provenance import changes, record_source, record_sources
+from nmt_rl.corpus.sources import hub_split, read_pairs
 from nmt_rl.corpus.store import CorpusWriter
 from nmt_rl.corpus.tokenizer import Tokenizers, own_tokenizers, train_tokenizers
 from nmt_rl.errors import UserError
@@ -46,7 +46,7 @@ PROGRESS = 500_000
 def prepare(
     config: Config, run: Path, fresh: bool = False, replaceable: Callable[[Path], None] | None = None
 ) -> Prepared:
-    """Prepare the corpus of a run, or open what was prepared before; a test set that is new or has changed is copied.
+    """Prepare the corpus of a run, or open what was prepared before; sets that no model is chosen by may change.
 
     Writes RUN/corpus (train/, valid.source, valid.target, test.source, test.target, tokenizer.model, cleaning.json,
     prepared.json), which appears when everything is done; a half-finished preparation starts over.
@@ -64,7 +64,7 @@ def prepare(
     """
     folder = run / "corpus"
     if not fresh and is_prepared(run):
-        _update_test_set(config, run)
+        _update_held_out(config, run)
         return open_prepared(config, run)
     if folder.exists():
         must_be_ours(folder, FILES, "be replaced")
@@ -76,9 +76,7 @@ def prepare(
 
 def _prepare_into(folder: Path, config: Config) -> None:
     sources, own = record_sources(config.corpus), own_tokenizers(config.tokenizer)
-    hashes = {"valid": _copy_split(folder, "valid", config.corpus.valid, config)}
-    if config.corpus.test is not None:
-        hashes["test"] = _copy_split(folder, "test", config.corpus.test, config)
+    hashes = {split: _copy_split(folder, split, spec, config) for split, spec in config.corpus.held_out.items()}
     text, held_out = _CleanText(folder / "text"), HeldOut({split: read_split(folder, split)[0] for split in hashes})
     report = text.write(config, held_out)
     if not report.read:
@@ -100,8 +98,8 @@ def _prepare_into(folder: Path, config: Config) -> None:
     log.info("%s", report)
     write_json(folder / "cleaning.json", report.to_json())
     write_json(folder / "prepared.json", {"settings": settings_of(config), "sources": sources, "hashes": hashes})
-    mutable = ("test.source", "test.target", "prepared.json")
-    write_hashes(folder, [name for name in folder_hashes(folder) if name not in mutable])
+    bound = ("train/", "valid.", "tokenizer.", "cleaning.json")
+    write_hashes(folder, [name for name in folder_hashes(folder) if name.startswith(bound)])
 
 
 def _trained_tokenizers(text: _CleanText, report: CleaningReport, config: Config) -> Tokenizers:
@@ -116,20 +114,18 @@ def _trained_tokenizers(text: _CleanText, report: CleaningReport, config: Config
         )
 
 
-def _update_test_set(config: Config, run: Path) -> None:
-    """Copy the test set if it is another one than before: no stage depends on it."""
+def _update_held_out(config: Config, run: Path) -> None:
+    """Copy test and further validation sets that are others than before: no model is chosen by them."""
     folder = run / "corpus"
     record = read_record(folder)
     check_settings(config, run, record)
-    if config.corpus.test is None:
-        return
-    change = next((c for c in changes(record["sources"], config.corpus) if c.split == "test"), None)
-    if change is None or change.kind == "gone":
-        return
-    record["hashes"]["test"] = _copy_split(folder, "test", config.corpus.test, config)
-    record["sources"]["test"] = record_sources(config.corpus)["test"]
-    write_json(folder / "prepared.json", record)
-    log.info("corpus.test is another one than before: its text is in %s now", folder)
+    others = {c.split for c in changes(record["sources"], config.corpus) if c.kind != "gone"}
+    for split, spec in config.corpus.held_out.items():
+        if split in others and split != "valid":
+            record["hashes"][split] = _copy_split(folder, split, spec, config)
+            record["sources"][split] = [record_source(spec, config.corpus, split)]
+            write_json(folder / "prepared.json", record)
+            log.info("corpus.%s is another one than before: its text is in %s now", split, folder)
 
 
 class _CleanText:
@@ -194,7 +190,7 @@ def _copy_split(folder: Path, split: str, spec: SourceSpec, config: Config) -> s
     count = 0
     files = (written_file(folder / f"{split}.{side}") for side in ("source", "target"))
     with next(files) as source_file, next(files) as target_file:
-        for source, target in read_pairs(spec, config.corpus, SPLITS[split]):
+        for source, target in read_pairs(spec, config.corpus, hub_split(split)):
             source_file.write(source.encode() + b"\n")
             target_file.write(target.encode() + b"\n")
             count += 1

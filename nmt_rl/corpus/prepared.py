@@ -26,7 +26,7 @@ log = logging.getLogger("nmt_rl")
 
 TOKENIZERS = ("tokenizer.model", "tokenizer.source.model", "tokenizer.target.model")
 FILES = (
-    "train/", "train/corpus.json", "train/source.*.npy", "train/target.*.npy", "valid.source", "valid.target",
+    "train/", "train/corpus.json", "train/source.*.npy", "train/target.*.npy", "valid*.source", "valid*.target",
     "test.source", "test.target", *TOKENIZERS, "cleaning.json", "prepared.json", HASHES,
 )  # fmt: skip
 """What RUN/corpus holds; see `ownership.must_be_ours`."""
@@ -39,15 +39,17 @@ class Prepared:
     Attributes:
         tokenizers: of both sides.
         train: the encoded training pairs, memory-mapped.
-        valid: validation pairs, as they were read.
+        valid: validation pairs by which models are chosen, as they were read.
+        further: pairs of the other validation sets, by their names.
         test: test pairs, as they were read; empty if the recipe has none.
         report: what cleaning dropped.
-        hashes: SHA-256 of the text of train (after cleaning), valid and test.
+        hashes: SHA-256 of the text of train (after cleaning) and of each split that is held out.
     """
 
     tokenizers: Tokenizers
     train: EncodedCorpus
     valid: list[Pair]
+    further: dict[str, list[Pair]]
     test: list[Pair]
     report: CleaningReport
     hashes: dict[str, str]
@@ -82,7 +84,7 @@ def open_prepared(config: Config, run: Path) -> Prepared:
     texts: dict[str, list[Pair]] = {}
     with _named_remedy(folder):
         check_hashes(folder)
-        for split in ["valid"] if config.corpus.test is None else ["valid", "test"]:
+        for split in config.corpus.held_out:
             texts[split], hashes[split] = read_split(folder, split)
             if hashes[split] != record["hashes"].get(split):
                 raise UserError(f"{folder / split}.source and .target are not what preparation wrote")
@@ -90,6 +92,7 @@ def open_prepared(config: Config, run: Path) -> Prepared:
             tokenizers=Tokenizers.load(tokenizer_folder(run)),
             train=EncodedCorpus.open(folder / "train"),
             valid=texts["valid"],
+            further={spec.label: texts[split] for split, spec in config.corpus.further.items()},
             test=texts.get("test", []),
             report=CleaningReport.from_json(read_json(folder / "cleaning.json"), str(folder / "cleaning.json")),
             hashes=hashes,
@@ -165,7 +168,7 @@ def _own_model(name: str, was: Any) -> dict[str, str]:
 
 
 def check_settings(config: Config, run: Path, record: Record) -> None:
-    """Raise UserError if a corpus was prepared with other settings or from other sources; a test set may change."""
+    """Raise UserError if a corpus was prepared with other settings or sources; a test set may change."""
     tokenizer = record["settings"].get("tokenizer")
     own = tokenizer.get("model") if isinstance(tokenizer, dict) else None
     difference = first_difference(record["settings"], settings_of(config, own if isinstance(own, list) else []))
@@ -200,8 +203,8 @@ def check_text(config: Config, run: Path, strict: bool) -> None:
 
 
 def _binding(config: Config, record: Record) -> Iterable[Change]:
-    """A test set binds nothing: see `prepare`."""
-    return (change for change in changes(record["sources"], config.corpus) if change.split != "test")
+    """What no model is chosen by binds nothing: see `prepare`."""
+    return (change for change in changes(record["sources"], config.corpus) if change.split in ("train", "valid"))
 
 
 def read_split(folder: Path, split: str) -> tuple[list[Pair], str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from nmt_rl.config import CorpusConfig, SourceSpec
-from nmt_rl.corpus.sources import SPLITS, source_files
+from nmt_rl.corpus.sources import hub_split, source_files
 from nmt_rl.errors import UserError
 from nmt_rl.storage.hashes import file_hash
 
@@ -32,7 +32,7 @@ class Change(NamedTuple):
 
 def record_sources(config: CorpusConfig) -> dict[str, list[Record]]:
     """The sources of every split as they are now; raises UserError for a file that is not there."""
-    return {split: [_record(spec, config, split) for spec in specs] for split, specs in _splits(config)}
+    return {split: [record_source(spec, config, split) for spec in specs] for split, specs in _splits(config)}
 
 
 def changes(records: dict[str, list[Record]], config: CorpusConfig) -> Iterator[Change]:
@@ -54,15 +54,12 @@ def changes(records: dict[str, list[Record]], config: CorpusConfig) -> Iterator[
 
 
 def _splits(config: CorpusConfig) -> list[tuple[str, tuple[SourceSpec, ...]]]:
-    return [
-        ("train", config.train),
-        ("valid", (config.valid,)),
-        *([("test", (config.test,))] if config.test is not None else []),
-    ]
+    return [("train", config.train), *((split, (spec,)) for split, spec in config.held_out.items())]
 
 
-def _record(spec: SourceSpec, config: CorpusConfig, split: str) -> Record:
-    files = source_files(spec, config, SPLITS[split])
+def record_source(spec: SourceSpec, config: CorpusConfig, split: str) -> Record:
+    """A source of one split as it is now; raises UserError for a file that is not there."""
+    files = source_files(spec, config, hub_split(split))
     return {
         "spec": spec.model_dump(mode="json"),
         "folder": str(Path.cwd()),
@@ -85,7 +82,7 @@ def _change(old: Record, spec: SourceSpec, config: CorpusConfig, split: str) -> 
     if old["files"] is None:  # Of nmt-rl 0.2.0, which recorded no files.
         return None if same_place else other
     try:
-        files = source_files(spec, config, SPLITS[split])
+        files = source_files(spec, config, hub_split(split))
     except UserError as error:
         if same_place:
             return Change("gone", split, str(error))

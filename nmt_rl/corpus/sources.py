@@ -16,8 +16,6 @@ from nmt_rl.errors import UserError
 Pair = tuple[str, str]
 
 SUFFIXES = ("", ".txt", ".gz", ".xz", ".txt.gz", ".txt.xz")
-SPLITS = {"train": "train", "valid": "validation", "test": "test"}
-"""Splits of a corpus, and what hub sets call them."""
 SPLIT_NAMES = {"validation": ("validation", "valid", "val", "dev"), "valid": ("valid", "validation", "val", "dev")}
 HINT = "or give text files: --set corpus.train=PREFIX, where PREFIX.{source} and PREFIX.{target} exist"
 
@@ -73,6 +71,11 @@ def source_files(spec: SourceSpec, config: CorpusConfig, default_split: str) -> 
         if not path.exists():
             raise UserError(f"{path} does not exist")
     return [path for path in files if path.is_file()]
+
+
+def hub_split(split: str) -> str:
+    """What hub sets call a split of a corpus: train, valid, valid2, ..., test."""
+    return "validation" if split.startswith("valid") else split
 
 
 def find_file(prefix: str, language: str) -> Path:

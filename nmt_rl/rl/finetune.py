@@ -114,7 +114,7 @@ class PolicyValidator:
         """See the class docstring."""
         self._divergence, self.tokenizers = divergence, prepared.tokenizers
         pairs = prepared.valid[: config.finetune.validation.sentences]
-        self._validator = Validator(divergence.policy, prepared.tokenizers, pairs, config)
+        self._validator = Validator(divergence.policy, prepared.tokenizers, pairs, config, prepared.further)
         self._room = divergence.policy.max_length
         self._longest = min(self._room, config.decoding.max_source_length)
 
@@ -124,7 +124,7 @@ class PolicyValidator:
         return self._validator.signature
 
     def __call__(self) -> dict[str, float]:
-        """`bleu`, `chrf`, `length_ratio`, `loss` (cross-entropy), and in nats per piece `kl` and `entropy`."""
+        """`bleu`, `chrf`, `length_ratio`, `loss` (cross-entropy), `kl` and `entropy` in nats, and further scores."""
         hypotheses = self._validator.translate()
         scores = self._validator.scores(hypotheses)
         kl, entropy = self._policy_statistics(hypotheses)
@@ -135,6 +135,7 @@ class PolicyValidator:
             "loss": self._validator.loss(),
             "kl": kl,
             "entropy": entropy,
+            **self._validator.further_scores(),
         }
 
     def _policy_statistics(self, hypotheses: list[str]) -> tuple[float, float]:

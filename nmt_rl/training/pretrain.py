@@ -95,7 +95,8 @@ def pretrain(config: Config, prepared: Prepared, run: Path) -> dict[str, Any]:
     model = build_model(config.model, *sizes, config.seed, config.pretrain.precision)
     logger.info("pretrain: %s with %s parameters", config.model.type, f"{model.count_params():,}")
     learner = Learner(model, CrossEntropy(settings.label_smoothing), settings.optimizer, settings.precision)
-    validator = Validator(model, tokenizers, prepared.valid[: settings.validation.sentences], config)
+    pairs = prepared.valid[: settings.validation.sentences]
+    validator = Validator(model, tokenizers, pairs, config, prepared.further)
     batches = CorpusBatches(prepared.train, config, tokenizers, model.max_length)
     events = EventLog(run)
     loop = TrainingLoop("pretrain", settings, learner, batches, validator, run, events)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -14,6 +14,8 @@ from nmt_rl.decoding.translator import Translator
 from nmt_rl.evaluation.metrics import Scores, corpus_scores
 from nmt_rl.models.seq2seq import Seq2Seq
 from nmt_rl.training.losses import CrossEntropy, with_positions
+
+Pair = tuple[str, str]
 
 SENTENCES = 64
 """Sentences per batch of the validation loss."""
@@ -29,15 +31,22 @@ class Validator:
         tokenizers: of both sides.
         pairs: (source, reference) text.
         config: decoding limits and the target language.
+        further: pairs of other sets, by their names, that are scored as well.
     """
 
     def __init__(
-        self, model: Seq2Seq, tokenizers: Tokenizers, pairs: Sequence[tuple[str, str]], config: Config
+        self,
+        model: Seq2Seq,
+        tokenizers: Tokenizers,
+        pairs: Sequence[Pair],
+        config: Config,
+        further: Mapping[str, Sequence[Pair]] | None = None,
     ) -> None:
         """See the class docstring."""
         self.signature = ""
         self.sources, self.references = [p[0] for p in pairs], [p[1] for p in pairs]
-        self.language, self.name = config.corpus.target_language, config.corpus.valid.label
+        self.language, self.name = config.corpus.target_language, config.corpus.valid[0].label
+        self.further = further or {}
         self._translator = Translator.of_model(model, tokenizers, config.decoding.greedy())
         longest = min(model.max_length, config.decoding.max_source_length)
         source = [ids[: longest - 1] for ids in tokenizers.source.encode(self.sources)]
@@ -63,6 +72,16 @@ class Validator:
         self.signature = scores.metrics["bleu"].signature
         return scores
 
+    def further_scores(self) -> dict[str, float]:
+        """`bleu/NAME` and `chrf/NAME` of greedy translations of the other sets."""
+        found: dict[str, float] = {}
+        for name, pairs in self.further.items():
+            hypotheses = [t.text for t in self._translator.translate([source for source, _ in pairs])]
+            references = [reference for _, reference in pairs]
+            scores = corpus_scores(hypotheses, references, test_set=name, target_language=self.language)
+            found |= {f"bleu/{name}": scores.bleu, f"chrf/{name}": scores.chrf}
+        return found
+
     def rehearse(self) -> None:
         """Do all that a validation does, on few sentences: what fails there fails before hours of training."""
         pairs = [pair for pair in zip(self.sources, self.references, strict=True) if pair[0].strip()][:REHEARSED]
@@ -72,11 +91,12 @@ class Validator:
         self._nll(self._batches[-1])
 
     def __call__(self) -> dict[str, float]:
-        """`loss`, `bleu`, `chrf` and `length_ratio` of the current weights."""
+        """`loss`, `bleu`, `chrf` and `length_ratio` of the current weights, and `further_scores`."""
         scores = self.scores(self.translate())
         return {
             "loss": self.loss(),
             "bleu": scores.bleu,
             "chrf": scores.chrf,
             "length_ratio": scores.length_ratio,
+            **self.further_scores(),
         }

@@ -306,6 +306,16 @@ def test_a_tokenizer_that_does_not_fit_is_refused_before_anything_is_read(data, 
         prepare(own_tokenizer(config(data), model=str(data / "train.de")), tmp_path / "run")
 
 
+def test_further_validation_sets_may_be_added_and_changed_but_not_the_first(data, tmp_path):
+    run, first, more = tmp_path / "run", str(data / "valid"), str(data / "test")
+    assert prepare(config(data), run).further == {}
+    prepared = prepare(config(data, valid=[first, {"prefix": more, "name": "cats"}]), run)
+    assert prepared.further == {"cats": [("die Katze", "the cat")]} and len(prepared.valid) == 3
+    assert prepare(config(data, valid=[first, {"prefix": first, "name": "again"}]), run).further["again"]
+    with pytest.raises(UserError, match=r"corpus\.valid was prefix .*/valid, now prefix .*/test"):
+        prepare(config(data, valid=[more, first]), run)
+
+
 def test_same_seed_same_everything(data, tmp_path):
     runs = [prepare(config(data), tmp_path / name) for name in "ab"]
     assert runs[0].train.header == runs[1].train.header
