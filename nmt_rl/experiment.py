@@ -165,6 +165,9 @@ def report_stage(config: Config, run: Path) -> Report:
         target_language=corpus.target_language,
         released="finetuned" if better_stage(run) == "finetune" else "pretrained",
         validation=_translations(run, "validation", corpus.valid[0].label, prepared.valid, greedy),
+        further=[
+            _translations(run, "further validation", name, pairs, greedy) for name, pairs in prepared.further.items()
+        ],
         choice=_choice(config, finished, len(prepared.valid)),
         test=test,
         config=dump_config(config),

@@ -19,7 +19,7 @@ PRETRAINED, FINETUNED = "pretrained", "fine-tuned"
 class Translations:
     """One split in both models' words; all lists have one entry per line."""
 
-    split: Literal["validation", "test"]
+    split: Literal["validation", "further validation", "test"]
     test_set: str
     """Name the scores are reported under."""
     decoding: str
@@ -68,6 +68,8 @@ class Comparison:
     validation: Translations
     choice: Choice | None = None
     """How it was chosen; None: on the whole validation set, or without a fine-tuned model."""
+    further: Sequence[Translations] = ()
+    """Of other validation sets."""
     test: Translations | None = None
     config: str = ""
     """The resolved experiment as YAML."""
@@ -92,6 +94,11 @@ class SplitScores:
     decoding: str
     scores: tuple[Scores, ...]
     paired: PairedTest | None
+
+    @property
+    def title(self) -> str:
+        """Which split it is; of further validation sets, which of them."""
+        return self.split if self.split in ("validation", "test") else f"{self.split} {self.scores[0].test_set}"
 
     def of(self, system: str) -> Scores:
         """The scores of `pretrained` or `fine-tuned`; raises KeyError."""

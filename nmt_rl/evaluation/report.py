@@ -37,7 +37,7 @@ class Report:
         """The score tables as plain text, with signatures, ended by the sentence."""
         parts = []
         for split in self.splits:
-            parts.append(f"{split.split.capitalize()} ({split.decoding})\n{format_scores(split.scores)}")
+            parts.append(f"{split.title[0].upper()}{split.title[1:]} ({split.decoding})\n{format_scores(split.scores)}")
             if split.paired:
                 parts[-1] += f"\n{_difference(split, split.paired)}"
         return "\n\n".join([*parts, self.sentence])
@@ -54,14 +54,15 @@ def write_report(run: Path, comparison: Comparison) -> Report:
         UserError: if the line counts of translations and references differ.
         ValueError: if the released model is the fine-tuned one but there are no translations of it.
     """
-    both = [comparison.validation, *([comparison.test] if comparison.test else [])]
+    translated = [comparison.validation, *comparison.further, *([comparison.test] if comparison.test else [])]
     if comparison.released == "finetuned" and comparison.validation.finetuned is None:
         raise ValueError("the fine-tuned model is released, but the validation set has no translations of it")
-    splits = tuple(score_split(translations, comparison) for translations in both)
+    splits = tuple(score_split(translations, comparison) for translations in translated)
     figures = _write_figures(run, splits[0])
-    examples = choose_examples(both[-1].texts(), comparison.target_language, seed=comparison.seed)
+    shown = translated[-1] if comparison.test else comparison.validation
+    examples = choose_examples(shown.texts(), comparison.target_language, seed=comparison.seed)
     write_json(run / "metrics.json", _numbers(comparison, splits))
-    page = render_page(comparison, splits, figures, examples, splits[-1])
+    page = render_page(comparison, splits, figures, examples, splits[translated.index(shown)])
     write_text(run / "report.html", page)
     return Report(run / "report.html", released_sentence(comparison, splits[0]), splits)
 
@@ -101,9 +102,9 @@ def _numbers(comparison: Comparison, splits: tuple[SplitScores, ...]) -> dict[st
         "target_language": comparison.target_language,
         "released": comparison.released,
         "choice": dataclasses.asdict(comparison.choice) if comparison.choice else None,
-        "scores": {split.split: split.to_json() for split in splits},
+        "scores": {split.title: split.to_json() for split in splits},
         "bleu_gain": {
-            split.split: split.of(FINETUNED).bleu - split.of(PRETRAINED).bleu for split in splits if split.paired
+            split.title: split.of(FINETUNED).bleu - split.of(PRETRAINED).bleu for split in splits if split.paired
         },
         "cleaning": dict(comparison.cleaning),
         "seed": comparison.seed,

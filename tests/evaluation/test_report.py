@@ -236,3 +236,14 @@ def test_evaluation_imports_no_deep_learning_library():
     )
     output = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout
     assert output.strip() == "[]"
+
+
+def test_further_validation_sets_stand_between_validation_and_test(tmp_path):
+    other = dataclasses.replace(split("further validation"), test_set="news")
+    report = write_report(tmp_path, comparison(further=[other], test=None))
+    assert [each.title for each in report.splits] == ["validation", "further validation news"]
+    numbers = json.loads((tmp_path / "metrics.json").read_text())
+    assert list(numbers["scores"]) == list(numbers["bleu_gain"]) == ["validation", "further validation news"]
+    text = page(report).text
+    assert text.count("its p-value is optimistic") == 1 and "From toy/validation" in text
+    assert "Further validation news (greedy)" in report.text()
