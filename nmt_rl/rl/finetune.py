@@ -72,11 +72,12 @@ def finetune(config: Config, prepared: Prepared, run: Path) -> dict[str, Any]:
     result = {"updates": progress.step, "seconds": round(progress.seconds, 1)}
     result |= {name: round(getattr(progress, name), 1) for name in ("training_seconds", "processor_seconds")}
     result |= {"before": before, "valid": after}
-    events.write("finetune", "end", progress.step, **after)
-    events.close()
     card = model_card(config, prepared, "finetune", model.count_params(), validator.signature, result)
-    save_bundle(stage / "model", config, tokenizers, model, card)
-    write_result(stage, settings, result)
+    with loop.explained():
+        events.write("finetune", "end", progress.step, **after)
+        events.close()
+        save_bundle(stage / "model", config, tokenizers, model, card)
+        write_result(stage, settings, result)
     return result
 
 

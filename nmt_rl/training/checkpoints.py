@@ -100,7 +100,8 @@ def save_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
         with written_file(path) as file:
             np.savez(file, **dict(arrays))  # type: ignore[arg-type]
     except OSError as error:
-        reason = error.strerror or error
+        size = sum(np.asarray(array).nbytes for array in arrays.values()) / 1e6
+        reason = f"{error.strerror or error}; it takes {size:,.1f} MB"
         raise RunError(f"{path} could not be written ({reason}); what was saved before is kept") from error
 
 

@@ -142,7 +142,7 @@ class TrainingLoop:
         self._started = time.monotonic() - progress.seconds
         interruption = Interruption()
         try:
-            with interruption, self._explained():
+            with interruption, self.explained():
                 self._settle(line, interruption)
                 while not self._done() and interruption.signal is None:
                     began, trained, worked = time.monotonic(), progress.training_seconds, time.process_time()
@@ -173,7 +173,7 @@ class TrainingLoop:
             self._save()
 
     @contextmanager
-    def _explained(self) -> Iterator[None]:
+    def explained(self) -> Iterator[None]:
         """What a full disk and weights that are not finite lead to, as the run's failure."""
         try:
             yield

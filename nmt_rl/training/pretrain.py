@@ -107,11 +107,12 @@ def pretrain(config: Config, prepared: Prepared, run: Path) -> dict[str, Any]:
     scores = _choose(loop, validator)
     result = {"updates": progress.step, "seconds": round(progress.seconds, 1)}
     result |= {"valid": scores, "best_step": progress.best_step}
-    events.write("pretrain", "end", progress.step, **scores)
-    events.close()
     card = model_card(config, prepared, "pretrain", model.count_params(), validator.signature, result)
-    save_bundle(stage / "model", config, tokenizers, model, card)
-    write_result(stage, settings, result)
+    with loop.explained():
+        events.write("pretrain", "end", progress.step, **scores)
+        events.close()
+        save_bundle(stage / "model", config, tokenizers, model, card)
+        write_result(stage, settings, result)
     return result
 
 
