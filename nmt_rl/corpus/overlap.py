@@ -27,7 +27,7 @@ class Overlap:
     def __str__(self) -> str:
         """In words."""
         return (
-            f"{self.same:,} of {self.pairs:,} are training pairs too, and {self.same_source:,} have a training source"
+            f"{self.same:,} of {self.pairs:,} pairs are in the training text, and {self.same_source:,} of the sources"
         )
 
 
@@ -43,14 +43,16 @@ class HeldOut:
     def __init__(self, splits: Mapping[str, Iterable[Pair]]) -> None:
         """See the class docstring."""
         self._splits = {
-            name: [(_digest(source), _digest(source, target)) for source, target in pairs if source and target]
+            name: [
+                (_digest(source), _digest(source, target)) for source, target in map(_plain, pairs) if source and target
+            ]
             for name, pairs in splits.items()
         }
         self._wanted = {digest for pairs in self._splits.values() for both in pairs for digest in both}
         self._found: set[bytes] = set()
 
     def watched(self, pairs: Iterable[Pair]) -> Iterator[Pair]:
-        """The same training pairs, looked at as they pass."""
+        """The same training pairs, cleaned, looked at as they pass."""
         for source, target in pairs:
             if (digest := _digest(source)) in self._wanted:
                 self._found |= {digest, _digest(source, target)}
@@ -71,11 +73,14 @@ class HeldOut:
         """Say on stderr which splits overlap with the training text."""
         for name, overlap in self.overlaps().items():
             if overlap.same_source:
-                text = "corpus.%s overlaps with corpus.train: %s; scores on them are too good for new text"
+                text = "corpus.%s overlaps with corpus.train: %s; scores on these say little about new text"
                 log.warning(text, name, overlap)
 
 
+def _plain(pair: Pair) -> Pair:
+    return normalize_space(pair[0]), normalize_space(pair[1])
+
+
 def _digest(*texts: str) -> bytes:
-    """128 bits of text whose white space is normalised."""
-    plain = "\n".join(composed(normalize_space(text)) for text in texts)
-    return hashlib.blake2b(plain.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+    """128 bits of text with single spaces."""
+    return hashlib.blake2b(composed("\n".join(texts)).encode("utf-8", "surrogatepass"), digest_size=16).digest()

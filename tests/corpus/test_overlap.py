@@ -20,5 +20,8 @@ def test_only_a_split_that_overlaps_is_named(caplog):
     held_out = HeldOut({"valid": TRAIN[:2], "test": [("neu", "new")]})
     list(held_out.watched(TRAIN))
     held_out.warn()
-    assert "corpus.valid overlaps with corpus.train: 2 of 2 are training pairs too, and 2 have" in caplog.text
+    assert (
+        "corpus.valid overlaps with corpus.train: 2 of 2 pairs are in the training text, and 2 of the sources;"
+        in caplog.text
+    )
     assert "corpus.test" not in caplog.text

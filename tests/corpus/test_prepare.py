@@ -230,7 +230,7 @@ def test_most_pairs_gone_is_told_with_the_reasons(data, tmp_path, caplog):
 def test_held_out_pairs_in_the_training_text_are_told(data, tmp_path, caplog):
     _write(data / "valid", [f"der Hund Nummer {i} läuft  über die Straße" for i in (3, 4)], ["a", "b"])
     prepare(config(data), tmp_path / "run")
-    told = "corpus.valid overlaps with corpus.train: 0 of 2 are training pairs too, and 2 have a training source"
+    told = "corpus.valid overlaps with corpus.train: 0 of 2 pairs are in the training text, and 2 of the sources;"
     assert told in caplog.text and "corpus.test" not in caplog.text
 
 
