@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from nmt_rl.corpus.languages import short_code
 from nmt_rl.errors import UserError
+from nmt_rl.storage.streams import STANDARD
 
 if TYPE_CHECKING:
     from nmt_rl.decoding.request import Request
@@ -79,13 +80,14 @@ def _model(path: Path, name: str) -> Candidate:
 
 
 def _file(path: Path, name: str, sets: Sequence[TestSet]) -> Candidate:
+    from nmt_rl.corpus.inputs import input_name
     from nmt_rl.corpus.lines import read_lines
     from nmt_rl.evaluation.metrics import check_lines
 
     if len(sets) > 1:
         raise UserError(f"a file of translations goes with one test set, found {len(sets)}")
     lines = list(read_lines(path))
-    check_lines(str(path), lines, sets[0].reference_name, sets[0].references)
+    check_lines(input_name(path), lines, sets[0].reference_name, sets[0].references)
     return Candidate(path, name, (sets[0].source_language, sets[0].target_language), lines)
 
 
@@ -109,11 +111,13 @@ def _differ(ours: Sequence[str], theirs: Sequence[str]) -> bool:
 
 def _names(paths: Sequence[Path]) -> dict[Path, str]:
     """What tells the paths apart: `a/b/c` and `a/d/c` are `b/c` and `d/c`; a single one stays whole."""
+    from nmt_rl.corpus.inputs import input_name
+
     different = set(paths)
-    if len(different) < 2 or len({path.is_absolute() for path in different}) == 2:
-        return {path: str(path) for path in different}
+    if len(different) < 2 or len({path.is_absolute() for path in different}) == 2 or STANDARD in different:
+        return {path: input_name(path) for path in different}
     shared = os.path.commonpath([path.parent for path in different])
-    return {path: str(path.relative_to(shared)) for path in different}
+    return {path: input_name(path.relative_to(shared)) for path in different}
 
 
 def score_systems(

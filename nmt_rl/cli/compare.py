@@ -11,6 +11,7 @@ import typer
 from nmt_rl.cli.option_groups import with_groups
 from nmt_rl.cli.options import Languages, Metrics, References, Sources, StandardSets, Tokenize, split_metrics
 from nmt_rl.cli.search_options import SearchOptions
+from nmt_rl.storage.streams import STANDARD
 
 if TYPE_CHECKING:
     from nmt_rl.evaluation.contrast import Contrast
@@ -39,7 +40,9 @@ def compare(
         int | None, typer.Option(min=100, help="Of the test; 1,000 resamples or 10,000 trials.")
     ] = None,
     seed: Annotated[int, typer.Option(min=1, help="Of the test.")] = 12345,
-    html: Annotated[Path | None, typer.Option(help="Write a report with plots and examples.")] = None,
+    html: Annotated[
+        Path | None, typer.Option(help="Write a report with plots and examples; -: to stdout, instead of the table.")
+    ] = None,
     json_output: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     *,
     search: SearchOptions,
@@ -57,6 +60,8 @@ def compare(
     from nmt_rl.storage.outputs import open_output
     from nmt_rl.systems import find_systems
 
+    if html == STANDARD and json_output:
+        raise UserError("--html - and --json both write to standard output; give --html FILE")
     wanted, samples = split_metrics(metrics), resamples or SAMPLES[test]
     _check_different(systems)
     needs_source = any(path.is_dir() for path in systems)
@@ -88,8 +93,9 @@ def compare(
         )
         differences = contrast(list(texts.values()), sets[0].references, sets[0].sources, target, tokenize, seed)
         if page is not None:
-            page.write(_page(result, differences, (source_language, target)).encode("utf-8", "replace"))
-        _show(result, differences, json_output)
+            page.write(_page(result, differences, (source_language, target)).encode("utf-8", "backslashreplace"))
+        if html != STANDARD:
+            _show(result, differences, json_output)
 
 
 def _check_different(systems: list[Path]) -> None:

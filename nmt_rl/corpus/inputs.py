@@ -13,8 +13,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from nmt_rl.errors import UserError
-from nmt_rl.storage.streams import STANDARD, standard_input
+from nmt_rl.errors import UserError, printable
+from nmt_rl.storage.streams import ONCE, STANDARD, standard_input
 
 HEAD = 8192
 """Bytes that are looked at."""
@@ -74,8 +74,8 @@ def open_binary(path: Path) -> BinaryIO:
 
 
 def input_name(path: Path) -> str:
-    """What messages call it."""
-    return "standard input" if path == STANDARD else str(path)
+    """What messages, tables and pages call it: names may hold bytes that are no characters."""
+    return "standard input" if path == STANDARD else printable(str(path))
 
 
 def check_inputs(paths: Sequence[Path]) -> None:
@@ -85,7 +85,7 @@ def check_inputs(paths: Sequence[Path]) -> None:
         UserError: for what `open_binary` raises it, or if several are standard input.
     """
     if list(paths).count(STANDARD) > 1:
-        raise UserError("standard input (-) can be only one of the texts; name files for the others")
+        raise UserError(ONCE)
     for path in paths:
         if path != STANDARD and (path.is_file() or not path.exists() or path.is_dir()):
             open_binary(path).close()

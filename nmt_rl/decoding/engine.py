@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -73,7 +74,7 @@ class EngineSearcher:
         except UserError as error:
             raise UserError(f"{error}; nmt-rl export {folder} makes it anew") from error
         try:
-            self._translator = ctranslate2.Translator(str(path), device="cpu", inter_threads=1)
+            self._translator = ctranslate2.Translator(os.fsencode(path), device="cpu", inter_threads=1)
         except (RuntimeError, ValueError) as error:
             reason = " ".join(str(error).split())
             raise UserError(f"{path} cannot be loaded ({reason}); nmt-rl export {folder} makes it anew") from error

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from nmt_rl.corpus.inputs import input_name
 from nmt_rl.corpus.languages import short_code, split_pair
 from nmt_rl.corpus.lines import read_lines
 from nmt_rl.errors import UserError
@@ -86,9 +87,11 @@ def _read_files(source: Path | None, references: Sequence[Path], *languages: str
     texts = [tuple(read_lines(file)) for file in files]
     for file, lines in zip(files, texts, strict=True):
         if len(lines) != len(texts[0]):
-            raise UserError(f"{files[0]} has {len(texts[0]):,} lines but {file} has {len(lines):,}; they must agree")
+            first, other = map(input_name, (files[0], file))
+            raise UserError(f"{first} has {len(texts[0]):,} lines but {other} has {len(lines):,}; they must agree")
     streams = tuple(texts[len(files) - len(references) :])
-    name, path = (", ".join(map(str, names)) for names in ([file.name for file in references], references))
+    paths = [input_name(file) for file in references]
+    name, path = (", ".join(names) for names in ([Path(file).name for file in paths], paths))
     return TestSet(name, texts[0] if source is not None else (), streams, path, *languages)
 
 

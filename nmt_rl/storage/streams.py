@@ -21,6 +21,7 @@ STANDARD = Path("-")
 """What names standard input or output."""
 CLOSED_PIPE = 141
 """Exit code of a filter whose reader has gone: 128 + SIGPIPE, what a shell reports for `yes | head -1`."""
+ONCE = "standard input can be read only once; name files for the other texts"
 _given: list[TextIO] = []
 """Standard input, once somebody reads it."""
 
@@ -125,7 +126,7 @@ def standard_input() -> BinaryIO:
     if sys.stdin is None:
         raise UserError("standard input is closed; name a file instead")
     if _given and _given[0] is sys.stdin:
-        raise UserError("standard input can be read only once; name a file for the other text")
+        raise UserError(ONCE)
     _given[:] = [sys.stdin]
     return io.BufferedReader(_Reader(_raw(sys.stdin)))
 
