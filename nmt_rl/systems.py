@@ -72,11 +72,11 @@ def find_systems(paths: Sequence[Path], sets: Sequence[TestSet]) -> list[Candida
 
 
 def _model(path: Path, name: str) -> Candidate:
-    from nmt_rl.bundle import bundle_folder, read_bundle_config
+    from nmt_rl.bundle import open_bundle
 
-    folder = bundle_folder(path)
-    corpus = read_bundle_config(folder)[0].corpus
-    return Candidate(folder, name, (corpus.source_language, corpus.target_language), None)
+    model = open_bundle(path)
+    corpus = model.config.corpus
+    return Candidate(model.folder, name, (corpus.source_language, corpus.target_language), None)
 
 
 def _file(path: Path, name: str, sets: Sequence[TestSet]) -> Candidate:

@@ -29,9 +29,21 @@ BELOW = {
     "decoding": {"bundle", "models", "corpus"},
     "systems": {"evaluation", "decoding", "bundle", "corpus"},
     "training": {"evaluation", "decoding", "bundle", "models", "corpus"},
+    "verification": {"training", "bundle"},
     "rl": {"training", "evaluation", "decoding", "bundle", "models", "corpus"},
     "experiment": {"rl", "training", "evaluation", "decoding", "bundle", "models", "corpus"},
-    "cli": {"systems", "experiment", "rl", "training", "evaluation", "decoding", "bundle", "models", "corpus"},
+    "cli": {
+        "systems",
+        "verification",
+        "experiment",
+        "rl",
+        "training",
+        "evaluation",
+        "decoding",
+        "bundle",
+        "models",
+        "corpus",
+    },
 }
 OPEN = {"errors", "config", "storage", "backend"}
 WITHOUT_KERAS = {"errors", "config", "storage", "corpus", "evaluation"}

@@ -79,14 +79,14 @@ def _what_is_missing(folder: Path) -> str:
     return f"{folder} holds no model ({WEIGHTS} is missing; found {found}); {RUN}"
 
 
-def must_be_text(path: Path, option: str) -> None:
+def must_be_text(option: str, *paths: Path) -> None:
     """Raise a UserError if a folder was given where an option takes a text file; says what was probably meant."""
-    if not path.is_dir():
-        return
-    for folder in (path, path / "model"):
-        if _is_there(folder / WEIGHTS):
-            raise UserError(f"{option} {path} is a model folder, not a text file; give it without {option}, as a MODEL")
-    raise UserError(f"{option} {path} is a folder, not a text file")
+    for path in paths:
+        if not path.is_dir():
+            continue
+        if any(_is_there(folder / WEIGHTS) for folder in (path, path / "model")):
+            raise UserError(f"{option} {path} is a model folder, not a text file; a MODEL stands without {option}")
+        raise UserError(f"{option} {path} is a folder, not a text file")
 
 
 def read_bundle_config(path: Path) -> tuple[Config, dict[str, Any]]:

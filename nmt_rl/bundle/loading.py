@@ -29,8 +29,8 @@ class Bundle:
 
 
 @dataclass(frozen=True)
-class _Opened:
-    """A model folder that was looked into: all but its model."""
+class Opened:
+    """A model folder that was looked into, without Keras: all but its model."""
 
     folder: Path
     config: Config
@@ -38,7 +38,12 @@ class _Opened:
     card: dict[str, Any]
 
 
-def _open(path: Path) -> _Opened:
+def open_bundle(path: Path) -> Opened:
+    """Look into a model folder (or a run that holds one), before anything heavy is loaded.
+
+    Raises:
+        UserError: naming what is missing, damaged, or does not belong together.
+    """
     from nmt_rl.corpus.tokenizer import Tokenizers
 
     folder = bundle_folder(path)
@@ -48,10 +53,10 @@ def _open(path: Path) -> _Opened:
     check_bundle(folder)
     tokenizers = Tokenizers.load(folder)
     must_have_room(folder / WEIGHTS, config.model, (tokenizers.source.size, tokenizers.target.size))
-    return _Opened(folder, config, tokenizers, card)
+    return Opened(folder, config, tokenizers, card)
 
 
-def _load(opened: _Opened, precision: str) -> Bundle:
+def _load(opened: Opened, precision: str) -> Bundle:
     from nmt_rl.models.build import build_model
 
     folder, config, tokenizers = opened.folder, opened.config, opened.tokenizers
@@ -74,7 +79,7 @@ def load_bundle(path: Path, precision: str = "float32") -> Bundle:
     Raises:
         UserError: naming what is missing, damaged or does not fit.
     """
-    return _load(_open(path), precision)
+    return _load(open_bundle(path), precision)
 
 
 def load_members(
@@ -91,7 +96,7 @@ def load_members(
     Raises:
         UserError: if one is no model, or of another tokenizer, other languages or another architecture than the first.
     """
-    members = [_open(path) for path in paths]
+    members = [open_bundle(path) for path in paths]
     first = members[0]
     for each in members[1:]:
         both = f"{each.folder} and {first.folder}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,7 +60,7 @@ def load_weights(path: Path, model: Seq2Seq) -> None:
         )
     try:
         model.load_weights(path)
-    except Exception as error:  # HDF5 and Keras raise many kinds for what is damaged.
+    except Exception as error:  # And so does Keras.
         raise _damaged(path, error) from error
     if (bad := _not_finite(model)) is not None:
         raise UserError(f"{path} is damaged: {bad}")
@@ -67,23 +68,39 @@ def load_weights(path: Path, model: Seq2Seq) -> None:
 
 def read_shapes(path: Path) -> Shapes:
     """How many arrays of which shapes a file of weights holds; raises UserError if it is damaged."""
+    shapes: Shapes = Counter()
+    _visit(path, lambda array: shapes.update([tuple(array.shape)]))
+    return shapes
+
+
+def check_weights(path: Path) -> None:
+    """Read all weights in a file, without a model; raises UserError if it is damaged or one is not finite."""
+    import numpy as np
+
+    def look(array: Any) -> None:
+        if not np.isfinite(array[()]).all():
+            raise ValueError(f"weights of {array.name} are not finite")
+
+    _visit(path, look)
+
+
+def _visit(path: Path, look: Callable[[Any], None]) -> None:
+    """Show every array in a file of weights to a function; raises UserError if the file or what it holds is damaged."""
     import h5py
 
     file_size(path)
-    shapes: Shapes = Counter()
 
-    def look(name: str, item: Any) -> None:
+    def visit(name: str, item: Any) -> None:
         if isinstance(item, h5py.Dataset):
             if item.is_virtual or item.external or item.dtype.kind != "f":
                 raise ValueError(f"{name} is no array of numbers")
-            shapes[tuple(item.shape)] += 1
+            look(item)
 
     try:
         with h5py.File(path) as file:
-            file.visititems(look)
-    except Exception as error:
+            file.visititems(visit)
+    except Exception as error:  # HDF5 fails in many ways.
         raise _damaged(path, error) from error
-    return shapes
 
 
 def _damaged(path: Path, error: Exception) -> UserError:

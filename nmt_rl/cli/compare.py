@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from nmt_rl.cli.option_groups import with_groups
-from nmt_rl.cli.options import Languages, Metrics, References, Sources, StandardSets, Tokenize, split_metrics
+from nmt_rl.cli.options import (
+    Languages,
+    Metrics,
+    References,
+    Sources,
+    StandardSets,
+    Tokenize,
+    check_texts,
+    split_metrics,
+)
 from nmt_rl.cli.search_options import SearchOptions
 from nmt_rl.storage.streams import STANDARD
 
@@ -65,6 +74,7 @@ def compare(
     wanted, samples = split_metrics(metrics), resamples or SAMPLES[test]
     _check_different(systems)
     needs_source = any(path.is_dir() for path in systems)
+    check_texts(source, reference)
     sets = read_test_sets(source or [], reference or [], test_set or [], languages, needs_source)
     if len(sets) > 1:
         raise UserError(f"compare takes one test set, found {len(sets)}")

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from nmt_rl.cli.option_groups import with_groups
-from nmt_rl.cli.options import Languages, Metrics, References, Sources, StandardSets, Tokenize, split_metrics
+from nmt_rl.cli.options import (
+    Languages,
+    Metrics,
+    References,
+    Sources,
+    StandardSets,
+    Tokenize,
+    check_texts,
+    split_metrics,
+)
 from nmt_rl.cli.search_options import SearchOptions
 
 if TYPE_CHECKING:
@@ -53,6 +62,7 @@ def evaluate(
     models, files = models or [], hypothesis or []
     _check_options(models, files, confidence, seed, sentences, format)
     wanted = split_metrics(metrics, ("comet",))
+    check_texts(source, reference)
     sets = read_test_sets(
         source or [], reference or [], test_set or [], languages, needs_source=bool(models) or "comet" in wanted
     )
@@ -72,16 +82,14 @@ def evaluate(
 def _check_options(
     models: list[Path], files: list[Path], confidence: int, seed: int | None, sentences: bool, format: Format
 ) -> None:
-    from nmt_rl.bundle import bundle_folder
+    from nmt_rl.bundle import bundle_folder, must_be_text
     from nmt_rl.errors import UserError
 
     if not models and not files:
         raise UserError("evaluate needs a MODEL or --hypothesis FILE, found neither")
-    for file in files:
-        if file.is_dir():
-            raise UserError(f"--hypothesis takes a file of translations, but {file} is a folder; a MODEL stands alone")
+    must_be_text("--hypothesis", *files)
     for model in models:
-        bundle_folder(model)  # Which a file of translations is not.
+        bundle_folder(model, "--hypothesis")
     if 0 < confidence < 100:
         raise UserError(f"--confidence needs 100 resamples or more, found {confidence}")
     if seed is not None and not confidence:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from nmt_rl.config import Config
 
 
 def info(
@@ -16,18 +19,30 @@ def info(
     import json
 
     from nmt_rl.bundle import bundle_folder, read_bundle_config
+    from nmt_rl.errors import printable
 
     folder = bundle_folder(model)
     config, card = read_bundle_config(folder)
     if json_output:
-        typer.echo(json.dumps({"card": card, "config": config.model_dump(mode="json")}, indent=2, ensure_ascii=False))
+        typer.echo(json.dumps({"card": card, "config": config.model_dump(mode="json")}, indent=2))
         return
-    facts: dict[str, Any] = {"model": folder, "name": card["name"], "languages": card["languages"]}
-    facts |= {"architecture": config.model.type, "parameters": f"{card['parameters']:,}", "stage": card["stage"]}
-    facts |= {f"validation {name}": f"{value:.4g}" for name, value in card["result"]["valid"].items()}
-    facts |= {"validation decoding": config.decoding.greedy().summary(), "signature": card["signature"]}
-    facts |= {"decoding": config.decoding.summary(), "seed": card["seed"], "date": card["date"]}
-    facts |= {"versions": ", ".join(f"{k} {v}" for k, v in card["versions"].items())}
-    facts |= {f"data {split}": f"sha256 {digest}" for split, digest in card["data"].items()}
+    facts = {"model": str(folder), **_facts(config, card)}
     width = max(map(len, facts))
-    typer.echo("\n".join(f"{name.ljust(width)}  {value}" for name, value in facts.items()))
+    typer.echo("\n".join(printable(f"{name.ljust(width)}  {value}") for name, value in facts.items()))
+
+
+def _facts(config: Config, card: dict[str, Any]) -> dict[str, str]:
+    """What a card does not say is left out."""
+    languages = f"{config.corpus.source_language}-{config.corpus.target_language}"
+    facts: dict[str, Any] = {"name": card.get("name", config.name), "languages": card.get("languages", languages)}
+    facts["architecture"] = config.model.type
+    if "parameters" in card:
+        facts["parameters"] = f"{card['parameters']:,}"
+    facts["stage"] = card.get("stage")
+    valid = card.get("result", {}).get("valid", {})
+    facts |= {f"validation {name}": f"{value:.4g}" for name, value in valid.items()}
+    facts |= {"validation decoding": config.decoding.greedy().summary(), "signature": card.get("signature")}
+    facts |= {"decoding": config.decoding.summary(), "seed": card.get("seed"), "date": card.get("date")}
+    facts["versions"] = ", ".join(f"{name} {version}" for name, version in card.get("versions", {}).items())
+    facts |= {f"data {split}": f"sha256 {digest}" for split, digest in card.get("data", {}).items()}
+    return {name: str(value) for name, value in facts.items() if value not in (None, "")}

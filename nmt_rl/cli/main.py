@@ -20,6 +20,7 @@ from nmt_rl.cli.score import score
 from nmt_rl.cli.signals import raised_signals
 from nmt_rl.cli.train import finetune, prepare, pretrain, quickstart, run
 from nmt_rl.cli.translate import translate
+from nmt_rl.cli.verify import verify
 from nmt_rl.errors import RunError, Terminated, UserError, printable
 from nmt_rl.storage.streams import standard_output, whole_streams
 
@@ -30,7 +31,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for verb in (quickstart, prepare, pretrain, finetune, run, translate, score, evaluate, compare, average, export, info):
+TRAINING = (quickstart, prepare, pretrain, finetune, run)
+for verb in (*TRAINING, translate, score, evaluate, compare, average, export, info, verify):
     app.command(cls=Verb)(verb)
 
 # The base of all errors in a command line. Typer names only this subclass of it, and has moved it from click to itself.

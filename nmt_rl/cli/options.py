@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -59,6 +60,14 @@ Precision = Annotated[
         "--precision", help="Of matrix products (an LSTM: of most of it); bfloat16 is faster on CPUs that have it."
     ),
 ]
+
+
+def check_texts(sources: Sequence[Path] | None, references: Sequence[Path] | None) -> None:
+    """Raise a UserError if a test set's text is a folder."""
+    from nmt_rl.bundle import must_be_text
+
+    must_be_text("--source", *(sources or []))
+    must_be_text("--reference", *(references or []))
 
 
 def split_metrics(text: str, others: tuple[str, ...] = ()) -> list[str]:

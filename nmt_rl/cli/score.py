@@ -30,12 +30,14 @@ def score(
     The score is that of n-best lists: the log-probability divided by the length penalty. A search may have found a
     text in other pieces than the tokenizer cuts it into; translate --pieces and score --pieces agree.
     """
-    from nmt_rl.bundle import bundle_folder, load_ensemble
+    from nmt_rl.bundle import bundle_folder, load_ensemble, must_be_text
     from nmt_rl.corpus.inputs import check_inputs
     from nmt_rl.decoding.files import score_stream
     from nmt_rl.storage.outputs import open_output
 
-    folders = [bundle_folder(folder) for folder in model]
+    folders = [bundle_folder(folder, "--source or --target") for folder in model]
+    must_be_text("--source", source)
+    must_be_text("--target", target)
     check_inputs([source, target])  # A wrong path must not cost the time of loading the model.
     with open_output(output) as sink:
         bundle = load_ensemble(folders, precision or "float32")  # Which loads Keras, quietly; so it comes first.

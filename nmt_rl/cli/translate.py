@@ -50,7 +50,7 @@ def translate(
 
     Options that are not given are the (first) model's own. Only translations go to stdout.
     """
-    from nmt_rl.bundle import bundle_folder, read_bundle_config
+    from nmt_rl.bundle import bundle_folder, must_be_text, read_bundle_config
     from nmt_rl.corpus.inputs import check_inputs, input_name, open_binary
     from nmt_rl.decoding.files import translate_stream
     from nmt_rl.decoding.line_progress import line_progress
@@ -59,7 +59,9 @@ def translate(
     from nmt_rl.errors import UserError
     from nmt_rl.storage.outputs import open_output
 
-    folders = [bundle_folder(folder) for folder in model]
+    folders = [bundle_folder(folder, "-i") for folder in model]
+    must_be_text("-i", input)
+    must_be_text("--prefix", *([] if prefix is None else [prefix]))
     request = search.request(folders[:1], nbest)
     if alignment is not None and request.engine == "ctranslate2":
         raise UserError("--alignment needs --engine keras")

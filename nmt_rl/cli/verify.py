@@ -1,0 +1,27 @@
+"""nmt-rl verify: whether a run or a model is as it was written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def verify(
+    folders: Annotated[list[Path], typer.Argument(metavar="RUN|MODEL...", help="Runs or model folders.")],
+) -> None:
+    """Read every file of runs and models, and compare it with the hash or checksum that was written with it.
+
+    A line for each says whether it is the same, or without such a hash readable; exit 1 if one is damaged.
+    """
+    from nmt_rl.errors import RunError, printable
+    from nmt_rl.verification import verify
+
+    found = []
+    for folder in folders:
+        for each in verify(folder):
+            typer.echo(printable(f"{each.state:<8}  {each.damage or each.path}"))
+            found.append(each)
+    if damaged := sum(each.state == "damaged" for each in found):
+        raise RunError(f"{damaged} of {len(found)} are damaged")

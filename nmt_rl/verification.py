@@ -1,0 +1,79 @@
+"""Whether the files of a run or of a model folder are as they were written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+from nmt_rl.bundle import CONFIG, WEIGHTS, bundle_folder, check_weights, open_bundle
+from nmt_rl.errors import UserError
+from nmt_rl.storage.hashes import HASHES, check_hashes, read_hashes
+from nmt_rl.storage.reading import read_json
+from nmt_rl.training.checkpoints import load_arrays
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What is known of a file or a folder."""
+
+    path: Path
+    state: Literal["same", "readable", "edited", "damaged"]
+    """`same` as it was written, by a hash or a checksum; `readable`: there was none, but it is what it should be;
+    `edited`: a config.yaml with other settings of decoding or training."""
+    damage: str = ""
+    """What is wrong, in a sentence that names it."""
+
+
+def verify(path: Path) -> Iterator[Finding]:
+    """Read every file of a run or of a model folder that can be checked, whatever its size.
+
+    Raises:
+        UserError: if it is neither.
+    """
+    stages = [path / stage for stage in ("pretrain", "finetune") if (path / stage).is_dir()]
+    if not stages and not (path / "corpus").is_dir():
+        yield from _verify_model(bundle_folder(path))
+        return
+    if (path / "corpus").is_dir():
+        yield from _verify_hashed(path / "corpus")
+    for stage in stages:
+        for arrays in sorted([*stage.glob("checkpoints/*.npz"), *stage.glob("snapshots/*.npz")]):
+            yield _finding(arrays, "same", partial(load_arrays, arrays))
+        for record in sorted(stage.glob("*.json")):
+            yield _finding(record, "readable", partial(read_json, record))
+    for folder in (*stages, path):
+        if (folder / "model").is_dir():
+            yield from _verify_model(folder / "model")
+
+
+def _verify_model(folder: Path) -> Iterator[Finding]:
+    opened = _finding(folder, "readable", partial(open_bundle, folder))
+    for each in _verify_hashed(folder):
+        edited = each.path.name == CONFIG and each.state == "damaged" and opened.state == "readable"
+        yield Finding(each.path, "edited") if edited else each
+    yield opened
+    yield _finding(folder / WEIGHTS, "readable", partial(check_weights, folder / WEIGHTS))
+    for export in sorted(folder.glob(f"*/{HASHES}")):
+        yield from _verify_hashed(export.parent)
+
+
+def _verify_hashed(folder: Path) -> Iterator[Finding]:
+    """Every file that the folder's manifest names; none if version 0.2.0 wrote it, without one."""
+    try:
+        names = read_hashes(folder) or {}
+    except UserError as error:
+        yield Finding(folder / HASHES, "damaged", str(error))
+        return
+    for name in names:
+        yield _finding(folder / name, "same", partial(check_hashes, folder, [name], full=True))
+
+
+def _finding(path: Path, state: Literal["same", "readable"], check: Callable[[], object]) -> Finding:
+    try:
+        check()
+    except UserError as error:
+        return Finding(path, "damaged", str(error))
+    return Finding(path, state)

@@ -1,0 +1,61 @@
+"""A run and a model are read whole, and what changed is named."""
+
+import shutil
+
+import pytest
+
+from nmt_rl.verification import verify
+
+FILES = [
+    "corpus/train/source.tokens.npy",
+    "corpus/valid.source",
+    "pretrain/model/model.weights.h5",
+    "finetune/model/tokenizer.model",
+    "model/card.json",
+]
+
+
+@pytest.fixture
+def run(tiny_run, tmp_path):
+    return shutil.copytree(tiny_run.folder, tmp_path / "run")
+
+
+def flip(path):
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def test_a_good_run_and_a_good_model(run, command):
+    result = command("verify", run, run / "model")
+    assert result.code == 0 and "damaged" not in result.out
+    for name in (*FILES, "pretrain/snapshots/weights-00000024.npz"):
+        assert f"same      {run / name}\n" in result.out
+    assert result.out.count(f"{run / 'model' / 'model.weights.h5'}\n") == 4
+
+
+@pytest.mark.parametrize("name", [*FILES, "pretrain/snapshots/weights-00000024.npz", "finetune/result.json"])
+def test_a_flipped_bit_is_found(run, command, name):
+    flip(run / name) if not name.endswith("result.json") else (run / name).write_text("{")
+    result = command("verify", run)
+    assert result.code == 1 and f"damaged   {run / name}" in result.out
+    assert " are damaged" in result.err and result.err.count("\n") == 1
+
+
+def test_a_missing_file_is_found(run, command):
+    (run / "model" / "tokenizer.model").unlink()
+    result = command("verify", run / "model")
+    assert result.code == 1 and f"damaged   {run / 'model' / 'tokenizer.model'} is missing\n" in result.out
+
+
+def test_settings_may_be_edited(run):
+    path = run / "model" / "config.yaml"
+    path.write_text(path.read_text().replace("beam: 2", "beam: 3"))
+    states = {each.path: each.state for each in verify(run / "model")}
+    assert states[path] == "edited" and "damaged" not in states.values()
+
+
+def test_a_model_of_version_0_2_0_is_read(run):
+    for name in ("hashes.json", ".nmt-rl"):
+        (run / "model" / name).unlink()
+    assert {each.state for each in verify(run / "model")} == {"readable"}
