@@ -19,12 +19,12 @@ def test_a_model_of_other_languages_than_the_test_set_is_refused(tiny_run):
 def test_models_of_other_directions_share_no_test_set(monkeypatch, tmp_path):
     pairs = {"a": ("de", "en"), "b": ("deu", "eng"), "c": ("en", "de")}
 
-    def config(folder):
+    def opened(folder):
         source, target = pairs[folder.name]
-        return SimpleNamespace(corpus=SimpleNamespace(source_language=source, target_language=target)), {}
+        corpus = SimpleNamespace(source_language=source, target_language=target)
+        return SimpleNamespace(folder=folder, config=SimpleNamespace(corpus=corpus))
 
-    monkeypatch.setattr(bundle, "bundle_folder", lambda folder: folder)
-    monkeypatch.setattr(bundle, "read_bundle_config", config)
+    monkeypatch.setattr(bundle, "open_bundle", opened)
     for name in pairs:
         (tmp_path / name).mkdir()
     found = systems.find_systems([tmp_path / "a", tmp_path / "b"], SETS[:1])

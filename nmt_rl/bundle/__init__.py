@@ -2,7 +2,7 @@
 
 from nmt_rl.bundle.folder import CARD, CONFIG, WEIGHTS, bundle_folder, check_bundle, must_be_text, read_bundle_config
 from nmt_rl.bundle.loading import Bundle, Opened, load_bundle, load_ensemble, load_members, open_bundle
-from nmt_rl.bundle.saving import copy_bundle, must_be_replaceable, save_bundle
+from nmt_rl.bundle.saving import copy_bundle, must_be_new, must_be_replaceable, save_bundle
 from nmt_rl.bundle.weights import check_weights
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "load_bundle",
     "load_ensemble",
     "load_members",
+    "must_be_new",
     "must_be_replaceable",
     "must_be_text",
     "open_bundle",

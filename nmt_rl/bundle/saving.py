@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -106,3 +107,18 @@ def must_be_replaceable(folder: Path) -> None:
     known = {CONFIG, WEIGHTS, CARD, *TOKENIZERS, "ctranslate2"}
     if not is_marked(folder) and (names - known or (names and WEIGHTS not in names)):  # 0.2.0 left no mark.
         must_be_ours(folder, CONTENTS, "be replaced")
+
+
+def must_be_new(folder: Path) -> None:
+    """Before the work for it: raise a UserError if something stands where a new folder is to be, or none can be there.
+
+    Args:
+        folder: the output; folders above it that are missing will be made.
+    """
+    if folder.exists() or folder.is_symlink():
+        raise UserError(f"output {folder} exists already; give the name of a new folder")
+    above = next(path for path in folder.absolute().parents if path.exists())
+    if not above.is_dir():
+        raise UserError(f"output {folder} cannot be written: {above} is not a directory")
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise UserError(f"output {folder} cannot be written: no permission to write into {above}")

@@ -12,7 +12,7 @@ from nmt_rl.config.section import Section
 class DecodingConfig(Section):
     """How text is translated."""
 
-    beam: int = Field(5, ge=1)
+    beam: int = Field(5, ge=1, le=10_000)
     """Hypotheses kept; 1 is greedy."""
     length_penalty: float = Field(1.0, ge=0.0)
     """alpha, the exponent of the length penalty; 0 turns it off, a larger one prefers longer translations."""
@@ -32,7 +32,7 @@ class DecodingConfig(Section):
     repetition_penalty: float = Field(1.0, ge=1.0)
     """Divides the positive logits of pieces that were chosen before, and multiplies the negative ones (Keskar et al.,
     2019); 1: none. Scores are those after it."""
-    samples: int = Field(0, ge=0)
+    samples: int = Field(0, ge=0, le=10_000)
     """Translations drawn at random for each source, instead of a search; 0: a search."""
     temperature: float = Field(1.0, gt=0.0)
     """Of samples: they are drawn from softmax(logits / temperature)."""
@@ -44,9 +44,9 @@ class DecodingConfig(Section):
     """Of the samples: a source gets the same ones whatever stands around it."""
     mbr: Literal["bleu", "chrf"] | None = None
     """Minimum Bayes risk: of the hypotheses or samples take the one most alike to all of them by this metric."""
-    max_length_ratio: float = Field(2.0, gt=0.0)
+    max_length_ratio: float = Field(2.0, gt=0.0, le=1000.0)
     """Longest translation, pieces: ratio times source pieces plus `max_length_extra`."""
-    max_length_extra: int = Field(20, ge=1)
+    max_length_extra: int = Field(20, ge=1, le=100_000)
     max_source_length: int = Field(512, ge=4)
     """A longer source, in pieces, is cut with a warning."""
     batch_tokens: int = Field(4096, ge=1)

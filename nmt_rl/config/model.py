@@ -8,28 +8,31 @@ from pydantic import Field, model_validator
 
 from nmt_rl.config.section import Section
 
+WIDEST, DEEPEST = 2**16, 1000
+"""Units of a layer and layers of a stack that no model has; a config.yaml of somebody else may ask for any."""
+
 
 class QHeadsConfig(Section):
     """Q heads on the decoder's states; fine-tuning with trajectory.q dueling or ilql adds them to the model."""
 
     kind: Literal["dueling", "ilql"]
-    units: int = Field(256, ge=1)
+    units: int = Field(256, ge=1, le=WIDEST)
 
 
 class TransformerConfig(Section):
     """Transformer (Vaswani et al., 2017). The defaults are its base model, pre-norm."""
 
     type: Literal["transformer"] = "transformer"
-    encoder_layers: int = Field(6, ge=1)
-    decoder_layers: int = Field(6, ge=1)
-    width: int = Field(512, ge=4)
+    encoder_layers: int = Field(6, ge=1, le=DEEPEST)
+    decoder_layers: int = Field(6, ge=1, le=DEEPEST)
+    width: int = Field(512, ge=4, le=WIDEST)
     """Model dimension d; a multiple of `heads`."""
     heads: int = Field(8, ge=1)
-    feed_forward: int = Field(2048, ge=4)
+    feed_forward: int = Field(2048, ge=4, le=WIDEST)
     norm: Literal["pre", "post"] = "pre"
     """Layer normalisation before each sub-layer (with final norms; Xiong et al., 2020) or after the residual."""
     positions: Literal["sinusoidal", "learned"] = "sinusoidal"
-    max_positions: int = Field(1024, ge=8)
+    max_positions: int = Field(1024, ge=8, le=2**16)
     """Length of the position table: longer training pairs are left out, longer sentences to translate are cut."""
     activation: Literal["relu", "gelu", "swiglu"] = "relu"
     tie: Literal["none", "target", "all"] = "all"
@@ -53,14 +56,14 @@ class LSTMConfig(Section):
     """Bidirectional LSTM encoder, stacked LSTM decoder with attention and input feeding (Luong et al., 2015)."""
 
     type: Literal["lstm"] = "lstm"
-    encoder_layers: int = Field(1, ge=1)
-    decoder_layers: int = Field(1, ge=1)
-    embedding: int = Field(256, ge=2)
-    units: int = Field(512, ge=2)
+    encoder_layers: int = Field(1, ge=1, le=DEEPEST)
+    decoder_layers: int = Field(1, ge=1, le=DEEPEST)
+    embedding: int = Field(256, ge=2, le=WIDEST)
+    units: int = Field(512, ge=2, le=WIDEST)
     """LSTM units; even, half of them for each direction of the encoder."""
     attention: Literal["additive", "bilinear", "dot"] = "additive"
     """Score of state s and encoder state h: W2 tanh(W1 [s; h]) | s W h | s h."""
-    attention_units: int = Field(256, ge=2)
+    attention_units: int = Field(256, ge=2, le=WIDEST)
     """Hidden units of the additive score."""
     coverage: bool = False
     """Feed the sum of past attention into the score (See et al., 2017)."""

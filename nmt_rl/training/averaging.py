@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from nmt_rl.bundle import load_bundle, load_members, save_bundle
+from nmt_rl.bundle import load_bundle, load_members, must_be_new, save_bundle
 from nmt_rl.errors import UserError
 from nmt_rl.training.checkpoints import Checkpoints, assign, mean_arrays, select_steps
 
@@ -24,7 +24,7 @@ def average_models(folders: Sequence[Path], out: Path) -> list[str]:
     Raises:
         UserError: if a folder is no model, or does not fit the first, or `out` exists.
     """
-    _must_be_new(out)
+    must_be_new(out)
     first = None
     for bundle in load_members(folders, "an average", one_architecture=True):
         shares = [weight / len(folders) for weight in bundle.model.get_weights()]
@@ -54,7 +54,7 @@ def average_snapshots(stage: Path, count: int, which: Literal["last", "best"], o
     Raises:
         UserError: if the stage is not finished or keeps fewer, or `out` exists.
     """
-    _must_be_new(out)
+    must_be_new(out)
     checkpoint = Checkpoints(stage / "checkpoints").latest() if (stage / "checkpoints").is_dir() else None
     if checkpoint is None or not (stage / "model").is_dir():
         raise UserError(f"{stage} is not a finished stage; give RUN/pretrain or RUN/finetune")
@@ -76,11 +76,6 @@ def average_snapshots(stage: Path, count: int, which: Literal["last", "best"], o
     names = [str(path) for path in paths]
     save_bundle(out, bundle.config, bundle.tokenizers, bundle.model, _card(bundle.card, names))
     return names
-
-
-def _must_be_new(out: Path) -> None:
-    if out.exists():
-        raise UserError(f"output {out} exists already; give the name of a new folder")
 
 
 def _card(card: dict[str, Any], names: list[str]) -> dict[str, Any]:

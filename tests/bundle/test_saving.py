@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from nmt_rl.bundle import CARD, CONFIG, WEIGHTS, check_bundle, copy_bundle, load_bundle, save_bundle
+from nmt_rl.bundle import CARD, CONFIG, WEIGHTS, check_bundle, copy_bundle, load_bundle, must_be_new, save_bundle
 from nmt_rl.errors import RunError, UserError
 from nmt_rl.storage.hashes import HASHES, read_hashes
 from nmt_rl.storage.ownership import MARK, is_marked
@@ -118,3 +118,17 @@ def test_a_damaged_model_replaces_no_good_one(copy, tmp_path, spoil):
     with pytest.raises(UserError, match=WEIGHTS):
         copy_bundle(copy, tmp_path / "released")
     assert contents(tmp_path / "released") == before
+
+
+def test_a_new_folder_must_be_possible(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    must_be_new(tmp_path / "deep" / "new")
+    for path, what in {
+        "file": "exists already",
+        "file/x": f"cannot be written: {tmp_path / 'file'} is not a direc",
+    }.items():
+        with pytest.raises(UserError, match=f"output {tmp_path / path} {what}"):
+            must_be_new(tmp_path / path)
+    monkeypatch.setattr("os.access", lambda *_: False)
+    with pytest.raises(UserError, match=f"cannot be written: no permission to write into {tmp_path}"):
+        must_be_new(tmp_path / "deep" / "new")
