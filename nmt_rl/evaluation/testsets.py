@@ -12,6 +12,10 @@ from nmt_rl.corpus.inputs import input_name
 from nmt_rl.corpus.languages import short_code, split_pair
 from nmt_rl.corpus.lines import read_lines
 from nmt_rl.errors import UserError
+from nmt_rl.storage.reading import read_bytes
+
+LARGEST = 2**28
+"""Bytes of a file of a standard test set."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -153,11 +157,11 @@ def _near_pair(pair: str, known: Iterable[str]) -> str | None:
 
 def _read(file: str) -> tuple[str, ...]:
     """Lines without surrounding blanks, as sacreBLEU reads them: only a line feed ends a line."""
+    path, again = Path(file), f"delete {Path(file).parent} to download the test set again"
     try:
-        with Path(file).open(encoding="utf-8", newline="\n") as stream:
-            return tuple(line.strip() for line in stream)
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise UserError(
-            f"{file} cannot be read ({reason}); delete {Path(file).parent} to download the test set again"
-        ) from error
+        text = read_bytes(path, LARGEST).decode("utf-8")
+    except UserError as error:
+        raise UserError(f"{error}; {again}") from error
+    except UnicodeDecodeError:
+        raise UserError(f"{path} is not UTF-8 text; {again}") from None
+    return tuple(line.strip() for line in text.removesuffix("\n").split("\n"))

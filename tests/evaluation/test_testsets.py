@@ -78,11 +78,25 @@ def test_offline_is_one_sentence(monkeypatch, error):
     assert "\n" not in str(caught.value)
 
 
-def test_a_damaged_cache_is_named(monkeypatch, tmp_path):
+@pytest.mark.parametrize(
+    ("damage", "what"),
+    [
+        (lambda path: path.write_bytes(b"\xff\xfe\n"), "is not UTF-8 text"),
+        (lambda path: path.write_bytes(b""), "is empty (0 bytes)"),
+        (lambda path: path.write_text("version https://git-lfs.github.com/spec/v1\n"), "is a pointer of Git LFS"),
+        (lambda path: path.unlink(), "is missing"),
+        (lambda path: (path.unlink(), path.mkdir()), "is a folder, not a file"),
+        (lambda path: (path.unlink(), path.symlink_to("/dev/zero")), "is a device, not a file"),
+    ],
+)
+@pytest.mark.parametrize("name", ["src", "ref"])
+def test_a_damaged_cache_is_named(monkeypatch, tmp_path, name, damage, what):
     serve(monkeypatch, tmp_path, "wmt14", "a\n", "A\n")
-    (tmp_path / "ref").write_bytes(b"\xff\xfe\n")
-    with pytest.raises(UserError, match=r"ref cannot be read \(it is not UTF-8 text\); delete .* to download"):
+    damage(tmp_path / name)
+    with pytest.raises(UserError) as error:
         load_standard_set("wmt14", "en-de")
+    assert str(error.value).startswith(f"{tmp_path / name} {what}")
+    assert str(error.value).endswith(f"; delete {tmp_path} to download the test set again")
 
 
 def test_cut_cache_is_noticed(monkeypatch, tmp_path):
