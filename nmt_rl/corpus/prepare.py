@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from nmt_rl.config import Config, SourceSpec
 from nmt_rl.corpus.cleaning import DUPLICATE, TOO_MANY_PIECES, CleaningReport, DuplicateFinder, Pair, clean_pairs
+from nmt_rl.corpus.languages import bleu_tokenizer
 from nmt_rl.corpus.lines import read_lines
 from nmt_rl.corpus.overlap import HeldOut
 from nmt_rl.corpus.prepared import (
@@ -30,6 +31,7 @@ from nmt_rl.corpus.provenance import changes, record_source, record_sources
 from nmt_rl.corpus.sources import hub_split, read_pairs
 from nmt_rl.corpus.store import CorpusWriter
 from nmt_rl.corpus.tokenizer import Tokenizers, own_tokenizers, train_tokenizers
+from nmt_rl.corpus.words import word_splitter
 from nmt_rl.errors import UserError
 from nmt_rl.storage.hashes import folder_hashes, write_hashes
 from nmt_rl.storage.ownership import mark, must_be_ours
@@ -59,8 +61,8 @@ def prepare(
             nmt-rl did not make it, or it holds something else.
 
     Raises:
-        UserError: if a source is wrong, if nothing is left of the training text, or if the run was prepared with other
-            settings.
+        UserError: if a source is wrong, if nothing is left of the training text, if the target language's words need a
+            package that is not installed, or if the run was prepared with other settings.
     """
     folder = run / "corpus"
     if not fresh and is_prepared(run):
@@ -76,6 +78,7 @@ def prepare(
 
 def _prepare_into(folder: Path, config: Config) -> None:
     sources, own = record_sources(config.corpus), own_tokenizers(config.tokenizer)
+    word_splitter(bleu_tokenizer(config.corpus.target_language))  # What every validation needs is found missing now.
     hashes = {split: _copy_split(folder, split, spec, config) for split, spec in config.corpus.held_out.items()}
     text, held_out = _CleanText(folder / "text"), HeldOut({split: read_split(folder, split)[0] for split in hashes})
     report = text.write(config, held_out)

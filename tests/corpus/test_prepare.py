@@ -276,6 +276,17 @@ def test_a_test_set_may_be_added_renamed_changed_and_left_out(data, tmp_path):
     assert open_prepared(config(data), run).test == changed.test
 
 
+def test_a_language_whose_words_need_a_package_is_refused_first(data, tmp_path, monkeypatch):
+    def refuse(**_):
+        raise RuntimeError("not installed")
+
+    monkeypatch.setattr("sacrebleu.metrics.BLEU", refuse)
+    for name in ("train", "valid", "test"):
+        (data / f"{name}.en").rename(data / f"{name}.ko")
+    with pytest.raises(UserError, match=r"run pip install 'sacrebleu\[ko\]'"):
+        prepare(config(data, target_language="ko"), tmp_path / "run")
+
+
 def own_tokenizer(config, **tokenizer):
     """The experiment with another tokenizer section."""
     return parse_config(config.model_dump(mode="json") | {"tokenizer": tokenizer}, "toy.yaml")

@@ -188,6 +188,7 @@ def test_own_models_are_sampled_by_their_own_type(tmp_path):
             {"bos_id": 3, "eos_id": 2},
             r"ids pad 0, unk 1, bos 3, eos 2; a model must be trained with .*--bos_id=2 --eos_id=3$",
         ),
+        ({"user_defined_symbols": ["</s>"]}, "bos 2, eos none"),
         ({"treat_whitespace_as_suffix": True}, "treat_whitespace_as_suffix, which is not supported"),
         (
             {"model_type": "char", "vocab_size": 30},

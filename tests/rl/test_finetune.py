@@ -66,6 +66,23 @@ def prepared(tmp_path_factory):
     return folder, corpus, model
 
 
+def test_the_reward_counts_the_words_of_the_target_language(prepared, tmp_path, monkeypatch):
+    class Reached(Exception):
+        pass
+
+    def reach(*arguments):
+        raise Reached(arguments)
+
+    folder, corpus, _ = prepared
+    config = make_config(folder)
+    chinese = config.model_copy(update={"corpus": config.corpus.model_copy(update={"target_language": "zh_Hans"})})
+    monkeypatch.setattr(stage, "make_reward", reach)
+    (tmp_path / "pretrain" / "model").mkdir(parents=True)
+    with pytest.raises(Reached) as reached:
+        stage.finetune(chinese, corpus, tmp_path)
+    assert reached.value.args == ((config.finetune.reward, corpus.tokenizers.target, "zh_Hans"),)
+
+
 def test_the_candidate_is_the_average_of_the_last_validated_weights(tiny_run):
     snapshots = sorted((tiny_run.folder / "finetune" / "snapshots").glob("*.npz"))[-2:]
     assert [path.stem for path in snapshots] == ["weights-00000002", "weights-00000004"]
