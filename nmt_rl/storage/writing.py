@@ -20,6 +20,8 @@ from typing import IO, Any
 
 PREFIX = ".nmt-rl-"
 """What the names of files and folders begin with that are being written; the rest is drawn at random."""
+FIXED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EBUSY)
+"""Errors that say a file may be written but not replaced: no right to its folder, or it is mounted by itself."""
 COPIED = 2**20
 """Bytes that are copied at a time."""
 
@@ -28,33 +30,45 @@ COPIED = 2**20
 def written_file(path: Path) -> Iterator[IO[bytes]]:
     """A file for writing that replaces `path` when the block ends well; links keep pointing to their file.
 
-    The file gets the mode of the one it replaces. A writable file in a folder where none can be made is written at the
-    end of the block, under a lock.
+    The file gets the mode of the one it replaces. A writable file that cannot be replaced, such as in a folder where
+    none can be made, is written at the end of the block, under a lock.
 
     Raises:
         OSError: if the file cannot be written; `path` is as it was.
     """
     path = _real(path)
     with _naming(path):
+        if path.is_file() and not os.access(path, os.W_OK):  # A folder would allow it; the file does not.
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
         try:
             descriptor, name = tempfile.mkstemp(prefix=PREFIX, dir=path.parent)
         except OSError as error:
-            if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS) or not path.is_file():
+            if error.errno not in FIXED or not path.is_file():
                 raise
-            with _overwritten(path) as stream:
-                yield stream
+            with tempfile.TemporaryFile() as held:
+                yield held
+                _overwrite(path, held)
             return
         beside = Path(name)
         try:
-            with os.fdopen(descriptor, "wb") as stream:
+            with os.fdopen(descriptor, "w+b") as stream:
                 _take_over(beside, path)
                 yield stream
                 stream.flush()
                 os.fsync(stream.fileno())
-            beside.replace(path)
+                _replace(path, beside, stream)
             _sync_folder(path.parent)
         finally:
             beside.unlink(missing_ok=True)
+
+
+def _replace(path: Path, beside: Path, stream: IO[bytes]) -> None:
+    try:
+        beside.replace(path)
+    except OSError as error:
+        if error.errno not in FIXED or not path.is_file():
+            raise
+        _overwrite(path, stream)
 
 
 def _real(path: Path) -> Path:
@@ -65,10 +79,9 @@ def _real(path: Path) -> Path:
         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path)) from None
 
 
-@contextlib.contextmanager
-def _overwritten(path: Path) -> Iterator[IO[bytes]]:
-    with path.open("r+b") as file, tempfile.TemporaryFile() as held:
-        yield held
+def _overwrite(path: Path, held: IO[bytes]) -> None:
+    """Write what `held` holds up to its place into a file that stays itself."""
+    with path.open("r+b") as file:
         with contextlib.suppress(ImportError):
             import fcntl
 

@@ -79,6 +79,32 @@ def test_a_writable_file_in_a_folder_where_none_can_be_made(tmp_path, monkeypatc
         write_text(tmp_path / "other", "x")
 
 
+def test_a_file_that_is_mounted_by_itself(tmp_path, monkeypatch):
+    """As containers have it: it can be written, not replaced, which nobody knows before the end."""
+    path = tmp_path / "out"
+    path.write_text("old and longer")
+
+    def busy(self, target):
+        raise OSError(errno.EBUSY, "Device or resource busy", str(self), None, str(target))
+
+    monkeypatch.setattr(Path, "replace", busy)
+    write_text(path, "new")
+    assert path.read_text() == "new" and names(tmp_path) == ["out"]
+    with pytest.raises(OSError, match="busy"):
+        write_text(tmp_path / "other", "x")
+    assert names(tmp_path) == ["out"]
+
+
+def test_a_file_that_may_not_be_written_is_not_replaced(tmp_path, monkeypatch):
+    path = tmp_path / "out"
+    path.write_text("old")
+    path.chmod(0o400)
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # As it is to all but root.
+    with pytest.raises(PermissionError) as error:
+        write_text(path, "new")
+    assert error.value.filename == str(path) and path.read_text() == "old" and names(tmp_path) == ["out"]
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
 def test_a_full_disk_names_the_file(tmp_path):
     full = Path("/dev/full").open("wb", buffering=0)  # noqa: SIM115
