@@ -16,20 +16,13 @@ import numpy as np
 
 from nmt_rl.config import FinetuneConfig, PretrainConfig
 from nmt_rl.errors import RunError, UserError
-from nmt_rl.training.checkpoints import (
-    Checkpoint,
-    Checkpoints,
-    assign,
-    load_arrays,
-    mean_arrays,
-    save_arrays,
-    select_steps,
-)
+from nmt_rl.training.checkpoints import Checkpoint, Checkpoints, assign, select_steps
 from nmt_rl.training.events import EventLog
 from nmt_rl.training.interruption import Interrupted, Interruption
 from nmt_rl.training.learner import Learner
 from nmt_rl.training.progress import ProgressLine
 from nmt_rl.training.schedules import learning_rate
+from nmt_rl.training.snapshots import Snapshots
 
 logger = logging.getLogger("nmt_rl")
 
@@ -115,14 +108,11 @@ class TrainingLoop:
         self.stage, self.config, self.learner, self.batches, self.validate = stage, config, learner, batches, validate
         self.events = events
         self.checkpoints = Checkpoints(run / stage / "checkpoints")
-        self.snapshots = run / stage / "snapshots"
-        self.snapshots.mkdir(parents=True, exist_ok=True)
+        self.snapshots = Snapshots(run / stage / "snapshots", learner.model)
         self.progress = Progress()
         self._opened = False
         self._saved: tuple[int, bool] | None = None
         """Update of the last checkpoint, and whether a validation was due then."""
-        self._earlier: set[int] = set()
-        """Snapshots that the checkpoint before the last one names."""
         self._recent: list[dict[str, float]] = []
         self._batch: dict[str, np.ndarray] | None = None
         self._started = 0.0
@@ -193,8 +183,7 @@ class TrainingLoop:
 
     def load_average(self, steps: list[int]) -> None:
         """Set the model to the mean of kept snapshots; raises UserError if one is damaged."""
-        variables = {variable.path: variable for variable in self.learner.model.trainable_variables}
-        assign(variables, mean_arrays([self._snapshot(step) for step in steps]), self.snapshots)
+        self.snapshots.load_mean(steps)
 
     def before(self) -> dict[str, float]:
         """Numbers of the weights before the first update, measured once; they travel in the checkpoints."""
@@ -307,18 +296,11 @@ class TrainingLoop:
         self.events.write(self.stage, "valid", step, **seconds, **numbers)
 
     def _keep_snapshot(self, step: int, score: float) -> None:
-        self._write_snapshot(step)
+        self.snapshots.save(step)
         self.progress.snapshots[step] = score
         kept = {*self.kept("best"), *self.kept("last")}
         self.progress.snapshots = {s: score for s, score in self.progress.snapshots.items() if s in kept}
-        # What one of the last two checkpoints still names must outlive a kill before the next one.
-
-    def _write_snapshot(self, step: int) -> None:
-        weights = {v.path: np.asarray(v.value) for v in self.learner.model.trainable_variables}
-        save_arrays(self._snapshot(step), weights)
-
-    def _snapshot(self, step: int) -> Path:
-        return self.snapshots / f"weights-{step:08d}.npz"
+        # The files stay: what the last checkpoint names must outlive a kill before the next one.
 
     @contextmanager
     def _averaged(self) -> Iterator[None]:
@@ -342,11 +324,7 @@ class TrainingLoop:
         progress = asdict(self.progress)
         self.checkpoints.save(self.progress.step, {**arrays, **more}, {"progress": progress, "batches": meta})
         self._saved = (self.progress.step, self.progress.due)
-        named = set(self.progress.snapshots)
-        for path in self.snapshots.glob("weights-*.npz"):
-            if path.stem.removeprefix("weights-") not in {f"{step:08d}" for step in named | self._earlier}:
-                path.unlink()
-        self._earlier = named
+        self.snapshots.keep(self.progress.snapshots)
 
     def open(self) -> None:
         """Take over the last whole checkpoint, if there is one; `run` does it if nobody did."""
@@ -376,21 +354,19 @@ class TrainingLoop:
             what = f"{checkpoint.path} does not fit these settings or this version ({error!r})"
             raise UserError(f"{what}; --fresh starts the stage over") from error
         self._saved = (self.progress.step, self.progress.due)
-        self._earlier = set(self.progress.snapshots)
+        self.snapshots.named = set(self.progress.snapshots)
 
     def _check_snapshots(self) -> None:
         """A damaged one is noticed now: not when, days later, the stage ends with it."""
         progress = self.progress
         for step in sorted(progress.snapshots):
-            try:
-                load_arrays(self._snapshot(step))
-            except UserError as error:
-                if step == progress.step:
-                    logger.warning("%s; it is written again from the checkpoint", error)
-                    with self._averaged():
-                        self._write_snapshot(step)
-                    continue
-                logger.warning("%s; %s goes on without these weights", error, self.stage)
+            damage = self.snapshots.damage(step)
+            if damage and step == progress.step:
+                logger.warning("%s; it is written again from the checkpoint", damage)
+                with self._averaged():
+                    self.snapshots.save(step)
+            elif damage:
+                logger.warning("%s; %s goes on without these weights", damage, self.stage)
                 del progress.snapshots[step]
         if progress.best_step and progress.best_step not in progress.snapshots:
             best = select_steps(progress.snapshots, 1, "best")
