@@ -39,5 +39,5 @@ def test_damage_is_told(snapshots):
     path = next(snapshots.folder.iterdir())
     path.write_bytes(path.read_bytes()[:50])
     assert snapshots.damage(2).startswith(f"{path} is damaged")
-    with pytest.raises(UserError, match="weights-00000004.npz is missing"):
+    with pytest.raises(UserError, match=r"weights-00000004\.npz is missing"):
         snapshots.load_mean([4])
