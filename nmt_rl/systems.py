@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nmt_rl.corpus.inputs import input_name
 from nmt_rl.corpus.languages import short_code
 from nmt_rl.errors import UserError
 from nmt_rl.storage.streams import STANDARD
@@ -80,7 +81,6 @@ def _model(path: Path, name: str) -> Candidate:
 
 
 def _file(path: Path, name: str, sets: Sequence[TestSet]) -> Candidate:
-    from nmt_rl.corpus.inputs import input_name
     from nmt_rl.corpus.lines import read_lines
     from nmt_rl.evaluation.metrics import check_lines
 
@@ -111,8 +111,6 @@ def _differ(ours: Sequence[str], theirs: Sequence[str]) -> bool:
 
 def _names(paths: Sequence[Path]) -> dict[Path, str]:
     """What tells the paths apart: `a/b/c` and `a/d/c` are `b/c` and `d/c`; a single one stays whole."""
-    from nmt_rl.corpus.inputs import input_name
-
     different = set(paths)
     if len(different) < 2 or len({path.is_absolute() for path in different}) == 2 or STANDARD in different:
         return {path: input_name(path) for path in different}

@@ -74,7 +74,7 @@ def compare(
     wanted, samples = split_metrics(metrics), resamples or SAMPLES[test]
     _check_different(systems)
     needs_source = any(path.is_dir() for path in systems)
-    check_texts(source, reference)
+    check_texts(source, reference, [path for path in systems if not path.is_dir()])
     sets = read_test_sets(source or [], reference or [], test_set or [], languages, needs_source)
     if len(sets) > 1:
         raise UserError(f"compare takes one test set, found {len(sets)}")

@@ -62,7 +62,7 @@ def evaluate(
     models, files = models or [], hypothesis or []
     _check_options(models, files, confidence, seed, sentences, format)
     wanted = split_metrics(metrics, ("comet",))
-    check_texts(source, reference)
+    check_texts(source, reference, files)
     sets = read_test_sets(
         source or [], reference or [], test_set or [], languages, needs_source=bool(models) or "comet" in wanted
     )

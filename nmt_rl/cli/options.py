@@ -62,12 +62,16 @@ Precision = Annotated[
 ]
 
 
-def check_texts(sources: Sequence[Path] | None, references: Sequence[Path] | None) -> None:
-    """Raise a UserError if a test set's text is a folder."""
+def check_texts(
+    sources: Sequence[Path] | None, references: Sequence[Path] | None, translations: Sequence[Path] = ()
+) -> None:
+    """Look at the texts of a command before any is read whole; raises UserError for a folder, or no text."""
     from nmt_rl.bundle import must_be_text
+    from nmt_rl.corpus.inputs import check_inputs
 
     must_be_text("--source", *(sources or []))
     must_be_text("--reference", *(references or []))
+    check_inputs([*(sources or []), *(references or []), *translations])
 
 
 def split_metrics(text: str, others: tuple[str, ...] = ()) -> list[str]:

@@ -30,21 +30,35 @@ def score(
     The score is that of n-best lists: the log-probability divided by the length penalty. A search may have found a
     text in other pieces than the tokenizer cuts it into; translate --pieces and score --pieces agree.
     """
-    from nmt_rl.bundle import bundle_folder, load_ensemble, must_be_text
+    from nmt_rl.bundle import bundle_folder, load_ensemble, must_be_text, read_bundle_config
     from nmt_rl.corpus.inputs import check_inputs
     from nmt_rl.decoding.files import score_stream
+    from nmt_rl.decoding.translator import override
     from nmt_rl.storage.outputs import open_output
 
     folders = [bundle_folder(folder, "--source or --target") for folder in model]
     must_be_text("--source", source)
     must_be_text("--target", target)
-    check_inputs([source, target])  # A wrong path must not cost the time of loading the model.
+    given = {"length_penalty": length_penalty, "length_normalization": length_normalization}
+    overrides = {key: value for key, value in given.items() if value is not None}
+    # What is wrong must not cost the time of loading the model, or of scoring a part.
+    config = override(read_bundle_config(folders[0])[0].decoding, overrides)
+    check_inputs([source, target])
+    _check_lines(source, target)
     with open_output(output) as sink:
         bundle = load_ensemble(folders, precision or "float32")  # Which loads Keras, quietly; so it comes first.
         from nmt_rl.decoding.scorer import Scorer
-        from nmt_rl.decoding.translator import override
 
-        given = {"length_penalty": length_penalty, "length_normalization": length_normalization}
-        config = override(bundle.config.decoding, {key: value for key, value in given.items() if value is not None})
         scorer = Scorer(bundle.model, bundle.tokenizers, config)
         score_stream(scorer, source, target, sink, tokens, alignment, pieces=pieces)
+
+
+def _check_lines(source: Path, target: Path) -> None:
+    """Raise a UserError if two files have different numbers of lines; pipes are found out on the way."""
+    from nmt_rl.corpus.lines import count_lines
+    from nmt_rl.errors import UserError
+
+    if source.is_file() and target.is_file():
+        lines, others = count_lines(source), count_lines(target)
+        if lines != others:
+            raise UserError(f"{source} has {lines:,} lines but {target} has {others:,}; they must agree")

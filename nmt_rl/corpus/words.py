@@ -82,5 +82,11 @@ def installed(tokenizer: str) -> Iterator[None]:
     try:
         yield
     except (RuntimeError, ImportError, OSError, SystemExit) as error:
-        hint = f"run {PACKAGES[tokenizer]}" if tokenizer in PACKAGES else " ".join(str(error).split())
+        if tokenizer in PACKAGES:
+            hint = f"run {PACKAGES[tokenizer]}"
+        else:  # It is a SentencePiece model, which sacreBLEU downloads to its cache.
+            from sacrebleu.utils import SACREBLEU_DIR
+
+            reason = " ".join(str(getattr(error, "reason", None) or error).split())
+            hint = f"its model is not in {SACREBLEU_DIR} ({reason}); connect to the network once"
         raise UserError(f"sacreBLEU's tokenizer {tokenizer} is not available here: {hint}") from error

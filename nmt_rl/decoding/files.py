@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Literal
 
+from nmt_rl.corpus.inputs import input_name
 from nmt_rl.corpus.lines import read_lines
 from nmt_rl.corpus.prefetch import Prefetcher
 from nmt_rl.errors import UserError
@@ -142,7 +143,8 @@ def score_stream(
     while held := list(itertools.islice(pairs, chunk)):
         if None in held[-1]:
             number = done + next(i for i, pair in enumerate(held) if None in pair)
-            longer, shorter = (target, source) if held[-1][0] is None else (source, target)
+            both = (target, source) if held[-1][0] is None else (source, target)
+            longer, shorter = map(input_name, both)
             raise UserError(f"{shorter} has {number:,} lines but {longer} has more; they must agree")
         sources, targets = zip(*held, strict=True)
         for score in scorer.score(sources, targets, done + 1, align=alignment is not None, in_pieces=pieces):

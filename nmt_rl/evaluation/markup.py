@@ -56,7 +56,7 @@ pre { background: var(--box); padding: .8rem; border-radius: 6px; overflow-x: au
 summary { cursor: pointer; color: var(--accent); }
 @media (max-width: 34rem) {
   th, td { padding-right: .6rem; }
-  figure img { width: 40rem; max-width: none; }
+  figure img.panels { width: 40rem; max-width: none; }
   dl { grid-template-columns: 1fr; gap: 0; }
   dd { margin-bottom: .45rem; }
   .wide { display: none; }
@@ -70,6 +70,8 @@ summary { cursor: pointer; color: var(--accent); }
   mark { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
 }
 """
+PANEL = 800
+"""Pixels; a wider picture has several panels beside each other, which a phone scrolls and does not shrink."""
 
 
 def whole_page(title: str, body: Iterable[str]) -> str:
@@ -101,8 +103,9 @@ def signatures_html(signatures: Mapping[str, str]) -> str:
 def figure_html(caption: str, png: bytes) -> str:
     """A PNG within the page, and its caption."""
     data = base64.b64encode(png).decode("ascii")
+    kind = ' class="panels"' if int.from_bytes(png[16:20], "big") > PANEL else ""  # Where PNG says how wide it is.
     return (
-        f'<figure><div class="scroll"><img alt="{escape(caption)}" src="data:image/png;base64,{data}"></div>'
+        f'<figure><div class="scroll"><img{kind} alt="{escape(caption)}" src="data:image/png;base64,{data}"></div>'
         f"<figcaption>{escape(caption)}</figcaption></figure>"
     )
 

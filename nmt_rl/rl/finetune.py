@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,9 @@ def finetune(config: Config, prepared: Prepared, run: Path) -> dict[str, Any]:
     if (result := finished(stage, config.finetune)) is not None:
         return result
     if not (run / "pretrain" / "model").is_dir():
-        raise UserError(f"{run} holds no pretrained model; run nmt-rl pretrain with --out {run} first")
+        raise UserError(
+            f"{run} holds no pretrained model; run nmt-rl pretrain with --out {shlex.quote(str(run))} first"
+        )
     tokenizers = prepared.tokenizers
     reward = make_reward(config.finetune.reward, tokenizers.target, config.corpus.target_language)
     frozen = load_bundle(run / "pretrain" / "model", config.finetune.precision).model

@@ -70,6 +70,7 @@ def test_evaluate_with_unequal_files_names_both(refuses, tiny_run, tiny_corpus, 
 
 
 def test_evaluate_needs_one_system_and_a_test_set(refuses, tmp_path):
+    (tmp_path / "x").touch()
     assert "neither" in refuses("evaluate")
     assert "model folder nowhere does not exist" in refuses("evaluate", "nowhere", "--reference", "a")
     assert "--metrics takes names of" in refuses(
@@ -83,7 +84,10 @@ def test_evaluate_needs_one_system_and_a_test_set(refuses, tmp_path):
 
 def test_languages_are_a_pair(refuses, tiny_corpus):
     files = ("--hypothesis", tiny_corpus / "test.en", "--reference", tiny_corpus / "test.en")
-    assert refuses("evaluate", *files, "-l", "rubbish") == "-l takes a pair of languages such as en-de, found 'rubbish'"
+    assert (
+        refuses("evaluate", *files, "-l", "rubbish")
+        == "-l takes a pair of languages such as en-de or zh_CN-en, found 'rubbish'"
+    )
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
@@ -120,7 +124,7 @@ def test_compare_needs_two_systems(refuses, tmp_path):
         (["--sentences", "--format", "latex"], "--sentences makes a list, as --format text or json, found latex"),
         (["--metrics", "compound-bleu"], "compound-bleu needs the target language; give the pair, such as -l en-de"),
         (["--tokenize", "13"], "sacreBLEU has no tokenizer '13'; did you mean 13a?"),
-        (["-l", "rubbish"], "-l takes a pair of languages such as en-de, found 'rubbish'"),
+        (["-l", "rubbish"], "-l takes a pair of languages such as en-de or zh_CN-en, found 'rubbish'"),
         (["--metrics", "comet", "--source", "{test}"], "COMET is not installed; pip install unbabel-comet, or leave"),
     ],
 )
@@ -149,6 +153,12 @@ def test_nothing_is_translated_before_all_is_looked_at(refuses, tiny_run, tiny_c
     page = tmp_path / "no" / "page"
     assert refuses("compare", model, other, *files, "--html", page).startswith(f"--html {page} cannot be written: ")
     assert refuses("compare", model, tiny_run.folder, *files) == f"compare needs different systems, found {model} twice"
+
+
+def test_one_text_at_most_is_standard_input(refuses, tiny_corpus):
+    text = "standard input (-) can be only one of the texts; name files for the others"
+    assert refuses("evaluate", "--hypothesis", "-", "--reference", "-") == text
+    assert refuses("compare", "-", tiny_corpus / "test.en", "--reference", "-") == text
 
 
 def test_an_input_file_that_is_not_there(refuses, tiny_run, tmp_path):
@@ -204,6 +214,13 @@ def test_score_looks_at_its_files_before_it_loads_a_model(refuses, tiny_run, tin
     monkeypatch.setattr("nmt_rl.bundle.load_ensemble", lambda *_: pytest.fail("loaded"))
     files = ("--source", tiny_corpus / "test.de", "--target", "nowhere.en")
     assert refuses("score", tiny_run.folder / "model", *files) == "nowhere.en does not exist"
+    files = ("--source", tiny_corpus / "test.de", "--target", tiny_corpus / "train.en")
+    assert refuses("score", tiny_run.folder / "model", *files) == (
+        f"{tiny_corpus / 'test.de'} has 8 lines but {tiny_corpus / 'train.en'} has 60; they must agree"
+    )
+    files = ("--source", tiny_corpus / "test.de", "--target", tiny_corpus / "test.en")
+    text = refuses("score", tiny_run.folder / "model", *files, "--length-penalty", "inf")
+    assert text.startswith("length_penalty: Input should be a finite number")
 
 
 def test_average_of_nothing_in_particular(refuses, tiny_run, tmp_path):
@@ -264,9 +281,7 @@ def test_an_option_of_one_value_that_is_given_twice(refuses, words, option):
 
 
 def test_options_that_may_be_repeated(refuses):
-    assert refuses("evaluate", "--hypothesis", "a", "--hypothesis", "b") == (
-        "give --source FILE and --reference FILE, or a named set such as -t wmt14 -l en-de"
-    )
+    assert refuses("evaluate", "--hypothesis", "a", "--hypothesis", "b") == "a does not exist"
     assert refuses("info", "nowhere", "--json", "--json") != ""
 
 

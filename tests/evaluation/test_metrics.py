@@ -4,6 +4,7 @@ import logging
 import math
 import subprocess
 import sys
+import urllib.error
 
 import pytest
 from sacrebleu.metrics import BLEU
@@ -14,6 +15,7 @@ from nmt_rl.evaluation.metrics import (
     LABELS,
     build_metrics,
     check_lines,
+    check_metrics,
     corpus_scores,
     sentence_bleu,
     sentence_scores,
@@ -74,6 +76,18 @@ def test_missing_tokenizer_names_the_extra(language, extra):
         assert extra in str(error)
     else:
         assert "mecab" in signature
+
+
+def test_a_tokenizer_that_cannot_be_downloaded_is_one_sentence(monkeypatch):
+    def offline(*_):
+        raise urllib.error.URLError("no route to host")
+
+    monkeypatch.setattr("sacrebleu.tokenizers.tokenizer_spm.download_file", offline)
+    monkeypatch.setattr("sacrebleu.tokenizers.tokenizer_spm.SACREBLEU_DIR", "/nowhere")
+    with pytest.raises(
+        UserError, match=r"flores200 is not available here: .*\(no route to host\); connect to the netwo"
+    ):
+        check_metrics(["bleu"], "de", "Flores200")
 
 
 def test_unknown_tokenizer_suggests_the_nearest():
