@@ -156,7 +156,7 @@ def test_nothing_is_translated_before_all_is_looked_at(refuses, tiny_run, tiny_c
 
 
 def test_one_text_at_most_is_standard_input(refuses, tiny_corpus):
-    text = "standard input (-) can be only one of the texts; name files for the others"
+    text = "standard input can be read only once; name files for the other texts"
     assert refuses("evaluate", "--hypothesis", "-", "--reference", "-") == text
     assert refuses("compare", "-", tiny_corpus / "test.en", "--reference", "-") == text
 
