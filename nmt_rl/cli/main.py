@@ -95,7 +95,8 @@ def _run(arguments: list[str]) -> int:
     except RunError as error:
         return _failed(str(error), 1)
     except OSError as error:  # a full disk, a folder without permission: what no verb foresaw
-        return _failed(f"{error.filename or 'output'}: {error.strerror or error}", 1)
+        where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
+        return _failed(f"{where}{error.strerror or error}", 1)
     except Terminated as end:
         print(f"nmt-rl: terminated by {end.signal.name}{again}", file=sys.stderr)
         return int(end.code or 0)

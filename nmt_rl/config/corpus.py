@@ -17,7 +17,7 @@ def source_fields(text: str) -> dict[str, str]:
         return {"hub": text[4:]}
     if text.startswith("embedded:"):
         return {"embedded": text[9:]}
-    stem = text.removesuffix(".gz").removesuffix(".xz")
+    stem = text.removesuffix(".gz").removesuffix(".xz").removesuffix(".bz2")
     return {"tsv": text} if stem.endswith(".tsv") else {"prefix": text}
 
 
@@ -29,17 +29,17 @@ class SourceSpec(Section):
     """Where one split of a corpus comes from: text files, one TSV, a `datasets` hub set, or the embedded corpus.
 
     In a recipe it may be written as a string: a prefix (`data/train` means `data/train.de` and `data/train.en`,
-    also with .txt, .gz or .xz), a path ending in .tsv, `hub:NAME`, or `embedded:SPLIT`.
+    also with .txt, .gz, .xz or .bz2), a path ending in .tsv, `hub:NAME`, or `embedded:SPLIT`.
     """
 
     source: tuple[str, ...] = ()
-    """Source text files, one sentence per line (plain, .gz or .xz), read one after the other."""
+    """Source text files, one sentence per line (plain, gzip, xz or bzip2), read one after the other."""
     target: tuple[str, ...] = ()
     """Target text files; line n of file k belongs to line n of source file k."""
     prefix: str | None = None
-    """Path without the language suffix: PREFIX.LANG, PREFIX.LANG.txt, .gz or .xz."""
+    """Path without the language suffix: PREFIX.LANG, PREFIX.LANG.txt, .gz, .xz or .bz2."""
     tsv: str | None = None
-    """One tab-separated file: source, tab, target (plain, .gz or .xz)."""
+    """One tab-separated file: source, tab, target (plain, gzip, xz or bzip2)."""
     hub: str | None = None
     """Name of a data set on the Hugging Face hub, or the path of a local folder in the hub's layout."""
     hub_config: str | None = None

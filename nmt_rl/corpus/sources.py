@@ -15,7 +15,7 @@ from nmt_rl.errors import UserError
 
 Pair = tuple[str, str]
 
-SUFFIXES = ("", ".txt", ".gz", ".xz", ".txt.gz", ".txt.xz")
+SUFFIXES = ("", ".txt", *(f"{text}.{packed}" for text in ("", ".txt") for packed in ("gz", "xz", "bz2")))
 SPLIT_NAMES = {"validation": ("validation", "valid", "val", "dev"), "valid": ("valid", "validation", "val", "dev")}
 HINT = "or give text files: --set corpus.train=PREFIX, where PREFIX.{source} and PREFIX.{target} exist"
 
@@ -79,12 +79,12 @@ def hub_split(split: str) -> str:
 
 
 def find_file(prefix: str, language: str) -> Path:
-    """PREFIX.LANG with .txt, .gz or .xz or without; raises UserError if there is none."""
+    """PREFIX.LANG with .txt, .gz, .xz or .bz2 or without; raises UserError if there is none."""
     for suffix in SUFFIXES:
         path = Path(f"{prefix}.{language}{suffix}")
         if path.is_file():
             return path
-    raise UserError(f"{prefix}.{language} does not exist (nor with .txt, .gz or .xz){_meant(prefix, language)}")
+    raise UserError(f"{prefix}.{language} does not exist (nor with .txt, .gz, .xz or .bz2){_meant(prefix, language)}")
 
 
 def _meant(prefix: str, language: str) -> str:

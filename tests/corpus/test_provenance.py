@@ -56,4 +56,4 @@ def test_changed_text_is_told_from_text_that_was_touched(folder):
     ((kind, words),) = found(records, config())
     assert kind == "text" and words.startswith("train.de has changed: 9 bytes of 20") and ", now 9 bytes of" in words
     (folder / "valid.en").unlink()
-    assert ("gone", "valid.en does not exist (nor with .txt, .gz or .xz)") in found(records, config())
+    assert ("gone", "valid.en does not exist (nor with .txt, .gz, .xz or .bz2)") in found(records, config())
