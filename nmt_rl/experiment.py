@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
 import logging
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nmt_rl.config import Config, DecodingConfig, dump_config, first_difference, parse_config, read_yaml
+from nmt_rl.bundle import WEIGHTS
+from nmt_rl.config import Config, DecodingConfig, dump_config
+from nmt_rl.corpus.prepared import FILES, is_prepared
 from nmt_rl.errors import UserError
+from nmt_rl.run_folder import (
+    FOLDERS,
+    begin_stage,
+    check_run,
+    drop_replaced,
+    has_begun,
+    put_back,
+    set_aside,
+    write_config,
+)
+from nmt_rl.storage.hashes import check_hashes, file_hash
+from nmt_rl.storage.lock import held
+from nmt_rl.storage.ownership import mark, must_be_ours
+from nmt_rl.storage.reading import file_size
+from nmt_rl.storage.writing import written_folder
 
 if TYPE_CHECKING:
     from nmt_rl.corpus.prepared import Prepared
@@ -18,48 +36,44 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("nmt_rl")
 
-STAGES = ("corpus", "pretrain", "finetune")
-LENGTH_KEYS = ("updates", "minutes")
-"""May change while a stage is running: they say when it ends, not what it does."""
-
 
 def prepare_stage(config: Config, run: Path, fresh: bool = False) -> Prepared:
-    """Prepare the corpus, or open what was prepared before; `fresh` deletes the whole run first."""
-    from nmt_rl.corpus.prepare import prepare
-
-    open_run(config, run, "corpus" if fresh else None)
-    return prepare(config, run)
+    """Prepare the corpus, or open what was prepared before; `fresh` starts the whole run over."""
+    with _working_in(run):
+        return _prepare(config, run, fresh)
 
 
 def pretrain_stage(config: Config, run: Path, fresh: bool = False) -> dict[str, Any]:
     """Pretrain (preparing first if needed) and release the pretrained model; `fresh` starts the stage over."""
-    from nmt_rl.corpus.prepare import prepare
-    from nmt_rl.training.pretrain import pretrain
-
-    open_run(config, run, "pretrain" if fresh else None)
-    result = pretrain(config, prepare(config, run), run)
-    release(run)
-    return result
+    with _working_in(run):
+        return _pretrain(config, run, fresh)
 
 
 def finetune_stage(config: Config, run: Path, fresh: bool = False) -> dict[str, Any]:
     """Fine-tune the run's pretrained model and release the better one; `fresh` starts the stage over."""
-    from nmt_rl.corpus.prepared import open_prepared
-    from nmt_rl.rl.finetune import finetune
-
-    open_run(config, run, "finetune" if fresh else None)
-    result = finetune(config, open_prepared(config, run), run)
-    release(run)
-    return result
+    _load_metrics(config)
+    with _working_in(run):
+        return _finetune(config, run, fresh)
 
 
 def run_stages(config: Config, run: Path, fresh: bool = False) -> Report:
     """All stages that are not finished yet, then the report."""
     _load_metrics(config)
-    prepare_stage(config, run, fresh)
-    pretrain_stage(config, run)
-    finetune_stage(config, run)
-    return report_stage(config, run)
+    with _working_in(run):
+        check_run(config, run, "corpus" if fresh else "finetune", fresh, whole=True)
+        if fresh or not is_prepared(run):
+            _prepare(config, run, fresh)
+        _pretrain(config, run)
+        _finetune(config, run)
+        return report_stage(config, run)
+
+
+@contextlib.contextmanager
+def _working_in(run: Path) -> Iterator[None]:
+    if run.exists() and not run.is_dir():
+        raise UserError(f"{run} is a file; --out needs a folder")
+    with held(run):
+        yield
 
 
 def _load_metrics(config: Config) -> None:
@@ -71,63 +85,69 @@ def _load_metrics(config: Config) -> None:
             load_metric(name)
 
 
-def open_run(config: Config, run: Path, fresh_from: str | None = None) -> None:
-    """Make the run folder, or check that it was begun with the same settings; then write config.yaml.
+def _prepare(config: Config, run: Path, fresh: bool) -> Prepared:
+    from nmt_rl.corpus.prepare import prepare
 
-    Args:
-        config: the experiment.
-        run: its folder.
-        fresh_from: delete this stage and all later ones first.
+    check_run(config, run, "corpus", fresh)
 
-    Raises:
-        UserError: if `run` is a file or a folder with other things, or a started stage had other settings (names the
-            key and both values).
-    """
-    path = run / "config.yaml"
-    _check_folder(run)
-    if fresh_from != "corpus" and (run / "corpus" / "prepared.json").exists():
-        from nmt_rl.corpus.prepared import open_prepared
+    def replaceable(folder: Path) -> None:
+        must_be_ours(folder, FILES, "be replaced")
+        set_aside(run, "pretrain")  # Never a model beside another corpus.
 
-        open_prepared(config, run)
-    if fresh_from:
-        for stage in (*STAGES[STAGES.index(fresh_from) :], "model"):
-            shutil.rmtree(run / stage, ignore_errors=True)
-    if path.exists():
-        _check_unchanged(parse_config(read_yaml(path), str(path)), config, run)
-    run.mkdir(parents=True, exist_ok=True)
-    new = path.with_name("config.yaml.new")
-    new.write_text(dump_config(config), encoding="utf-8")
-    new.replace(path)
+    prepared = prepare(config, run, fresh, replaceable)
+    if fresh:
+        set_aside(run, "pretrain")
+    write_config(config, run)
+    return prepared
 
 
-def _check_folder(run: Path) -> None:
-    """Preparing and --fresh delete folders of RUN: they must not be somebody's own."""
-    if run.exists() and not run.is_dir():
-        raise UserError(f"{run} is a file; --out needs a folder")
-    foreign = [name for name in (*STAGES, "model") if (run / name).exists()]
-    if foreign and not (run / "config.yaml").exists():
-        raise UserError(f"{run} holds {foreign[0]} but no config.yaml, so it is no run; give --out another folder")
+def _pretrain(config: Config, run: Path, fresh: bool = False) -> dict[str, Any]:
+    from nmt_rl.corpus.prepare import prepare
+    from nmt_rl.training.pretrain import pretrain
+
+    check_run(config, run, "pretrain", fresh)
+    prepared = prepare(config, run)
+    with _begun(config, run, "pretrain", prepared, fresh):
+        return pretrain(config, prepared, run)
 
 
-def _check_unchanged(old: Config, new: Config, run: Path) -> None:
-    before, after = old.model_dump(mode="json"), new.model_dump(mode="json")
-    sections = {"pretrain": ("seed", "model", "tokenizer", "pretrain"), "finetune": ("finetune",)}
-    for stage, names in sections.items():
-        if not (run / stage).exists():
-            continue
-        keys = LENGTH_KEYS if not (run / stage / "result.json").exists() else ()
-        for tree in (before, after):
-            for key in keys:
-                tree[stage].pop(key, None)
-        difference = first_difference({n: before[n] for n in names}, {n: after[n] for n in names})
-        if difference:
-            raise UserError(f"{run} was begun with other settings: {difference}; --fresh starts the stage over")
+def _finetune(config: Config, run: Path, fresh: bool = False) -> dict[str, Any]:
+    from nmt_rl.corpus.prepare import prepare
+    from nmt_rl.rl.finetune import finetune
+    from nmt_rl.rl.reward import make_reward
+
+    check_run(config, run, "finetune", fresh)
+    prepared = prepare(config, run)
+    make_reward(config.finetune.reward, prepared.tokenizers.target)
+    with _begun(config, run, "finetune", prepared, fresh):
+        return finetune(config, prepared, run)
+
+
+@contextlib.contextmanager
+def _begun(config: Config, run: Path, stage: str, prepared: Prepared, fresh: bool) -> Iterator[None]:
+    """What stands around a stage: its record before, release after; an old one is put back if the new one fails."""
+    if fresh:
+        set_aside(run, stage)
+        if stage == "finetune":
+            release(run)
+    try:
+        begin_stage(config, run, stage, prepared)
+        write_config(config, run)
+        yield
+    except BaseException:
+        if fresh and not has_begun(run, stage):
+            put_back(run)
+        raise
+    release(run)
+    drop_replaced(run)
 
 
 def results(run: Path) -> dict[str, dict[str, Any]]:
     """The results of the stages that are finished, by name."""
-    paths = {stage: run / stage / "result.json" for stage in ("pretrain", "finetune")}
-    return {stage: json.loads(path.read_text(encoding="utf-8")) for stage, path in paths.items() if path.exists()}
+    from nmt_rl.training.result import read_result
+
+    found = {stage: read_result(run / stage) for stage in ("pretrain", "finetune")}
+    return {stage: result for stage, result in found.items() if result is not None}
 
 
 def better_stage(run: Path) -> str:
@@ -137,15 +157,39 @@ def better_stage(run: Path) -> str:
 
 
 def release(run: Path) -> None:
-    """Copy the model that validates better to RUN/model, beside and renamed."""
-    made, old = run / "model.new", run / "model.old"
-    shutil.rmtree(made, ignore_errors=True)
-    shutil.copytree(run / better_stage(run) / "model", made)
-    shutil.rmtree(old, ignore_errors=True)
-    if (run / "model").exists():
-        (run / "model").rename(old)
-    made.rename(run / "model")
-    shutil.rmtree(old, ignore_errors=True)
+    """Make the model that validates better RUN/model; what is the same already stays, with what was made from it.
+
+    Raises:
+        UserError: if that model is damaged; RUN/model stays as it is.
+    """
+    better, released = run / better_stage(run) / "model", run / "model"
+    try:
+        check_model(better)
+    except UserError as error:
+        raise UserError(
+            f"{error}; {released} stays as it is; delete {better.parent / 'result.json'}, then the same command writes "
+            "the model again from the last checkpoint"
+        ) from error
+    same = {name: _is_same(better / name, released / name) for name in [path.name for path in better.iterdir()]}
+    if all(same.values()):
+        return
+    with written_folder(released, lambda old: must_be_ours(old, FOLDERS["model"], "be replaced")) as made:
+        shutil.copytree(better, made, dirs_exist_ok=True)
+        mark(made, "model")
+        if same[WEIGHTS]:
+            for export in released.glob("ctranslate2*"):
+                shutil.copytree(export, made / export.name)
+
+
+def check_model(folder: Path) -> None:
+    """Raise UserError if a model folder is not as it was written."""
+    if not check_hashes(folder):  # Of 0.2.0: at least nothing is missing.
+        for name in ("config.yaml", "card.json", WEIGHTS):
+            file_size(folder / name)
+
+
+def _is_same(first: Path, second: Path) -> bool:
+    return second.is_file() and file_hash(first) == file_hash(second)
 
 
 def report_stage(config: Config, run: Path) -> Report:

@@ -31,7 +31,8 @@ BELOW = {
     "training": {"evaluation", "decoding", "bundle", "models", "corpus"},
     "verification": {"training", "bundle"},
     "rl": {"training", "evaluation", "decoding", "bundle", "models", "corpus"},
-    "experiment": {"rl", "training", "evaluation", "decoding", "bundle", "models", "corpus"},
+    "run_folder": {"training", "bundle", "corpus"},
+    "experiment": {"run_folder", "rl", "training", "evaluation", "decoding", "bundle", "models", "corpus"},
     "cli": {
         "systems",
         "verification",

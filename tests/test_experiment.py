@@ -1,12 +1,14 @@
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 
 from nmt_rl.bundle import load_bundle
 from nmt_rl.config import load_config
-from nmt_rl.errors import UserError
-from nmt_rl.experiment import better_stage, open_run, release, results
+from nmt_rl.errors import RunError, UserError
+from nmt_rl.experiment import better_stage, finetune_stage, prepare_stage, pretrain_stage, release, run_stages
+from nmt_rl.storage.lock import held
 
 
 @pytest.fixture
@@ -15,60 +17,12 @@ def copy(tiny_run, tmp_path):
     return shutil.copytree(tiny_run.folder, tmp_path / "copy", ignore=shutil.ignore_patterns("tensorboard"))
 
 
-def message(tiny_run, run, *overrides, fresh_from=None):
-    before = (run / "config.yaml").read_bytes() if (run / "config.yaml").exists() else None
-    with pytest.raises(UserError) as error:
-        open_run(load_config(str(tiny_run.recipe), overrides), run, fresh_from)
-    assert "\n" not in str(error.value)
-    if before is not None:
-        assert (run / "config.yaml").read_bytes() == before, "a refused experiment must not replace the run's own"
-    return str(error.value)
-
-
-def test_a_changed_key_of_a_started_stage_is_refused(tiny_run, copy):
-    text = message(tiny_run, copy, "pretrain.optimizer.learning_rate=0.5")
-    assert "pretrain.optimizer.learning_rate was 0.02, now 0.5" in text and "--fresh" in text
-    assert "model.width was 8, now 16" in message(tiny_run, copy, "model.width=16")
-    assert "finetune.tau was 0.005, now 0.1" in message(tiny_run, copy, "finetune.tau=0.1")
-
-
-def test_a_changed_corpus_is_refused_before_anything_is_deleted(tiny_run, copy):
-    for fresh_from in (None, "pretrain", "finetune"):
-        text = message(tiny_run, copy, "corpus.cleaning.max_words=9", fresh_from=fresh_from)
-        assert "corpus.cleaning.max_words was 175, now 9" in text
-        assert results(copy).keys() == {"pretrain", "finetune"}
-
-
-def test_the_length_may_change_while_a_stage_is_unfinished(tiny_run, copy):
-    assert "pretrain.updates was 24, now 30" in message(tiny_run, copy, "pretrain.updates=30")
-    (copy / "pretrain" / "result.json").unlink()
-    open_run(load_config(str(tiny_run.recipe), ["pretrain.updates=30", "pretrain.minutes=3"]), copy)
-    assert "updates: 30" in (copy / "config.yaml").read_text()
-
-
-def test_what_a_stage_does_not_depend_on_may_change(tiny_run, copy):
-    open_run(load_config(str(tiny_run.recipe), ["decoding.beam=3", "evaluation.bootstrap=200"]), copy)
-    shutil.rmtree(copy / "finetune")
-    open_run(load_config(str(tiny_run.recipe), ["finetune.tau=0.1"]), copy)
-
-
-@pytest.mark.parametrize(
-    ("fresh_from", "left"),
-    [("finetune", {"corpus", "pretrain"}), ("pretrain", {"corpus"}), ("corpus", set())],
-)
-def test_fresh_deletes_a_stage_and_what_follows(tiny_run, copy, fresh_from, left):
-    key = {"finetune": "finetune.tau=0.1", "pretrain": "pretrain.updates=5", "corpus": "corpus.cleaning.max_words=9"}
-    open_run(load_config(str(tiny_run.recipe), [key[fresh_from]]), copy, fresh_from)
-    assert {path.name for path in copy.iterdir() if path.is_dir()} == left
-
-
-@pytest.mark.parametrize("fresh_from", [None, "corpus"])
-def test_a_folder_that_is_no_run_is_left_alone(tiny_run, tmp_path, fresh_from):
-    (tmp_path / "corpus").mkdir()
-    (tmp_path / "corpus" / "mine.txt").write_text("years of work")
-    text = message(tiny_run, tmp_path, fresh_from=fresh_from)
-    assert f"{tmp_path} holds corpus but no config.yaml" in text
-    assert (tmp_path / "corpus" / "mine.txt").exists()
+def content(folder):
+    return {
+        path.relative_to(folder): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and "tensorboard" not in path.parts
+    }
 
 
 @pytest.mark.parametrize(("finetuned", "stage"), [(41.0, "finetune"), (40.0, "pretrain"), (39.0, "pretrain")])
@@ -80,4 +34,81 @@ def test_the_model_that_validates_better_is_released(copy, finetuned, stage):
     assert better_stage(copy) == stage
     release(copy)
     assert load_bundle(copy).card["stage"] == stage
-    assert not list(copy.glob("model.*"))
+
+
+def test_what_was_made_from_the_released_model_stays_while_it_is_the_same(copy):
+    stage = better_stage(copy)
+    other = "finetune" if stage == "pretrain" else "pretrain"
+    (copy / "model" / "ctranslate2").mkdir()
+    (copy / "model" / "ctranslate2" / "model.bin").write_text("export")
+    before = content(copy)
+    release(copy)
+    assert content(copy) == before
+    (copy / stage / "model" / "card.json").write_text("{}")
+    release(copy)
+    assert (copy / "model" / "card.json").read_text() == "{}"
+    assert (copy / "model" / "ctranslate2" / "model.bin").exists()
+    shutil.copyfile(copy / other / "model" / "model.weights.h5", copy / stage / "model" / "model.weights.h5")
+    release(copy)
+    assert not (copy / "model" / "ctranslate2").exists()
+
+
+@pytest.mark.parametrize("name", ["model.weights.h5", "config.yaml"])
+def test_a_damaged_model_is_never_released(copy, name):
+    (copy / better_stage(copy) / "model" / name).unlink()
+    before = content(copy)
+    with pytest.raises(UserError, match=rf"{name} is missing; .*model stays as it is"):
+        release(copy)
+    assert content(copy) == before
+
+
+@pytest.mark.parametrize("call", [prepare_stage, pretrain_stage, finetune_stage, run_stages])
+def test_one_process_at_a_time(tiny_run, copy, call):
+    before = content(copy)
+    with held(copy), pytest.raises(UserError, match="is in use by process"):
+        call(load_config(str(tiny_run.recipe)), copy)
+    assert content(copy) == before
+
+
+@pytest.mark.parametrize(
+    ("call", "override", "words"),
+    [
+        (prepare_stage, "corpus.valid=nowhere", "nowhere.de does not exist"),
+        (prepare_stage, "tokenizer.vocabulary=9999", "tokenizer.vocabulary 9999"),
+        (run_stages, "finetune.reward.metrics={nowhere:f: 1.0}", "nowhere"),
+        (pretrain_stage, "tokenizer.vocabulary=40", "tokenizer.vocabulary was 48, now 40"),
+        (finetune_stage, "finetune.reward.metrics={nowhere:f: 1.0}", "nowhere"),
+    ],
+)
+def test_a_fresh_start_that_cannot_begin_loses_nothing(tiny_run, copy, call, override, words):
+    before = content(copy)
+    with pytest.raises(UserError, match=words):
+        call(load_config(str(tiny_run.recipe), [override]), copy, fresh=True)
+    assert content(copy) == before
+
+
+def test_a_fresh_start_that_fails_before_its_first_checkpoint_is_undone(tiny_run, copy):
+    before = content(copy)
+    rates = ["pretrain.optimizer.learning_rate=1e30", "pretrain.optimizer.warmup=0", "pretrain.checkpoint_every=100"]
+    with pytest.raises(RunError, match="loss became"):
+        pretrain_stage(load_config(str(tiny_run.recipe), rates), copy, fresh=True)
+    after = content(copy)
+    assert {k for k in before.keys() | after.keys() if before.get(k) != after.get(k)} == {Path("config.yaml")}
+
+
+def test_a_fresh_stage_leaves_no_trace_of_the_old_one(tiny_run, copy):
+    config = load_config(str(tiny_run.recipe), ["finetune.updates=1", "finetune.tau=0.1"])
+    result = finetune_stage(config, copy, fresh=True)
+    assert result["updates"] == 1
+    events = [json.loads(line) for line in (copy / "metrics.jsonl").read_text().splitlines()]
+    assert {e["step"] for e in events if e["stage"] == "finetune"} == {0, 1}
+    assert any(e["stage"] == "pretrain" for e in events)
+    assert not {path.name for path in copy.iterdir()} & {"replaced", "report.html", "metrics.json", "finetuning.png"}
+    assert load_bundle(copy / "finetune" / "model").config.finetune.tau == 0.1
+
+
+def test_a_finished_stage_goes_on_with_more_updates_at_another_rate(tiny_run, copy):
+    config = load_config(str(tiny_run.recipe), ["finetune.updates=5", "finetune.optimizer.learning_rate=0.0001"])
+    assert finetune_stage(config, copy)["updates"] == 5
+    begun = json.loads((copy / "finetune" / "begun.json").read_text())
+    assert begun["settings"]["finetune"]["optimizer"]["learning_rate"] == 0.0001

@@ -9,14 +9,30 @@ from typing import Annotated, Literal
 import typer
 
 Recipe = Annotated[str, typer.Argument(help="Name of a shipped recipe, or path of a YAML file.")]
-Out = Annotated[Path, typer.Option("--out", help="Folder of the run; the same command again resumes.")]
+
+
+def named_folder(text: str) -> Path:
+    """The folder that an option names; an empty name, as of an unset variable, would be the working folder."""
+    if not text.strip():
+        raise typer.BadParameter("needs the name of a folder, found ''")
+    return Path(text)
+
+
+Out = Annotated[
+    Path,
+    typer.Option(
+        "--out", parser=named_folder, metavar="FOLDER", help="Folder of the run; the same command again resumes."
+    ),
+]
 Overrides = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the recipe; repeatable.")
 ]
 Fresh = Annotated[
     bool,
     typer.Option(
-        "--fresh", help="Delete this stage and all later ones first (prepare, run, quickstart: the whole run)."
+        "--fresh",
+        help="Start this stage and all later ones over (prepare, run, quickstart: the whole run). What was there is in "
+        "RUN/replaced until the new one is finished.",
     ),
 ]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -56,7 +56,7 @@ def run(recipe: Recipe, out: Out, set_: Overrides = None, fresh: Fresh = False) 
 
 
 def quickstart(
-    out: Annotated[Path, typer.Option("--out", help="Folder of the run.")] = Path("quickstart"),
+    out: Out = Path("quickstart"),
     set_: Overrides = None,
     fresh: Fresh = False,
 ) -> None:

@@ -66,6 +66,7 @@ def prepare(
     """
     folder = run / "corpus"
     if not fresh and is_prepared(run):
+        log.info("the corpus is prepared already (%s)", folder)
         _update_held_out(config, run)
         return open_prepared(config, run)
     if folder.exists():

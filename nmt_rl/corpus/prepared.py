@@ -6,12 +6,13 @@ import contextlib
 import hashlib
 import itertools
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from nmt_rl.config import Config, first_difference
+from nmt_rl.config.stages import shared
 from nmt_rl.corpus.cleaning import CleaningReport, Pair
 from nmt_rl.corpus.lines import read_lines
 from nmt_rl.corpus.provenance import Change, Record, changes
@@ -171,7 +172,8 @@ def check_settings(config: Config, run: Path, record: Record) -> None:
     """Raise UserError if a corpus was prepared with other settings or sources; a test set may change."""
     tokenizer = record["settings"].get("tokenizer")
     own = tokenizer.get("model") if isinstance(tokenizer, dict) else None
-    difference = first_difference(record["settings"], settings_of(config, own if isinstance(own, list) else []))
+    old, new = record["settings"], settings_of(config, own if isinstance(own, list) else [])
+    difference = first_difference(shared(old, new), shared(new, old))
     if difference is None:
         other = (change.words for change in _binding(config, record) if change.kind == "settings")
         difference = next(other, None)
@@ -182,24 +184,24 @@ def check_settings(config: Config, run: Path, record: Record) -> None:
         )
 
 
-def check_text(config: Config, run: Path, strict: bool) -> None:
+def check_text(config: Config, run: Path, refused: Collection[str]) -> None:
     """Say if the text that a corpus was prepared from has changed or is gone.
 
     Args:
         config: the experiment, with the settings of the corpus.
         run: holds it.
-        strict: whether it must be there and the same; without, changed text is a warning.
+        refused: of the kinds `text` (changed) and `gone`. Changed text is a warning without, and what is gone is not
+            needed any more.
 
     Raises:
-        UserError: if it is neither.
+        UserError: for a change of a refused kind.
     """
     for change in _binding(config, read_record(run / "corpus")):
-        if change.kind == "settings" or (change.kind == "gone" and not strict):
-            continue
         words = f"{change.words}; {run / 'corpus'} holds the text as it was prepared"
-        if strict:
+        if change.kind in refused:
             raise UserError(f"{words}; nmt-rl prepare --fresh starts the whole run over with the text as it is now")
-        log.warning("%s, and training goes on with that", words)
+        if change.kind == "text":
+            log.warning("%s, and training goes on with that", words)
 
 
 def _binding(config: Config, record: Record) -> Iterable[Change]:

@@ -82,7 +82,9 @@ class Checkpoints:
                     logger.warning("%s; the checkpoint before, of update %d, is used instead", damage, step)
                 return Checkpoint(self._path(step), step, arrays, meta)
         if damage:
-            raise UserError(f"{damage}, and no other checkpoint is whole; --fresh starts the stage over")
+            raise UserError(
+                f"{damage}, and no other checkpoint is whole; the verb of the stage with --fresh starts it over"
+            )
         return None
 
     def steps(self) -> list[int]:

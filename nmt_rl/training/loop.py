@@ -190,7 +190,9 @@ class TrainingLoop:
         self.open()
         if self.progress.before is None:
             if self.progress.step:
-                raise UserError(f"{self.checkpoints.folder} is of an older version; --fresh starts {self.stage} over")
+                raise UserError(
+                    f"{self.checkpoints.folder} is of an older version; nmt-rl {self.stage} --fresh starts it over"
+                )
             self.progress.before = self.validate()
             self._saved = None
             self.events.write(self.stage, "valid", 0, seconds=0.0, training_seconds=0.0, **self.progress.before)
@@ -352,7 +354,7 @@ class TrainingLoop:
             self.batches.restore(checkpoint.meta["batches"], checkpoint.arrays)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             what = f"{checkpoint.path} does not fit these settings or this version ({error!r})"
-            raise UserError(f"{what}; --fresh starts the stage over") from error
+            raise UserError(f"{what}; nmt-rl {self.stage} --fresh starts it over") from error
         self._saved = (self.progress.step, self.progress.due)
         self.snapshots.named = set(self.progress.snapshots)
 

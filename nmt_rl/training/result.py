@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-import math
 from pathlib import Path
 from typing import Any
 
 from nmt_rl.bundle import WEIGHTS
 from nmt_rl.config import FinetuneConfig, PretrainConfig
+from nmt_rl.config.stages import have_grown, limits
 from nmt_rl.errors import UserError
 from nmt_rl.storage.reading import must_be, read_json
 from nmt_rl.storage.writing import write_json
@@ -53,27 +53,17 @@ def finished(stage: Path, settings: PretrainConfig | FinetuneConfig) -> dict[str
     weights = stage / "model" / WEIGHTS
     if not weights.is_file():
         reason = f"{weights} is missing"
-    elif _has_grown(result.get("limits"), limits(settings)):
+    elif have_grown(result.get("limits"), limits(settings)):
         reason = f"{stage.name} was finished at update {result['updates']} and may be longer now"
     else:
         logger.info("%s is finished already (%s)", stage.name, stage / "result.json")
         return result
     if not any((stage / "checkpoints").glob("step-*.npz")):
-        raise UserError(f"{reason}, but {stage / 'checkpoints'} holds no checkpoint; --fresh starts the stage over")
+        raise UserError(
+            f"{reason}, but {stage / 'checkpoints'} holds no checkpoint; nmt-rl {stage.name} --fresh starts it over"
+        )
     logger.info("%s: it goes on from its last checkpoint", reason)
     return None
-
-
-def limits(settings: PretrainConfig | FinetuneConfig) -> dict[str, float | None]:
-    """What ends a stage; part of its result."""
-    return {"updates": settings.updates, "minutes": settings.minutes, "patience": settings.validation.patience}
-
-
-def _has_grown(before: Any, now: dict[str, float | None]) -> bool:
-    """Results of older versions do not say what ended the stage."""
-    if not isinstance(before, dict):
-        return False
-    return any((now[name] or math.inf) > (before.get(name) or math.inf) for name in now)
 
 
 def write_result(stage: Path, settings: PretrainConfig | FinetuneConfig, result: dict[str, Any]) -> None:

@@ -100,6 +100,16 @@ def test_numbers_go_to_tensorboard(events, tmp_path):
     assert found == [(30, "finetune/valid/bleu", 12.5), (60, "finetune/valid/bleu", 13.0)]
 
 
+def test_what_is_rewound_leaves_no_trace_in_tensorboard(events, tmp_path):
+    for stage, step in (("pretrain", 1), ("finetune", 1), ("finetune", 2)):
+        events.write(stage, "train", step, loss=float(step))
+    events.rewind("finetune", -1)
+    events.write("finetune", "train", 1, loss=7.0)
+    found = [event for path in sorted((tmp_path / "tensorboard").iterdir()) for event in records(path)]
+    scalars = [(event.step, value.tag, value.simple_value) for event in found for value in event.summary.value]
+    assert sorted(scalars) == [(1, "finetune/train/loss", 7.0), (1, "pretrain/train/loss", 1.0)]
+
+
 def test_the_diary_needs_no_tensorflow(tmp_path):
     pytest.importorskip("jax")
     code = (

@@ -55,7 +55,7 @@ def test_a_missing_model_is_made_again_if_there_is_a_checkpoint(stage):
     (stage / "model" / WEIGHTS).unlink()
     assert finished(stage, settings(minutes=5.0)) is None
     (stage / "checkpoints" / "step-00000010.npz").unlink()
-    with pytest.raises(UserError, match=rf"{WEIGHTS} is missing, but .*checkpoints holds no checkpoint; --fresh"):
+    with pytest.raises(UserError, match=rf"{WEIGHTS} is missing, but .*holds no checkpoint; nmt-rl pretrain --fresh"):
         finished(stage, settings(minutes=5.0))
 
 
