@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nmt_rl.bundle import WEIGHTS
+from nmt_rl.bundle import WEIGHTS, read_bundle_config
 from nmt_rl.config import Config, DecodingConfig, dump_config
 from nmt_rl.corpus.prepared import FILES, is_prepared
 from nmt_rl.errors import UserError
@@ -199,7 +199,9 @@ def report_stage(config: Config, run: Path) -> Report:
     from nmt_rl.evaluation.report import write_report
 
     prepared, finished = open_prepared(config, run), results(run)
-    corpus, greedy = config.corpus, config.decoding.greedy()
+    # As the stages validated it, by which one is released: `decoding` may have changed since.
+    validated, _ = read_bundle_config(run / list(finished)[-1] / "model")
+    corpus, greedy = config.corpus, validated.decoding.greedy()
     test = None
     if prepared.test and corpus.test is not None:
         test = _translations(run, "test", corpus.test.label, prepared.test, config.decoding)
@@ -225,13 +227,13 @@ def report_stage(config: Config, run: Path) -> Report:
 
 
 def _choice(config: Config, finished: dict[str, dict[str, Any]], lines: int) -> Choice | None:
-    """On what the released model was chosen, if not on all validation lines."""
+    """On what the released model was chosen, if not on all validation lines, as in runs of 0.2.0."""
     from nmt_rl.evaluation.comparison import Choice
 
-    validated = min(config.finetune.validation.sentences or lines, lines)
-    if "finetune" not in finished or validated == lines:
+    result = finished.get("finetune", {"lines": lines})
+    validated = result.get("lines", min(config.finetune.validation.sentences or lines, lines))
+    if validated == lines:
         return None
-    result = finished["finetune"]
     return Choice(validated, result["before"]["bleu"], result["valid"]["bleu"])
 
 

@@ -137,7 +137,7 @@ def _must_be_ours(path: Path, name: str, what: str) -> None:
 
 def _check_sources(config: Config, run: Path) -> None:
     corpus = config.corpus
-    splits = {"train": corpus.train, "valid": (corpus.valid,), "test": (corpus.test,) if corpus.test else ()}
+    splits = {"train": corpus.train, **{split: (spec,) for split, spec in corpus.held_out.items()}}
     for split, specs in splits.items():
         for spec in specs:
             for path in filter(None, (*spec.source, *spec.target, spec.prefix, spec.tsv, spec.hub)):

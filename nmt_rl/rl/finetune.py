@@ -27,7 +27,7 @@ from nmt_rl.training.events import EventLog
 from nmt_rl.training.learner import Learner
 from nmt_rl.training.loop import TrainingLoop
 from nmt_rl.training.result import finished, write_result
-from nmt_rl.training.validation import SENTENCES, Validator
+from nmt_rl.training.validation import SENTENCES, Validator, is_whole, whole_validation
 
 logger = logging.getLogger("nmt_rl")
 
@@ -35,8 +35,9 @@ logger = logging.getLogger("nmt_rl")
 def finetune(config: Config, prepared: Prepared, run: Path) -> dict[str, Any]:
     """Fine-tune RUN/pretrain/model and write RUN/finetune/model; a finished stage is not run again.
 
-    The candidate is the average of the last validated checkpoints, not the best of a noisy validation. With Q heads its
-    beta is the best on validation, so that its scores there are a little optimistic.
+    Both are compared on all validation lines, whatever `validation.sentences` says of those on the way. The candidate
+    is the average of the last validated checkpoints, not the best of a noisy validation. With Q heads its beta is the
+    best on validation, so that its scores there are a little optimistic.
 
     Returns:
         The stage's result: validation scores of the pretrained model and of the candidate, updates, seconds.
@@ -57,7 +58,7 @@ def finetune(config: Config, prepared: Prepared, run: Path) -> dict[str, Any]:
     frozen = load_bundle(run / "pretrain" / "model", config.finetune.precision).model
     frozen.trainable = False
     family = build_family(config, frozen, prepared, reward)
-    config, model, settings = family.config, family.model, config.finetune
+    plain, config, model, settings = config, family.config, family.model, config.finetune
     learner = Learner(model, Objective(family.terms), settings.optimizer)
     divergence = Divergence(model, frozen)
     # A refresh changes the prior; what validation reports is the distance from the pretrained model.
@@ -71,10 +72,14 @@ def finetune(config: Config, prepared: Prepared, run: Path) -> dict[str, Any]:
     progress = loop.run()
     loop.load_average(loop.kept("last"))
     after = choose_beta(model, settings.trajectory.betas, validator) if isinstance(model, QGuided) else validator()
+    if not is_whole(settings, prepared):
+        pretrained_model = load_bundle(run / "pretrain" / "model").model
+        before = before | whole_validation(pretrained_model, prepared, plain)
+        after = after | whole_validation(model, prepared, config)
     logger.info("finetune: validation BLEU %.2f -> %.2f", before["bleu"], after["bleu"])
     result = {"updates": progress.step, "seconds": round(progress.seconds, 1)}
     result |= {name: round(getattr(progress, name), 1) for name in ("training_seconds", "processor_seconds")}
-    result |= {"before": before, "valid": after}
+    result |= {"before": before, "valid": after, "lines": len(prepared.valid)}
     card = model_card(config, prepared, "finetune", model.count_params(), validator.signature, result)
     with loop.explained():
         events.write("finetune", "end", progress.step, **after)

@@ -23,7 +23,7 @@ from nmt_rl.training.learner import Learner
 from nmt_rl.training.loop import TrainingLoop
 from nmt_rl.training.losses import CrossEntropy, with_positions
 from nmt_rl.training.result import finished, write_result
-from nmt_rl.training.validation import Validator
+from nmt_rl.training.validation import Validator, is_whole, whole_validation
 
 logger = logging.getLogger("nmt_rl")
 
@@ -105,8 +105,10 @@ def pretrain(config: Config, prepared: Prepared, run: Path) -> dict[str, Any]:
         validator.rehearse()
     progress = loop.run()
     scores = _choose(loop, validator)
+    if not is_whole(settings, prepared):
+        scores = whole_validation(model, prepared, config)
     result = {"updates": progress.step, "seconds": round(progress.seconds, 1)}
-    result |= {"valid": scores, "best_step": progress.best_step}
+    result |= {"valid": scores, "lines": len(prepared.valid), "best_step": progress.best_step}
     card = model_card(config, prepared, "pretrain", model.count_params(), validator.signature, result)
     with loop.explained():
         events.write("pretrain", "end", progress.step, **scores)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from nmt_rl.backend import compile_fn
-from nmt_rl.config import Config
+from nmt_rl.config import Config, FinetuneConfig, PretrainConfig
 from nmt_rl.corpus.batches import ordered_batches
+from nmt_rl.corpus.prepared import Prepared
 from nmt_rl.corpus.tokenizer import Tokenizers
 from nmt_rl.decoding.translator import Translator
 from nmt_rl.evaluation.metrics import Scores, corpus_scores
+from nmt_rl.models.build import build_model
 from nmt_rl.models.seq2seq import Seq2Seq
 from nmt_rl.training.losses import CrossEntropy, with_positions
 
@@ -100,3 +103,21 @@ class Validator:
             "length_ratio": scores.length_ratio,
             **self.further_scores(),
         }
+
+
+def whole_validation(model: Seq2Seq, prepared: Prepared, config: Config) -> dict[str, float]:
+    """What is told of a finished model: scores in float32 on all validation lines, as those of its folder are.
+
+    Args:
+        model: of any precision.
+        prepared: validation pairs and tokenizers.
+        config: of the model, and how it translates.
+    """
+    twin = build_model(config.model, *model.embeddings.sizes, config.seed)
+    twin.set_weights(model.get_weights())
+    return Validator(twin, prepared.tokenizers, prepared.valid, config, prepared.further)()
+
+
+def is_whole(settings: PretrainConfig | FinetuneConfig, prepared: Prepared) -> bool:
+    """Whether the validations of a stage are what `whole_validation` finds."""
+    return settings.precision == "float32" and len(prepared.valid) <= (settings.validation.sentences or math.inf)

@@ -29,6 +29,22 @@ def test_a_run_leaves_report_numbers_curves_and_a_model(tiny_run):
     assert "case:mixed" in (tiny_run.folder / "report.html").read_text()
 
 
+def test_result_card_and_report_tell_the_same_scores_of_all_validation_lines(tiny_run):
+    """Although fine-tuning validates on the first half of the lines on its way."""
+    reported = json.loads((tiny_run.folder / "metrics.json").read_text())
+    validation = reported["scores"]["validation"]["scores"]
+    results = {s: json.loads((tiny_run.folder / s / "result.json").read_text()) for s in ("pretrain", "finetune")}
+    cards = {s: json.loads((tiny_run.folder / s / "model" / "card.json").read_text()) for s in results}
+    told = [results["pretrain"]["valid"], results["finetune"]["before"], results["finetune"]["valid"]]
+    assert [scores["lines"] for scores in validation] == [8, 8]
+    for score in ("bleu", "chrf"):
+        values = [scores["metrics"][score]["value"] for scores in validation]
+        assert [t[score] for t in told] == pytest.approx([values[0], values[0], values[1]])
+    assert cards["finetune"]["result"]["valid"] == results["finetune"]["valid"]
+    better = told[2]["bleu"] > told[1]["bleu"]
+    assert reported["released"] == ("finetuned" if better else "pretrained")
+
+
 @pytest.mark.jax
 def test_the_diary_has_both_stages_and_both_parts_of_the_objective(tiny_run):
     events = [json.loads(line) for line in (tiny_run.folder / "metrics.jsonl").read_text().splitlines()]
