@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nmt_rl.bundle import WEIGHTS, read_bundle_config
+from nmt_rl.bundle import copy_bundle, read_bundle_config
 from nmt_rl.config import Config, DecodingConfig, dump_config
 from nmt_rl.corpus.prepared import FILES, is_prepared
 from nmt_rl.errors import UserError
 from nmt_rl.run_folder import (
-    FOLDERS,
     begin_stage,
     check_run,
     drop_replaced,
@@ -23,11 +21,8 @@ from nmt_rl.run_folder import (
     set_aside,
     write_config,
 )
-from nmt_rl.storage.hashes import check_hashes, file_hash
 from nmt_rl.storage.lock import held
-from nmt_rl.storage.ownership import mark, must_be_ours
-from nmt_rl.storage.reading import file_size
-from nmt_rl.storage.writing import written_folder
+from nmt_rl.storage.ownership import must_be_ours
 
 if TYPE_CHECKING:
     from nmt_rl.corpus.prepared import Prepared
@@ -162,34 +157,14 @@ def release(run: Path) -> None:
     Raises:
         UserError: if that model is damaged; RUN/model stays as it is.
     """
-    better, released = run / better_stage(run) / "model", run / "model"
+    better = run / better_stage(run) / "model"
     try:
-        check_model(better)
+        copy_bundle(better, run / "model")
     except UserError as error:
         raise UserError(
-            f"{error}; {released} stays as it is; delete {better.parent / 'result.json'}, then the same command writes "
-            "the model again from the last checkpoint"
+            f"{error}; {run / 'model'} stays as it is; delete {better}, then the same command writes that model again "
+            "from the last checkpoint"
         ) from error
-    same = {name: _is_same(better / name, released / name) for name in [path.name for path in better.iterdir()]}
-    if all(same.values()):
-        return
-    with written_folder(released, lambda old: must_be_ours(old, FOLDERS["model"], "be replaced")) as made:
-        shutil.copytree(better, made, dirs_exist_ok=True)
-        mark(made, "model")
-        if same[WEIGHTS]:
-            for export in released.glob("ctranslate2*"):
-                shutil.copytree(export, made / export.name)
-
-
-def check_model(folder: Path) -> None:
-    """Raise UserError if a model folder is not as it was written."""
-    if not check_hashes(folder):  # Of 0.2.0: at least nothing is missing.
-        for name in ("config.yaml", "card.json", WEIGHTS):
-            file_size(folder / name)
-
-
-def _is_same(first: Path, second: Path) -> bool:
-    return second.is_file() and file_hash(first) == file_hash(second)
 
 
 def report_stage(config: Config, run: Path) -> Report:

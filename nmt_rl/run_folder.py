@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from nmt_rl.bundle import WEIGHTS
+from nmt_rl.bundle.saving import CONTENTS
 from nmt_rl.config import Config, dump_config
 from nmt_rl.config.stages import LENGTH, have_grown, limits, stage_difference
 from nmt_rl.corpus.prepared import (
@@ -23,7 +24,7 @@ from nmt_rl.corpus.prepared import (
     read_record,
 )
 from nmt_rl.errors import UserError
-from nmt_rl.storage.hashes import HASHES, file_hash
+from nmt_rl.storage.hashes import file_hash
 from nmt_rl.storage.ownership import is_marked, mark, must_be_ours, strangers
 from nmt_rl.storage.reading import must_be, read_json, read_text, read_yaml
 from nmt_rl.storage.writing import write_json, write_text
@@ -32,12 +33,11 @@ from nmt_rl.storage.yaml_core import dump_yaml, load_yaml
 logger = logging.getLogger("nmt_rl")
 
 STAGES = ("corpus", "pretrain", "finetune")
-MODEL = ("config.yaml", *TOKENIZERS, WEIGHTS, "card.json", HASHES, "ctranslate2*")
 STAGE = (
     "begun.json", "before.json", "result.json", "checkpoints/", "checkpoints/step-*.npz*", "snapshots/",
-    "snapshots/weights-*.npz*", "model/", *(f"model/{name}" for name in MODEL),
+    "snapshots/weights-*.npz*", "model/", *(f"model/{name}" for name in CONTENTS),
 )  # fmt: skip
-FOLDERS = {"corpus": FILES, "pretrain": STAGE, "finetune": STAGE, "model": MODEL, "tensorboard": ("events.out.*",)}
+FOLDERS = {"corpus": FILES, "pretrain": STAGE, "finetune": STAGE, "model": CONTENTS, "tensorboard": ("events.out.*",)}
 """Folders of a run, and what nmt-rl writes into them; see `ownership.must_be_ours`."""
 REPORT = ("report.html", "metrics.json", "pretraining.png", "finetuning.png")
 EVENTS = "metrics.jsonl"

@@ -20,8 +20,11 @@ def test_a_run_leaves_report_numbers_curves_and_a_model(tiny_run):
         "tokenizer.model",
         "model.weights.h5",
         "card.json",
+        "hashes.json",
+        ".nmt-rl",
     }
     assert not [path for path in tiny_run.folder.rglob("*") if path.suffix in (".new", ".old", ".partial")]
+    assert not list(tiny_run.folder.rglob(".nmt-rl-*"))
     numbers = json.loads((tiny_run.folder / "metrics.json").read_text())
     assert set(numbers["scores"]) == {"validation", "test"}
     assert [score["system"] for score in numbers["scores"]["test"]["scores"]] == ["pretrained", "fine-tuned"]
