@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nmt_rl.bundle.folder import CARD, WEIGHTS, bundle_folder, check_bundle, read_bundle_config, same_languages
-from nmt_rl.bundle.weights import load_weights, must_have_room
+from nmt_rl.bundle.weights import load_weights, must_have_room, read_shapes
 from nmt_rl.config import Config
 from nmt_rl.errors import UserError
 
@@ -79,7 +79,7 @@ def load_bundle(path: Path, precision: str = "float32") -> Bundle:
     Raises:
         UserError: naming what is missing, damaged or does not fit.
     """
-    return _load(open_bundle(path), precision)
+    return next(load_members([path], "a model", precision))
 
 
 def load_members(
@@ -109,6 +109,8 @@ def load_members(
             raise UserError(f"{what} needs one tokenizer, but {both} have different ones")
         if one_architecture and each.config.model != first.config.model:
             raise UserError(f"{what} needs one architecture, but {both} have different ones")
+    for each in members:
+        read_shapes(each.folder / WEIGHTS)  # What is damaged is found before Keras is loaded.
     for each in members:
         yield _load(each, precision)
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from nmt_rl.models.seq2seq import Seq2Seq
 
 Shapes = Counter[tuple[int, ...]]
+HDF5 = b"\x89HDF\r\n\x1a\n"
+"""What such a file begins with."""
 BYTES = 4
 """Of a weight, float32."""
 
@@ -104,12 +106,16 @@ def _visit(path: Path, look: Callable[[Any], None]) -> None:
 
 
 def _damaged(path: Path, error: Exception) -> UserError:
-    with path.open("rb") as stream:
-        if stream.read(8) != b"\x89HDF\r\n\x1a\n":
-            return UserError(f"{path} is no file of weights (HDF5)")
+    if not _is_hdf5(path):
+        return UserError(f"{path} is no file of weights (HDF5)")
     lines = str(error).strip().splitlines() or [type(error).__name__]
     reason = "it is cut off" if "truncated file" in lines[0] else lines[0][:200]
     return UserError(f"{path} is damaged: {reason}")
+
+
+def _is_hdf5(path: Path) -> bool:
+    with path.open("rb") as stream:
+        return stream.read(len(HDF5)) == HDF5
 
 
 def _sizes(shapes: Shapes) -> str:
@@ -139,6 +145,8 @@ def must_have_room(path: Path, config: TransformerConfig | LSTMConfig, vocabular
         UserError: if the file is too small for a model of these sizes.
     """
     size, least = file_size(path), least_weights(config, vocabularies)
+    if not _is_hdf5(path):
+        raise UserError(f"{path} is no file of weights (HDF5)")
     if size < BYTES * least:
         raise UserError(
             f"{path} does not fit {path.with_name('config.yaml')}: it has {size:,} bytes, "

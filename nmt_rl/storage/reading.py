@@ -99,8 +99,9 @@ def read_json(path: Path, shape: type = dict, limit: int = LIMIT) -> Any:
     try:
         tree = json.loads(text)
     except json.JSONDecodeError as error:
-        cut = "; it seems to be cut off" if not text[error.pos :].strip() else ""
-        raise UserError(f"{path} line {error.lineno} is not valid JSON: {error.msg}{cut}") from None
+        cut = "; it seems to be cut off" if text.rstrip()[-1:] not in ("}", "]") else ""
+        reason = error.msg.removesuffix(" starting at")
+        raise UserError(f"{path} line {error.lineno} is not valid JSON: {reason}{cut}") from None
     except RecursionError:
         raise UserError(f"{path} is nested too deeply") from None
     except ValueError as error:  # A number of thousands of digits.

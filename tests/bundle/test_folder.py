@@ -1,5 +1,6 @@
 """Which folder is meant, and every kind of damage by its name; nothing heavy is loaded for that."""
 
+import errno
 import json
 
 import pytest
@@ -57,12 +58,19 @@ def test_what_is_no_model_folder_is_told_as_what_it_is(tiny_run, tmp_path):
     assert refused(bundle_folder, text, "-i") == f"{text} is a file, not a model folder; did you mean -i '{text}'?"
 
 
+def test_a_folder_without_permission(tmp_path, monkeypatch):
+    def refuse(self):
+        raise PermissionError(errno.EACCES, "Permission denied", str(self))
+
+    monkeypatch.setattr("pathlib.Path.lstat", refuse)
+    assert refused(bundle_folder, tmp_path) == f"model folder {tmp_path} cannot be read: permission denied"
+
+
 def test_a_model_where_a_text_is_wanted(tiny_run, tmp_path):
-    assert refused(must_be_text, tiny_run.folder, "-i") == (
-        f"-i {tiny_run.folder} is a model folder, not a text file; give it without -i, as a MODEL"
+    assert refused(must_be_text, "-i", tmp_path / "nowhere", tiny_run.folder) == (
+        f"-i {tiny_run.folder} is a model folder, not a text file; a MODEL stands without -i"
     )
-    assert refused(must_be_text, tmp_path, "--source") == f"--source {tmp_path} is a folder, not a text file"
-    must_be_text(tmp_path / "nowhere", "-i")
+    assert refused(must_be_text, "--source", tmp_path) == f"--source {tmp_path} is a folder, not a text file"
 
 
 @pytest.mark.parametrize("name", [CONFIG, CARD, WEIGHTS, "tokenizer.model", HASHES])

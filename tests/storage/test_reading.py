@@ -14,12 +14,12 @@ POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 123
 
 
 def message(read, path):
-    begin = time.perf_counter()
+    begin = time.process_time()
     with pytest.raises(UserError) as error:
         read(path)
     text = str(error.value)
     assert text.startswith(str(path)) and "\n" not in text and len(text) < 300
-    assert time.perf_counter() - begin < 1
+    assert time.process_time() - begin < 1
     return text.removeprefix(str(path))
 
 
@@ -81,6 +81,7 @@ def test_text(tmp_path):
     ("text", "what"),
     [
         ("{", " line 1 is not valid JSON: Expecting property name enclosed in double quotes; it seems to be cut off"),
+        ('{"a": "b', " line 1 is not valid JSON: Unterminated string; it seems to be cut off"),
         ('{"a":\n 1,, "b": 2}', " line 2 is not valid JSON: Expecting property name enclosed in double quotes"),
         ("[]", " should hold a mapping, found an empty list"),
         ("null", " should hold a mapping, found nothing"),
