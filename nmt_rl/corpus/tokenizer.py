@@ -247,9 +247,14 @@ def own_tokenizers(config: TokenizerConfig) -> Tokenizers | None:
 
 
 def _own(path: Path, sampling: bool) -> Tokenizer:
-    tokenizer = _load(path)
+    try:
+        tokenizer = _load(path)
+    except UserError as error:
+        raise UserError(f"tokenizer.model: {error}") from error
     if tokenizer.nature.blanks_behind:
-        raise UserError(f"{path} was trained with --treat_whitespace_as_suffix, which is not supported")
+        raise UserError(
+            f"tokenizer.model: {path} was trained with --treat_whitespace_as_suffix, which is not supported"
+        )
     if sampling and tokenizer.nature.type not in ("unigram", "bpe"):
         kind = tokenizer.nature.type
         raise UserError(f"tokenizer.sampling needs a model of type unigram or bpe, but {path} is of type {kind}")
