@@ -216,16 +216,14 @@ def _translations(
     run: Path, split: Any, name: str, pairs: list[tuple[str, str]], decoding: DecodingConfig
 ) -> Translations:
     """One split translated by every finished model."""
-    from nmt_rl.bundle import load_bundle
+    from nmt_rl.decoding.request import Request
     from nmt_rl.decoding.translator import Translator
     from nmt_rl.evaluation.comparison import Translations
 
     sources = [source for source, _ in pairs]
     texts = {}
     for stage in results(run):
-        bundle = load_bundle(run / stage / "model")
-        language = bundle.config.corpus.target_language
-        translator = Translator.of_model(bundle.model, bundle.tokenizers, decoding, language=language)
+        translator = Translator.from_folders([run / stage / "model"], Request(decoding.model_dump()))
         texts[stage] = [t.text for t in translator.translate(sources)]
     references = [reference for _, reference in pairs]
     return Translations(split, name, decoding.summary(), sources, references, texts["pretrain"], texts.get("finetune"))

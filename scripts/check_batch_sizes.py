@@ -36,7 +36,9 @@ def main() -> None:
     for beam in arguments.beams:
         # The batches are made here: no budget may divide them.
         settings = {"beam": beam, "samples": 0, "batch_tokens": 10**9}
-        translator = Translator.from_folders([arguments.model], Request(settings, precision=arguments.precision))
+        translator = Translator.from_folders(
+            [arguments.model], Request(settings, engine="keras", precision=arguments.precision)
+        )
         expected: list[str] = []
         runs = [(size, range(len(sources)), "file") for size in arguments.sizes]
         for size, order, name in [*runs, (arguments.sizes[-1], shuffled, "shuffled")]:

@@ -2,7 +2,7 @@
 
     OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 python scripts/measure_engines.py MODEL SOURCE REFERENCE [--lines 1000]
 
-MODEL's export is made anew in float32 and in int8 (which stays). Start-up is not counted: every engine translates the
+Start-up is not counted: every engine translates the
 first lines once before. Scores are averaged over the length, searches stop early. The last row of each beam is
 CTranslate2 by itself: pieces in, pieces out, batches of 64.
 """
@@ -17,8 +17,8 @@ from pathlib import Path
 
 from nmt_rl.corpus.lines import read_lines
 from nmt_rl.corpus.tokenizer import Tokenizers
-from nmt_rl.decoding.export import FOLDER, export_ctranslate2
-from nmt_rl.decoding.request import Request
+from nmt_rl.decoding.conversions import export_ctranslate2
+from nmt_rl.decoding.request import Quantization, Request
 from nmt_rl.decoding.translator import Translator
 from nmt_rl.evaluation.metrics import corpus_scores
 
@@ -61,7 +61,7 @@ def _bare_seconds(model: Path, sources: list[str], beam: int) -> float:
 
     tokenizer = Tokenizers.load(model).source
     rows = [[*tokenizer.pieces(ids), "</s>"] for ids in tokenizer.encode(sources)]
-    translator = ctranslate2.Translator(str(model / FOLDER), device="cpu", inter_threads=1)
+    translator = ctranslate2.Translator(str(export_ctranslate2(model, "int8")), device="cpu", inter_threads=1)
     options = {"beam_size": beam, "length_penalty": 1.0, "max_batch_size": 64}
     translator.translate_batch(rows[:WARM_UP], **options)
     began = time.process_time()
@@ -72,9 +72,9 @@ def _bare_seconds(model: Path, sources: list[str], beam: int) -> float:
 def _translator(model: Path, name: str, beam: int) -> Translator:
     settings = SETTINGS | {"beam": beam}
     if name == "keras":
-        return Translator.from_folders([model], Request(settings))
-    export_ctranslate2(model, "float32" if name == "float32" else "int8")
-    return Translator.from_folders([model], Request(settings, engine="ctranslate2"))
+        return Translator.from_folders([model], Request(settings, engine="keras"))
+    quantization: Quantization = "float32" if name == "float32" else "int8"
+    return Translator.from_folders([model], Request(settings, engine="ctranslate2", quantization=quantization))
 
 
 if __name__ == "__main__":

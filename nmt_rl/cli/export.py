@@ -10,14 +10,18 @@ import typer
 
 def export(
     model: Annotated[Path, typer.Argument(help="Model folder: RUN/model, or RUN itself.")],
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="A new folder; default: where translate looks for a conversion."),
+    ] = None,
     format: Annotated[Literal["ctranslate2"], typer.Option(help="The engine's format.")] = "ctranslate2",
     quantization: Annotated[
         Literal["float32", "int8", "int16", "float16"], typer.Option(help="Type of the stored matrices.")
     ] = "float32",
 ) -> None:
-    """Export a Transformer into MODEL/ctranslate2, for 'translate --engine ctranslate2' or CTranslate2 itself."""
-    from nmt_rl.decoding.export import export_ctranslate2
+    """Export a Transformer for CTranslate2 itself; translate converts models by itself, once."""
+    from nmt_rl.decoding.conversions import export_ctranslate2
 
-    folder = export_ctranslate2(model, quantization)
+    folder = export_ctranslate2(model, quantization, output)
     size = sum(path.stat().st_size for path in folder.iterdir())
-    typer.echo(f"{folder}: {quantization}, {size / 2**20:.1f} MiB; nmt-rl translate {model} --engine {format} uses it")
+    typer.echo(f"{folder}: {quantization}, {size / 2**20:.1f} MiB, for {format}")

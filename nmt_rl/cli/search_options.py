@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import typer
 
-from nmt_rl.cli.options import LengthNormalization, LengthPenalty, Precision
+from nmt_rl.cli.options import LengthNormalization, LengthPenalty, Precision, Threads
 
 if TYPE_CHECKING:
     from nmt_rl.config import DecodingConfig
@@ -58,6 +58,7 @@ class SearchOptions:
         Literal["bleu", "chrf", "none"] | None,
         typer.Option(help="Of the hypotheses or samples take the one most alike to all (minimum Bayes risk)."),
     ] = None
+    min_length: Annotated[int | None, typer.Option(min=0, help="Fewest pieces of a translation.")] = None
     max_length_ratio: Annotated[
         float | None, typer.Option(min=0.01, help="Longest translation, pieces: so many times the source's,")
     ] = None
@@ -69,9 +70,15 @@ class SearchOptions:
         None
     )
     engine: Annotated[
-        Literal["keras", "ctranslate2"], typer.Option(help="What computes; ctranslate2 after nmt-rl export.")
-    ] = "keras"
+        Literal["auto", "keras", "ctranslate2"],
+        typer.Option(help="What computes; auto: CTranslate2 where it finds what Keras would, faster."),
+    ] = "auto"
+    quantization: Annotated[
+        Literal["float32", "int8", "int16", "float16"] | None,
+        typer.Option(help="Of CTranslate2's matrices; int8 is faster and nearly the same. Default: float32."),
+    ] = None
     precision: Precision = None
+    threads: Threads = None
 
     def given(self) -> list[str]:
         """The options that the user gave, as he wrote them."""
@@ -89,12 +96,13 @@ class SearchOptions:
         found = {key: given[key] for key in DecodingConfig.model_fields if given.get(key) is not None}
         return {key: None if value == "none" else value for key, value in found.items()}
 
-    def request(self, models: Sequence[Path], nbest: int | None = None) -> Request:
+    def request(self, models: Sequence[Path], nbest: int | None = None, prefixes: bool = False) -> Request:
         """What is asked of the translators of some models.
 
         Args:
             models: their folders.
             nbest: hypotheses that are wanted of each line; None: the best one's text.
+            prefixes: whether translations shall begin with given text.
 
         Raises:
             UserError: for an option that has no effect with the others or a model's own settings, or excludes one.
@@ -109,9 +117,16 @@ class SearchOptions:
         for folder in models:
             settings = override(read_bundle_config(folder)[0].decoding, overrides)
             self._refuse_what_does_nothing(overrides, settings, nbest)
-        if self.engine == "ctranslate2" and self.precision is not None:
-            _refuse("--precision is for --engine keras; that of CTranslate2 is nmt-rl export's --quantization")
-        return Request(overrides, self.ban or (), self.engine, self.precision)
+        return Request(
+            overrides,
+            self.ban or (),
+            prefixes=prefixes,
+            scores=nbest is not None,
+            engine=self.engine,
+            quantization=self.quantization,
+            precision=self.precision,
+            threads=self.threads,
+        )
 
     def _refuse_what_does_nothing(self, given: Mapping[str, Any], settings: DecodingConfig, nbest: int | None) -> None:
         """Raise a UserError for an option that has no effect with the others."""

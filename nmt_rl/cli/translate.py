@@ -54,7 +54,7 @@ def translate(
     from nmt_rl.corpus.inputs import check_inputs, input_name, open_binary
     from nmt_rl.decoding.files import translate_stream
     from nmt_rl.decoding.line_progress import line_progress
-    from nmt_rl.decoding.sentences import SentenceTranslator
+    from nmt_rl.decoding.sentences import SentenceTranslator, require_splitter
     from nmt_rl.decoding.translator import Translator
     from nmt_rl.errors import UserError
     from nmt_rl.storage.outputs import open_output
@@ -62,22 +62,19 @@ def translate(
     folders = [bundle_folder(folder, "-i") for folder in model]
     must_be_text("-i", input)
     must_be_text("--prefix", *([] if prefix is None else [prefix]))
-    request = search.request(folders[:1], nbest)
-    if alignment is not None and request.engine == "ctranslate2":
-        raise UserError("--alignment needs --engine keras")
+    request = search.request(folders[:1], nbest, prefixes=prefix is not None)
     if split_sentences and any(option is not None for option in (nbest, prefix, alignment)):
         raise UserError("n-best lists, prefixes and alignments are of single sentences; leave out --split-sentences")
+    if split_sentences:
+        corpus = read_bundle_config(folders[0])[0].corpus
+        languages = (corpus.source_language, corpus.target_language)
+        require_splitter()
     # The files are opened first: a wrong path must not cost the time of loading the model.
     check_inputs([input] if prefix is None else [input, prefix])
     with open_output(output) as sink, line_progress(input) as progress, open_binary(input) as source:
         translator = Translator.from_folders(folders, request)
-        corpus = read_bundle_config(folders[0])[0].corpus
-        languages = (corpus.source_language, corpus.target_language)
         by_sentence = SentenceTranslator(translator, *languages) if split_sentences else translator
         options: dict[str, Any] = {"arriving": stream, "prefixes": prefix, "progress": progress, "pieces": pieces}
-        if alignment is not None and translator.model is not None:
-            from nmt_rl.decoding.scorer import Scorer
-
-            scorer = Scorer(translator.model, translator.tokenizers, translator.config)
-            options["align"] = lambda *texts: [each.text(alignment) for each in scorer.alignments(*texts)]
+        if alignment is not None:
+            options["align"] = lambda *texts: [each.text(alignment) for each in translator.alignments(*texts)]
         translate_stream(by_sentence, source, sink, nbest, input_name(input), **options)

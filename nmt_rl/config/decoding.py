@@ -44,6 +44,8 @@ class DecodingConfig(Section):
     """Of the samples: a source gets the same ones whatever stands around it."""
     mbr: Literal["bleu", "chrf"] | None = None
     """Minimum Bayes risk: of the hypotheses or samples take the one most alike to all of them by this metric."""
+    min_length: int = Field(0, ge=0, le=100_000)
+    """Fewest pieces of a translation."""
     max_length_ratio: float = Field(2.0, gt=0.0, le=1000.0)
     """Longest translation, pieces: ratio times source pieces plus `max_length_extra`."""
     max_length_extra: int = Field(20, ge=1, le=100_000)
@@ -79,6 +81,7 @@ class DecodingConfig(Section):
             f"no {self.no_repeat_ngram}-gram twice": self.no_repeat_ngram,
             f"repetition penalty {self.repetition_penalty:g}": self.repetition_penalty > 1,
             f"mbr {self.mbr}": self.mbr is not None and self.hypotheses > 1,
+            f"at least {self.min_length} pieces": self.min_length,
             f"at most {self.max_length_ratio:g} times the source + {self.max_length_extra} pieces": self._differs(
                 "max_length_ratio", "max_length_extra"
             ),

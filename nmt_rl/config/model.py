@@ -10,6 +10,8 @@ from nmt_rl.config.section import Section
 
 WIDEST, DEEPEST = 2**16, 1000
 """Units of a layer and layers of a stack that no model has; a config.yaml of somebody else may ask for any."""
+NORM_EPSILON = 1e-6
+"""Of the layer normalisation of Transformers."""
 
 
 class QHeadsConfig(Section):

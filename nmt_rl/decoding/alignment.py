@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from nmt_rl.corpus.tokenizer import SPACE
+
+if TYPE_CHECKING:
+    from nmt_rl.corpus.tokenizer import Tokenizers
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,21 @@ class Alignment:
         """Words and weights as JSON, on one line."""
         weights = [[round(float(value), 4) for value in row] for row in self.weights]
         return json.dumps({"source": self.source, "target": self.target, "weights": weights}, ensure_ascii=False)
+
+
+NOTHING = Alignment((), (), np.zeros((0, 0), "float32"))
+"""Of a blank line."""
+Attend = Callable[[list[list[int]], list[list[int]]], Sequence[np.ndarray]]
+"""Attention float32 [target pieces or more, source pieces or more] of each pair of a sentence and a translation of it,
+piece ids without EOS."""
+
+
+def align_pairs(
+    attend: Attend, tokenizers: Tokenizers, source: list[list[int]], target: list[list[int]]
+) -> Iterator[Alignment]:
+    """The alignment of each pair, piece ids without EOS, of one batch."""
+    for row, column, weights in zip(source, target, attend(source, target), strict=True):
+        yield align_words(tokenizers.source.pieces(row), tokenizers.target.pieces(column), weights)
 
 
 def align_words(source: Sequence[str], target: Sequence[str], attention: np.ndarray) -> Alignment:

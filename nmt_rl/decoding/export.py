@@ -1,66 +1,29 @@
-"""A Transformer in the format of CTranslate2, an engine that translates without Keras."""
+"""A Transformer in the format of CTranslate2, an engine that translates without Keras; made without Keras, too."""
 
 from __future__ import annotations
 
-import shutil
+import importlib.util
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nmt_rl.bundle import Bundle, bundle_folder, load_bundle, read_bundle_config
+from nmt_rl.bundle import WEIGHTS, bundle_folder, read_bundle_config
+from nmt_rl.bundle.weights import must_have_room
 from nmt_rl.config import LSTMConfig, TransformerConfig
+from nmt_rl.config.model import NORM_EPSILON
+from nmt_rl.config.positions import sinusoids
 from nmt_rl.errors import RunError, UserError
-from nmt_rl.storage.reading import read_json
 
 if TYPE_CHECKING:
     from nmt_rl.corpus.tokenizer import Tokenizer, Tokenizers
-    from nmt_rl.models.transformer import Transformer
-
-Quantization = Literal["float32", "int8", "int16", "float16"]
-VOCABULARY_LIMIT = 2**26
-"""Bytes of a list of pieces."""
-FOLDER = "ctranslate2"
-"""Where the export lies, in the model folder: it goes when the model is replaced."""
-
-
-def export_ctranslate2(folder: Path, quantization: Quantization = "float32") -> Path:
-    """Write a Transformer's weights for CTranslate2 into its model folder.
-
-    Args:
-        folder: a model folder, or a run that holds one.
-        quantization: type that the matrices are stored in.
-
-    Returns:
-        The folder that was written.
-
-    Raises:
-        UserError: if CTranslate2 is not installed, or has no such model.
-    """
-    require_ctranslate2()
-    require_exportable(read_bundle_config(folder)[0].model, folder)
-    bundle = load_bundle(folder)
-    out = bundle_folder(folder) / FOLDER
-    spec = _specification(bundle)
-    spec.validate()
-    spec.optimize(quantization=None if quantization == "float32" else quantization)
-    made = out.with_name(out.name + ".new")
-    try:
-        shutil.rmtree(made, ignore_errors=True)
-        made.mkdir()
-        spec.save(str(made))
-        shutil.rmtree(out, ignore_errors=True)
-        return made.rename(out)
-    except OSError as error:
-        raise RunError(f"{out} could not be written: {error.strerror or error}") from error
+    from nmt_rl.decoding.request import Quantization
 
 
 def require_ctranslate2() -> None:
     """Raise a UserError if CTranslate2 is not installed."""
-    import importlib.util
-
     if importlib.util.find_spec("ctranslate2") is None:
-        raise UserError('CTranslate2 is not installed; pip install ctranslate2, or pip install "nmt-rl[ctranslate2]"')
+        raise UserError("CTranslate2 is not installed; pip install ctranslate2")
 
 
 def require_exportable(model: TransformerConfig | LSTMConfig, folder: Path) -> TransformerConfig:
@@ -72,12 +35,81 @@ def require_exportable(model: TransformerConfig | LSTMConfig, folder: Path) -> T
     return model
 
 
-def _specification(bundle: Bundle) -> Any:
+def write_ctranslate2(folder: Path, quantization: Quantization, out: Path) -> None:
+    """Write a Transformer's weights in CTranslate2's format.
+
+    Args:
+        folder: a model folder, or a run that holds one.
+        quantization: type that the matrices are stored in.
+        out: an empty folder.
+
+    Raises:
+        UserError: if CTranslate2 has no such model, or the weights are not those of config.yaml and tokenizer.
+        OSError: if they cannot be written.
+    """
+    from nmt_rl.corpus.tokenizer import Tokenizers
+
+    folder = bundle_folder(folder)
+    config = require_exportable(read_bundle_config(folder)[0].model, folder)
+    tokenizers = Tokenizers.load(folder)
+    must_have_room(folder / WEIGHTS, config, (tokenizers.source.size, tokenizers.target.size))
+    with _Weights(folder / WEIGHTS) as weights:
+        spec = _specification(config, tokenizers, weights)
+        weights.must_be_used_up()
+    spec.validate()
+    spec.optimize(quantization=None if quantization == "float32" else quantization)
+    try:
+        spec.save(str(out))
+    except RuntimeError as error:
+        raise RunError(f"{out} could not be written: {error}") from error
+
+
+class _Weights:
+    """The arrays in a file of weights, each of which is taken by its name and with the shape it has to have."""
+
+    def __init__(self, path: Path) -> None:
+        import h5py
+
+        self.path = path
+        self._left: dict[str, Any] = {}
+        try:
+            self._file = h5py.File(path, "r")
+            self._file.visititems(lambda name, item: self._note(name, item) if isinstance(item, h5py.Dataset) else None)
+        except OSError as error:
+            raise UserError(f"{path} cannot be read: {' '.join(str(error).split())}") from error
+
+    def __enter__(self) -> _Weights:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def _note(self, name: str, dataset: Any) -> None:
+        self._left[name] = dataset
+
+    def take(self, layer: str, number: int, *shape: int) -> np.ndarray:
+        """A layer's array float32 of this number; raises UserError if it is not there, or of another shape."""
+        name = f"{layer}/vars/{number}"
+        found = self._left.pop(name, None)
+        if found is None:
+            raise UserError(f"{self.path} does not fit config.yaml: it has no {name}")
+        if found.shape != shape:
+            raise UserError(f"{self.path} does not fit config.yaml: {name} is {list(found.shape)}, not {list(shape)}")
+        try:
+            return np.asarray(found[()], "float32")
+        except OSError as error:
+            raise UserError(f"{self.path} cannot be read: {' '.join(str(error).split())}") from error
+
+    def must_be_used_up(self) -> None:
+        """Raise a UserError if there are more arrays than were taken."""
+        if self._left:
+            raise UserError(f"{self.path} does not fit config.yaml: it has {min(self._left)}, too")
+
+
+def _specification(config: TransformerConfig, tokenizers: Tokenizers, weights: _Weights) -> Any:
     from ctranslate2.specs import TransformerSpec
     from ctranslate2.specs.common_spec import Activation
 
-    config: Any = bundle.config.model
-    model: Any = bundle.model
     kinds = {"relu": Activation.RELU, "gelu": Activation.GELUTanh, "swiglu": Activation.SWISH}
     spec = TransformerSpec.from_config(
         (config.encoder_layers, config.decoder_layers),
@@ -85,15 +117,19 @@ def _specification(bundle: Bundle) -> Any:
         pre_norm=config.norm == "pre",
         activation=kinds[config.activation],
         ffn_glu=config.activation == "swiglu",
+        alignment_layer=-1,
+        alignment_heads=config.heads,
     )
-    spec.config.layer_norm_epsilon = model.encoder[0].norms["self"].epsilon
+    spec.config.layer_norm_epsilon = NORM_EPSILON
     spec.config.decoder_start_token = spec.config.bos_token
-    spec.register_source_vocabulary(vocabulary(bundle.tokenizers.source))
-    spec.register_target_vocabulary(vocabulary(bundle.tokenizers.target))
-    _fill_sides(spec, model)
-    for side, layers in ((spec.encoder, model.encoder), (spec.decoder, model.decoder)):
-        for to, layer in zip(side.layer, layers, strict=True):
-            _fill_layer(to, layer, config)
+    spec.register_source_vocabulary(vocabulary(tokenizers.source))
+    spec.register_target_vocabulary(vocabulary(tokenizers.target))
+    _fill_tables(spec, config, (tokenizers.source.size, tokenizers.target.size), weights)
+    for name, side in (("encoder", spec.encoder), ("decoder", spec.decoder)):
+        if config.norm == "pre":
+            _fill_norm(side.layer_norm, f"{name}_norm", config.width, weights)
+        for number, to in enumerate(side.layer):
+            _fill_layer(to, f"{name}/__layer{_suffix(number)}", config, weights)
     return spec
 
 
@@ -102,60 +138,51 @@ def vocabulary(tokenizer: Tokenizer) -> list[str]:
     return tokenizer.pieces(range(tokenizer.size))
 
 
-def require_vocabulary(export: Path, tokenizers: Tokenizers) -> None:
-    """Raise a UserError if a folder that CTranslate2 loads has other pieces than the model's tokenizer."""
-    sides = {"source": tokenizers.source, "target": tokenizers.target}
-    for side, tokenizer in sides.items():
-        path = export / f"{side}_vocabulary.json"
-        if not path.exists():
-            path = export / "shared_vocabulary.json"
-        pieces = read_json(path, list, VOCABULARY_LIMIT)
-        if len(pieces) != tokenizer.size:
-            raise UserError(f"{path} has {len(pieces):,} pieces, but the model's tokenizer has {tokenizer.size:,}")
-        if pieces != vocabulary(tokenizer):
-            raise UserError(f"{path} has other pieces than the model's tokenizer")
+def _suffix(number: int) -> str:
+    """What Keras tells layers of one kind apart by."""
+    return f"_{number}" if number else ""
 
 
-def _fill_sides(spec: Any, model: Transformer) -> None:
-    """Embeddings, positions, final norms and the projection."""
-    tables = model.embeddings
-    spec.encoder.embeddings[0].weight = _array(tables.source_table)
-    spec.decoder.embeddings.weight = _array(tables.target_table)
-    spec.decoder.projection.weight = _array(tables.softmax_table)
-    for side, positions in ((spec.encoder, model.source_positions), (spec.decoder, model.target_positions)):
-        side.position_encodings.encodings = positions.all()
-    for side, norm in ((spec.encoder, model.encoder_norm), (spec.decoder, model.decoder_norm)):
-        if norm is not None:
-            _fill_norm(side.layer_norm, norm)
+def _fill_tables(spec: Any, config: TransformerConfig, sizes: tuple[int, int], weights: _Weights) -> None:
+    """Embeddings, the projection and positions."""
+    target = weights.take("embeddings", 0, sizes[1], config.width)
+    source = target if config.tie == "all" else weights.take("embeddings", 1, sizes[0], config.width)
+    softmax = weights.take("embeddings", 2, sizes[1], config.width) if config.tie == "none" else target
+    spec.encoder.embeddings[0].weight, spec.decoder.embeddings.weight = source, target
+    spec.decoder.projection.weight = softmax
+    for name, side in (("layers/__positions", spec.encoder), ("layers/__positions_1", spec.decoder)):
+        shape = (config.max_positions, config.width)
+        learned = config.positions == "learned"
+        side.position_encodings.encodings = weights.take(name, 0, *shape) if learned else sinusoids(*shape)
 
 
-def _fill_layer(to: Any, layer: Any, config: TransformerConfig) -> None:
-    attention = to.self_attention
-    _fill_norm(attention.layer_norm, layer.norms["self"])
-    _fill_linear(attention.linear[0], layer.self_qkv)
-    _fill_linear(attention.linear[1], layer.self_out)
-    if layer.is_decoder:
-        _fill_norm(to.attention.layer_norm, layer.norms["cross"])
-        parts = (layer.cross_query, layer.cross_keys_values, layer.cross_out)
-        for linear, part in zip(to.attention.linear, parts, strict=True):
-            _fill_linear(linear, part)
-    _fill_norm(to.ffn.layer_norm, layer.norms["feed_forward"])
-    _fill_linear(to.ffn.linear_1, layer.narrow)
+def _fill_layer(to: Any, name: str, config: TransformerConfig, weights: _Weights) -> None:
+    width, inner = config.width, config.feed_forward
+    self_attention, cross, forward = to.self_attention, getattr(to, "attention", None), to.ffn
+    _fill_linear(self_attention.linear[0], f"{name}/self_qkv", width, 3 * width, weights)
+    _fill_linear(self_attention.linear[1], f"{name}/self_out", width, width, weights)
+    norms = [self_attention.layer_norm, forward.layer_norm]
+    if cross is not None:
+        norms.insert(1, cross.layer_norm)
+        parts = {"cross_query": width, "cross_keys_values": 2 * width, "cross_out": width}
+        for linear, (part, units) in zip(cross.linear, parts.items(), strict=True):
+            _fill_linear(linear, f"{name}/{part}", width, units, weights)
+    for number, norm in enumerate(norms):
+        _fill_norm(norm, f"{name}/norms/layer_normalization{_suffix(number)}", width, weights)
+    _fill_linear(forward.linear_1, f"{name}/narrow", inner, width, weights)
     if config.activation != "swiglu":
-        _fill_linear(to.ffn.linear_0, layer.wide)
+        _fill_linear(forward.linear_0, f"{name}/wide", width, inner, weights)
         return
-    halves = zip(np.split(_array(layer.wide.kernel), 2, 1), np.split(_array(layer.wide.bias), 2), strict=True)
-    for linear, (kernel, bias) in zip((to.ffn.linear_0, to.ffn.linear_0_noact), halves, strict=True):
-        linear.weight, linear.bias = np.ascontiguousarray(kernel.T), np.ascontiguousarray(bias)
+    kernel, bias = (
+        weights.take(f"{name}/wide", n, *shape) for n, shape in enumerate([(width, 2 * inner), (2 * inner,)])
+    )
+    for linear, columns in ((forward.linear_0, slice(0, inner)), (forward.linear_0_noact, slice(inner, None))):
+        linear.weight, linear.bias = np.ascontiguousarray(kernel[:, columns].T), np.ascontiguousarray(bias[columns])
 
 
-def _fill_linear(to: Any, layer: Any) -> None:
-    to.weight, to.bias = np.ascontiguousarray(_array(layer.kernel).T), _array(layer.bias)
+def _fill_linear(to: Any, name: str, inputs: int, units: int, weights: _Weights) -> None:
+    to.weight, to.bias = np.ascontiguousarray(weights.take(name, 0, inputs, units).T), weights.take(name, 1, units)
 
 
-def _fill_norm(to: Any, norm: Any) -> None:
-    to.gamma, to.beta = _array(norm.gamma), _array(norm.beta)
-
-
-def _array(variable: Any) -> np.ndarray:
-    return np.asarray(variable.numpy() if hasattr(variable, "numpy") else variable, "float32")
+def _fill_norm(to: Any, name: str, width: int, weights: _Weights) -> None:
+    to.gamma, to.beta = weights.take(name, 0, width), weights.take(name, 1, width)

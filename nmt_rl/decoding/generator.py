@@ -158,16 +158,17 @@ class Generator:
             out |= {"best": out["ids"], "alternative": out["ids"], "alternative_probs": out["log_probs"]}
         if self.alternatives > 1:
             options = {**options, "ranks": _ranks(task, self.alternatives, seed)}
+        before = np.pad(task.prefix_lengths, (0, len(task.rows) - len(task.prefix)))
         state = {
-            "task": {"steps": task.steps, **options},
+            "task": {"steps": task.steps, "before": before, **options},
             "tokens": task.tokens,
             "active": task.steps > 0,
             "out": out,
             **begun,
         }
         found = play(self._loops[policy], self._keep, state)
-        before = {"ids": task.prefix, "log_probs": prefix_log_probs}
-        results = {name: task.behind_prefix(value, before.get(name)) for name, value in found.items()}
+        forced = {"ids": task.prefix, "log_probs": prefix_log_probs}
+        results = {name: task.behind_prefix(value, forced.get(name)) for name, value in found.items()}
         lengths = (results["ids"] != PAD).sum(axis=1).astype("int32")
         results = {name: value[:, : max(int(lengths.max(initial=0)), 1)] for name, value in results.items()}
         return Generation(lengths=lengths, **results)
@@ -223,6 +224,7 @@ class Generator:
         total = ops.logsumexp(logits, axis=-1)
         permitted = logits + free_pieces(logits.shape[-1], self.allow_unknown)
         permitted = self.restrictions.blocked(permitted, ids, step)
+        permitted = self.restrictions.unended(permitted, task["before"] + step, last)
         best = best_piece(permitted)[1]
         tokens = ops.where(last, EOS, self._draw(step, permitted, best, task))
         new = {"ids": tokens, "log_probs": pick(logits, tokens) - total}

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from nmt_rl.config import DecodingConfig
 
-EngineName = Literal["keras", "ctranslate2"]
+EngineName = Literal["auto", "keras", "ctranslate2"]
 Precision = Literal["float32", "bfloat16"]
+Quantization = Literal["float32", "int8", "int16", "float16"]
 
 
 @dataclass(frozen=True)
@@ -22,15 +23,24 @@ class Request:
     """Keys of the decoding section that replace the model's."""
     banned: Sequence[str] = ()
     """Phrases that no translation may contain."""
-    engine: EngineName = "keras"
-    """Keras, or CTranslate2 for one model that was exported to it (then Keras is not loaded)."""
+    prefixes: bool = False
+    """Whether translations will be asked for that begin with given text."""
+    scores: bool = False
+    """Whether scores will be looked at; without, those of CTranslate2 may be off by what it shares of UNK's."""
+    engine: EngineName = "auto"
+    """CTranslate2, Keras, or the first where it finds what the second would."""
+    quantization: Quantization | None = None
+    """Type of the matrices that CTranslate2 computes with; None: float32."""
     precision: Precision | None = None
     """Of Keras' matrix products, see `build_model`; None: float32."""
+    threads: int | None = None
+    """Most processor threads; None: the engine's own default."""
 
     def summary(self, settings: DecodingConfig) -> str:
         """How a model translates, by its own settings after the overrides, in few words."""
         banned = ", ".join(json.dumps(phrase, ensure_ascii=False) for phrase in self.banned)
-        notes = {f"never {banned}": banned, f"{self.precision}": self.precision not in (None, "float32")}
+        types = {str(kind): kind not in (None, "float32") for kind in (self.quantization, self.precision)}
+        notes = {f"never {banned}": banned, **types}
         return ", ".join([settings.summary(), *(note for note, applies in notes.items() if applies)])
 
 

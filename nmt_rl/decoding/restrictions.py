@@ -3,26 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from keras import ops
 
+from nmt_rl.corpus.tokenizer import EOS
 from nmt_rl.decoding.policies import NEVER
+
+if TYPE_CHECKING:
+    from nmt_rl.config import DecodingConfig
 
 
 class Restrictions:
-    """What hypotheses must not contain; all of it counts the pieces that were chosen, not a forced prefix.
+    """What hypotheses must not contain; repetitions and phrases are of the pieces chosen, not of a forced prefix.
 
     Args:
         ngram: no n-gram of so many pieces twice (Paulus et al., 2018, section 2.5); 0: they may be.
         repetition: divisor of the positive logits, and factor of the negative ones, of the pieces a hypothesis holds
             (Keskar et al., 2019, section 4.1); 1: none.
         banned: piece ids of phrases that no hypothesis may contain.
+        shortest: fewest pieces of a hypothesis, without EOS but with a forced prefix.
     """
 
-    def __init__(self, ngram: int = 0, repetition: float = 1.0, banned: Sequence[Sequence[int]] = ()) -> None:
+    def __init__(
+        self, ngram: int = 0, repetition: float = 1.0, banned: Sequence[Sequence[int]] = (), shortest: int = 0
+    ) -> None:
         """See the class docstring."""
-        self.ngram, self.repetition, self.banned = ngram, repetition, [list(phrase) for phrase in banned if phrase]
+        self.ngram, self.repetition, self.shortest = ngram, repetition, shortest
+        self.banned = [list(phrase) for phrase in banned if phrase]
+
+    @classmethod
+    def of(cls, settings: DecodingConfig, banned: Sequence[Sequence[int]] = ()) -> Restrictions:
+        """What a section of decoding restricts, and banned phrases."""
+        return cls(settings.no_repeat_ngram, settings.repetition_penalty, banned, settings.min_length)
 
     def rescaled(self, logits: Any, ids: Any, step: Any) -> Any:
         """Logits float32 [rows, vocab] after the repetition penalty.
@@ -46,6 +59,19 @@ class Restrictions:
             is_last = ops.arange(vocabulary, dtype="int32")[None, :] == last
             scores = ops.where(is_last & ends_with(ids, step, before)[:, None], NEVER, scores)
         return scores
+
+    def unended(self, scores: Any, length: Any, last: Any) -> Any:
+        """Scores float32 [rows, vocab] with NEVER for the end of what is too short.
+
+        Args:
+            scores: of the pieces that may follow.
+            length: pieces so far, a forced prefix included, int32 [rows].
+            last: bool [rows]: there is room for the end alone.
+        """
+        if not self.shortest:
+            return scores
+        is_end = ops.arange(scores.shape[-1], dtype="int32")[None, :] == EOS
+        return ops.where(is_end & ((length < self.shortest) & ~last)[:, None], NEVER, scores)
 
 
 FREE = Restrictions()

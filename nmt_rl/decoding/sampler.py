@@ -32,7 +32,7 @@ class Sampler:
     def __init__(self, model: Seq2Seq, settings: DecodingConfig, banned: Sequence[Sequence[int]] = ()) -> None:
         """See the class docstring."""
         self.settings, self.max_length = settings, model.max_length
-        restrictions = Restrictions(settings.no_repeat_ngram, settings.repetition_penalty, banned)
+        restrictions = Restrictions.of(settings, banned)
         self._generator = Generator(model, settings.top_k, settings.top_p, restrictions=restrictions)
 
     def __call__(self, source: np.ndarray, max_lengths: np.ndarray, prefix: Prefix | None = None) -> Hypotheses:

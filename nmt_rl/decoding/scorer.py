@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from keras import ops
 
-from nmt_rl.backend import compile_fn
 from nmt_rl.corpus.batches import pad_source
 from nmt_rl.corpus.tokenizer import BOS, EOS, PAD
-from nmt_rl.decoding.alignment import Alignment, align_words
+from nmt_rl.decoding.alignment import NOTHING, Alignment, align_pairs
+from nmt_rl.decoding.attention import Attention
 from nmt_rl.decoding.penalties import length_penalty
 from nmt_rl.decoding.task import Beginning, make_task
 from nmt_rl.decoding.translator import batches_within, encode_sources
@@ -23,7 +22,6 @@ from nmt_rl.errors import UserError
 if TYPE_CHECKING:
     from nmt_rl.config import DecodingConfig
     from nmt_rl.corpus.tokenizer import Tokenizers
-    from nmt_rl.decoding.translator import Translation
     from nmt_rl.models.seq2seq import Seq2Seq
 
 log = logging.getLogger("nmt_rl")
@@ -45,7 +43,6 @@ class Score:
     """Of its words with the source's, if it was asked for."""
 
 
-NOTHING = Alignment((), (), np.zeros((0, 0), "float32"))
 BLANK = Score(0.0, 0.0, (), (), NOTHING)
 """Of a blank line for a blank line, as a search scores it."""
 
@@ -66,9 +63,7 @@ class Scorer:
         """See the class docstring."""
         self.tokenizers, self.config, self.max_length = tokenizers, config, model.max_length
         self._begin = Beginning(model)
-        self._attend = compile_fn(
-            lambda source, target_in: model.decode_states(target_in, model.encode(source), False).attention, model
-        )
+        self._attend = Attention(model)
 
     def score(
         self,
@@ -99,23 +94,6 @@ class Scorer:
             for index, score in zip(batch, scores, strict=True):
                 found[index] = score
         return found
-
-    def alignments(self, sources: Sequence[str], found: Sequence[Translation]) -> list[Alignment]:
-        """Of every one of the best hypotheses of every source, in order.
-
-        Args:
-            sources: sentences.
-            found: their translations, by the same model.
-        """
-        limit = min(self.config.max_source_length, self.max_length - 1)
-        both = zip(encode_sources(self.tokenizers.source, sources, limit), found, strict=True)
-        pairs = [(row, self.tokenizers.target.ids_of(best.pieces)) for row, each in both for best in each.nbest]
-        alignments = [NOTHING] * len(pairs)
-        for batch in self._batches([row for row, _ in pairs], [column for _, column in pairs]):
-            aligned = self._align_batch([pairs[i][0] for i in batch], [pairs[i][1] for i in batch])
-            for index, alignment in zip(batch, aligned, strict=True):
-                alignments[index] = alignment
-        return alignments
 
     def _encode_targets(self, targets: Sequence[str], first_line: int, in_pieces: bool) -> list[list[int]]:
         """Piece ids of each line, without EOS."""
@@ -155,7 +133,4 @@ class Scorer:
             yield Score(total / divisor, total, pieces, each, alignment)
 
     def _align_batch(self, rows: list[list[int]], columns: list[list[int]]) -> Iterator[Alignment]:
-        target_in = np.pad(pad_source(columns)[:, :-1], ((0, 0), (1, 0)), constant_values=BOS)
-        attention = ops.convert_to_numpy(self._attend(pad_source(rows), target_in))
-        for row, column, weights in zip(rows, columns, attention, strict=True):
-            yield align_words(self.tokenizers.source.pieces(row), self.tokenizers.target.pieces(column), weights)
+        return align_pairs(self._attend, self.tokenizers, rows, columns)

@@ -54,7 +54,7 @@ class Searcher:
         """See the class docstring."""
         self.model, self.settings, self.allow_unknown = model, settings, allow_unknown
         self.max_length = model.max_length
-        self.restrictions = Restrictions(settings.no_repeat_ngram, settings.repetition_penalty, banned)
+        self.restrictions = Restrictions.of(settings, banned)
         self.beam = beam = settings.beam
         self.width = beam // settings.diverse_groups
         self._penalty = partial(length_penalty, alpha=settings.length_penalty, kind=settings.length_normalization)
@@ -160,7 +160,7 @@ class Searcher:
             own = slice(group * self.width, (group + 1) * self.width)
             old, kept = ({name: value[:, own] for name, value in x.items()} for x in (live, done))
             flat = ops.reshape(logits[:, own], (-1, vocabulary))
-            candidates, parents = self._extend(old, flat, last, said if group else None, step)
+            candidates, parents = self._extend(old, flat, last, said if group else None, step, task["before"])
             new, places = self._survivors(candidates)
             finished = self._finish(kept, candidates, length, task)
             # A group that has stopped is stepped along with the others, and must not improve by it.
@@ -172,24 +172,26 @@ class Searcher:
         return keras.tree.map_structure(lambda *x: ops.concatenate(x, axis=1), *parts) if len(parts) > 1 else parts[0]
 
     def _extend(
-        self, live: dict[str, Any], logits: Any, last: Any, said: Any | None, step: Any
+        self, live: dict[str, Any], logits: Any, last: Any, said: Any | None, step: Any, before: Any
     ) -> tuple[dict[str, Any], Any]:
         """The 2*width best extensions of a group's live hypotheses, best first, and which hypothesis each extends.
 
         `last` bool [rows]: only EOS may follow; `said` float32 [rows, vocab] is what pieces lose when extensions are
-        chosen.
+        chosen; `before` int32 [rows] are the pieces of the prefix.
         """
         width = self.width
         held = ops.reshape(live["ids"], (-1, dimension(live["ids"], 2)))
         logits = self.restrictions.rescaled(logits, held, step)
-        before = live["log_probs"] - ops.reshape(ops.logsumexp(logits, axis=-1), (-1, width))
+        so_far = live["log_probs"] - ops.reshape(ops.logsumexp(logits, axis=-1), (-1, width))
         # The best of all are among the best of each hypothesis, so the vocabulary is gone through only once.
+        last = ops.repeat(last, width)
         scores = self.restrictions.blocked(logits, held, step)
+        scores = self.restrictions.unended(scores, ops.repeat(before, width) + step, last)
         if said is not None:
             scores = scores - ops.repeat(said, width, axis=0)
-        scores, pieces = permitted_pieces(scores, 2 * width, ops.repeat(last, width), self.allow_unknown)
+        scores, pieces = permitted_pieces(scores, 2 * width, last, self.allow_unknown)
         each = scores.shape[-1]
-        sums = ops.reshape(scores, (-1, width, each)) + before[:, :, None]
+        sums = ops.reshape(scores, (-1, width, each)) + so_far[:, :, None]
         worth, places = largest(ops.reshape(sums, (-1, width * each)), 2 * width)
         parents = places // each
         tokens = gather(ops.reshape(pieces, (-1, width * each)), places)

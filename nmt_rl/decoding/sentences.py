@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import importlib.util
 import itertools
 from collections.abc import Callable, Sequence
 
 from nmt_rl.corpus.languages import joins_sentences
 from nmt_rl.decoding.translator import BLANK, Hypothesis, Translation, Translator
 from nmt_rl.errors import UserError
+
+
+def require_splitter() -> None:
+    """Raise a UserError if the splitter is not installed."""
+    if importlib.util.find_spec("sentencex") is None:
+        hint = 'pip install sentencex, or pip install "nmt-rl[sentences]"'
+        raise UserError(f"the sentence splitter is not installed; {hint}")
 
 
 class SentenceTranslator:
@@ -24,11 +32,9 @@ class SentenceTranslator:
 
     def __init__(self, translator: Translator, source_language: str, target_language: str) -> None:
         """See the class docstring."""
-        try:
-            import sentencex
-        except ImportError:
-            hint = 'pip install sentencex, or pip install "nmt-rl[sentences]"'
-            raise UserError(f"the sentence splitter is not installed; {hint}") from None
+        require_splitter()
+        import sentencex
+
         self.translator, self.language, self._segment = translator, source_language, sentencex.segment
         self.blank = joins_sentences(target_language)
 

@@ -13,14 +13,17 @@ import numpy as np
 from pydantic import ValidationError
 
 from nmt_rl.bundle import bundle_folder, load_ensemble, read_bundle_config
-from nmt_rl.config import DecodingConfig
+from nmt_rl.config import Config, DecodingConfig
 from nmt_rl.corpus.batches import pad_source
+from nmt_rl.decoding.alignment import NOTHING, align_pairs
+from nmt_rl.decoding.engines import choose_conversion
 from nmt_rl.decoding.hypotheses import Prefix
 from nmt_rl.decoding.request import AS_CONFIGURED, Request
 from nmt_rl.errors import UserError
 
 if TYPE_CHECKING:
     from nmt_rl.corpus.tokenizer import Tokenizer, Tokenizers
+    from nmt_rl.decoding.alignment import Alignment, Attend
     from nmt_rl.decoding.hypotheses import Search
     from nmt_rl.models.seq2seq import Seq2Seq
 
@@ -68,14 +71,14 @@ class Translator:
         search: of a model.
         tokenizers: of the source and the target side.
         config: beam, limits, batch size; the search has its own length penalty and restrictions.
-        model: that of the search, if Keras runs it.
+        attend: gives the attention of the search's model on translations, for their alignments.
     """
 
     def __init__(
-        self, search: Search, tokenizers: Tokenizers, config: DecodingConfig, model: Seq2Seq | None = None
+        self, search: Search, tokenizers: Tokenizers, config: DecodingConfig, attend: Attend | None = None
     ) -> None:
         """See the class docstring."""
-        self.search, self.model = search, model
+        self.search, self.attend = search, attend
         self.tokenizers = tokenizers
         self.config = config
 
@@ -97,12 +100,13 @@ class Translator:
             banned: phrases that no translation may contain in the pieces that the tokenizer cuts them into.
             language: code of the target language, for sacreBLEU's tokenizer in mbr.
         """
+        from nmt_rl.decoding.attention import Attention
         from nmt_rl.decoding.sampler import Sampler
         from nmt_rl.decoding.search import Searcher
 
         pieces = _spelled(tokenizers, banned)
         search = Sampler(model, config, pieces) if config.samples else Searcher(model, config, banned=pieces)
-        return cls(_least_risk(search, tokenizers, config, language), tokenizers, config, model)
+        return cls(_least_risk(search, tokenizers, config, language), tokenizers, config, Attention(model))
 
     @classmethod
     def from_folders(cls, folders: Sequence[Path], request: Request = AS_CONFIGURED) -> Translator:
@@ -115,25 +119,33 @@ class Translator:
         Raises:
             UserError: if a folder holds no model, or another tokenizer than the first, or the engine cannot run it.
         """
-        if request.engine == "ctranslate2":
-            return cls._of_export(folders, request)
+        experiment = read_bundle_config(folders[0])[0]
+        config = override(experiment.decoding, request.overrides)
+        path = choose_conversion(folders, experiment, config, request)
+        if path is not None:
+            return cls._of_conversion(path, experiment, bundle_folder(folders[0]), config, request)
+        if request.threads is not None:
+            from nmt_rl.backend import limit_threads
+
+            limit_threads(request.threads)
         bundle = load_ensemble(folders, request.precision or "float32")
-        config = override(bundle.config.decoding, request.overrides)
         language = bundle.config.corpus.target_language
         return cls.of_model(bundle.model, bundle.tokenizers, config, request.banned, language)
 
     @classmethod
-    def _of_export(cls, folders: Sequence[Path], request: Request) -> Translator:
+    def _of_conversion(
+        cls, path: Path, experiment: Config, folder: Path, config: DecodingConfig, request: Request
+    ) -> Translator:
         from nmt_rl.corpus.tokenizer import Tokenizers
         from nmt_rl.decoding.engine import EngineSearcher
+        from nmt_rl.decoding.export import require_exportable
 
-        if len(folders) > 1:
-            raise UserError(f"CTranslate2 runs one model, found {len(folders)}; an ensemble needs --engine keras")
-        settings = read_bundle_config(folders[0])[0]
-        config, tokenizers = override(settings.decoding, request.overrides), Tokenizers.load(bundle_folder(folders[0]))
-        search = EngineSearcher(folders[0], settings.model, tokenizers, config, _spelled(tokenizers, request.banned))
-        language = settings.corpus.target_language
-        return cls(_least_risk(search, tokenizers, config, language), tokenizers, config)
+        tokenizers = Tokenizers.load(folder)
+        architecture = require_exportable(experiment.model, folder)
+        banned, longest = _spelled(tokenizers, request.banned), architecture.max_positions
+        search = EngineSearcher(path, longest, tokenizers, config, banned, request.threads, request.scores)
+        language = experiment.corpus.target_language
+        return cls(_least_risk(search, tokenizers, config, language), tokenizers, config, search.attention)
 
     def translate(
         self,
@@ -185,6 +197,25 @@ class Translator:
             progress(done)
         return found
 
+    def alignments(self, sources: Sequence[str], found: Sequence[Translation]) -> list[Alignment]:
+        """Of every one of the best hypotheses of every source, in order.
+
+        Args:
+            sources: sentences.
+            found: their translations.
+        """
+        assert self.attend is not None
+        limit = min(self.config.max_source_length, self.search.max_length - 1)
+        both = zip(encode_sources(self.tokenizers.source, sources, limit), found, strict=True)
+        pairs = [(row, self.tokenizers.target.ids_of(best.pieces)) for row, each in both for best in each.nbest]
+        sizes = {i: max(map(len, pair)) + 1 for i, pair in enumerate(pairs) if any(pair)}
+        alignments = [NOTHING] * len(pairs)
+        for batch in batches_within(sizes, self.config.batch_tokens):
+            given = ([pairs[i][side] for i in batch] for side in (0, 1))
+            for index, alignment in zip(batch, align_pairs(self.attend, self.tokenizers, *given), strict=True):
+                alignments[index] = alignment
+        return alignments
+
     def _batches(self, sources: list[list[int]]) -> Iterator[list[int]]:
         """Indices of the sources that are not blank, by length; pieces times hypotheses stay in `batch_tokens`."""
         count = self.config.hypotheses
@@ -196,6 +227,7 @@ class Translator:
     ) -> Iterator[Translation]:
         lengths = np.array([len(source) for source in sources])
         limits = np.floor(lengths * self.config.max_length_ratio) + self.config.max_length_extra
+        limits = np.maximum(limits, self.config.min_length + 1)
         limits = np.minimum(limits, min(self.search.max_length, 2**30)).astype("int32")
         if forced is None:
             found = self.search(pad_source(sources), limits)

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
-import numpy as np
 from keras import ops
 
 from nmt_rl.backend import dimension, gather_rows
 from nmt_rl.config import TransformerConfig
+from nmt_rl.config.model import NORM_EPSILON
+from nmt_rl.config.positions import sinusoids
 from nmt_rl.models.attention import causal_bias, dot_attention, mask_bias, merge_heads, parted_attention, split_heads
 from nmt_rl.models.embedding import Embeddings
 from nmt_rl.models.linear import Linear
@@ -122,18 +123,11 @@ def _final_norm(config: TransformerConfig, name: str) -> keras.layers.Layer | No
 
 
 def _layer_norm(name: str) -> keras.layers.Layer:
-    return keras.layers.LayerNormalization(epsilon=1e-6, dtype="float32", name=name)
+    return keras.layers.LayerNormalization(epsilon=NORM_EPSILON, dtype="float32", name=name)
 
 
 def _dropout(rate: float, name: str) -> keras.layers.Layer:
     return keras.layers.Dropout(rate, dtype="float32", name=name)
-
-
-def sinusoids(length: int, width: int) -> np.ndarray:
-    """Position table float32 [length, width], sines then cosines (Vaswani et al., 2017, section 3.5)."""
-    rates = np.exp(-np.log(10_000.0) * np.arange(width // 2) / max(1, width // 2 - 1))
-    angles = np.arange(length)[:, None] * rates[None, :]
-    return np.concatenate([np.sin(angles), np.cos(angles)], axis=1).astype("float32")
 
 
 class _Positions(keras.layers.Layer):
@@ -152,10 +146,6 @@ class _Positions(keras.layers.Layer):
         else:
             self.constant = sinusoids(*shape)
         self.built = True
-
-    def all(self) -> np.ndarray:
-        """The whole table, float32 [max_positions, width]."""
-        return np.asarray(self.table.value, "float32") if self.config.positions == "learned" else self.constant
 
     def add(self, embedded: Tensor, positions: Tensor, training: bool) -> Tensor:
         table = self.table if self.config.positions == "learned" else self.constant

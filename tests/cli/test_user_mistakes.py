@@ -251,11 +251,14 @@ def test_average_of_nothing_in_particular(refuses, tiny_run, tmp_path):
         (["--length-penalty", "inf"], "length_penalty: Input should be a finite number"),
         (
             ["--precision", "bfloat16", "--engine", "ctranslate2"],
-            "--precision is for --engine keras; that of CTranslate2 is nmt-rl export's --quantization",
+            "--precision is that of Keras; CTranslate2 has --quantization; --engine keras translates it",
         ),
         (["--prefix", "nowhere"], "nowhere does not exist"),
         (["--beam", 1, "--stopping", "exact"], "--stopping is of a beam; give --beam N, too"),
-        (["--alignment", "pharaoh", "--engine", "ctranslate2"], "--alignment needs --engine keras"),
+        (
+            ["--quantization", "int8", "--engine", "keras"],
+            "--quantization is CTranslate2's; leave it out, or --engine keras",
+        ),
         (
             ["--alignment", "pharaoh", "--split-sentences"],
             "n-best lists, prefixes and alignments are of single sentences; leave out --split-sentences",
