@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from nmt_rl.backend import dimension
+from nmt_rl.models.linear import Linear
 from nmt_rl.models.seq2seq import Tensor
 
 BLOCKED = -1e9
@@ -83,21 +84,21 @@ class SoftAttention(keras.layers.Layer):
 
     def __init__(self, kind: str, units: int, hidden: int, coverage: bool, name: str) -> None:
         """See the class docstring."""
-        super().__init__(name=name)
+        super().__init__(name=name, dtype="float32")
         self.kind, self.units, self.hidden, self.coverage = kind, units, hidden, coverage
         self.key_layer = None
         if kind == "additive":
-            self.key_layer = keras.layers.Dense(hidden, use_bias=False, name="keys")
-            self.query_layer = keras.layers.Dense(hidden, name="query")
+            self.key_layer = Linear(hidden, use_bias=False, name="keys")
+            self.query_layer = Linear(hidden, name="query")
         elif kind == "bilinear":
-            self.key_layer = keras.layers.Dense(units, use_bias=False, name="keys")
+            self.key_layer = Linear(units, use_bias=False, name="keys")
 
     def build(self, units: int) -> None:
         """Make the weights; `units` is the width of encoder states and query alike."""
         if self.key_layer is not None:
-            self.key_layer.build((None, None, units))
+            self.key_layer.build(units)
         if self.kind == "additive":
-            self.query_layer.build((None, None, units))
+            self.query_layer.build(units)
             self.score_weight = self.add_weight(shape=(self.hidden, 1), name="score")
         if self.coverage:
             size = self.hidden if self.kind == "additive" else 1
@@ -124,11 +125,11 @@ class SoftAttention(keras.layers.Layer):
         if self.kind == "additive":
             hidden = keys[:, None] + self.query_layer(query)[:, :, None]
             if covered is not None:
-                hidden = hidden + covered[..., None] * ops.cast(self.coverage_weight, hidden.dtype)
-            scores = ops.matmul(ops.tanh(hidden), ops.cast(self.score_weight, hidden.dtype))[..., 0]
+                hidden = hidden + covered[..., None] * ops.convert_to_tensor(self.coverage_weight)
+            scores = ops.matmul(ops.tanh(hidden), ops.convert_to_tensor(self.score_weight))[..., 0]
         else:
             scores = ops.matmul(query, ops.transpose(keys, (0, 2, 1)))
             if covered is not None:
-                scores = scores + covered * ops.cast(self.coverage_weight, scores.dtype)
-        weights = ops.softmax(scores + ops.cast(bias[:, None], scores.dtype), axis=-1)
+                scores = scores + covered * ops.convert_to_tensor(self.coverage_weight)
+        weights = ops.softmax(scores + bias[:, None], axis=-1)
         return ops.matmul(weights, values), weights

@@ -24,7 +24,8 @@ class Embeddings(keras.layers.Layer):
 
     def __init__(self, source_vocabulary: int, target_vocabulary: int, width: int, tie: str, name: str) -> None:
         """See the class docstring."""
-        super().__init__(name=name, autocast=False)
+        super().__init__(name=name, dtype="float32")
+        self.product_dtype = keras.config.dtype_policy().compute_dtype
         if tie == "all" and source_vocabulary != target_vocabulary:
             raise ValueError(
                 f"tie 'all' needs one vocabulary, found two of {source_vocabulary} and {target_vocabulary}"
@@ -62,7 +63,7 @@ class Embeddings(keras.layers.Layer):
 
     def project(self, states: Tensor) -> Tensor:
         """Logits float32 [..., vocab] of states [..., width]."""
-        return product(states, self.softmax_table, self.compute_dtype, transposed=True)
+        return product(states, self.softmax_table, self.product_dtype, transposed=True)
 
     def logits_of(self, states: Tensor, pieces: Tensor) -> Tensor:
         """Logits float32 [n, k] of pieces int32 [n, k] for states [n, width], without the rest of the vocabulary."""

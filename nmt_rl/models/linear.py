@@ -27,7 +27,8 @@ class Linear(keras.layers.Layer):
 
     def __init__(self, units: int, use_bias: bool = True, name: str | None = None) -> None:
         """See the class docstring."""
-        super().__init__(name=name, autocast=False)
+        super().__init__(name=name, dtype="float32")
+        self.product_dtype = keras.config.dtype_policy().compute_dtype
         self.units, self.use_bias = units, use_bias
 
     def build(self, width: int) -> None:
@@ -43,7 +44,7 @@ class Linear(keras.layers.Layer):
 
     def call(self, x: Tensor) -> Tensor:
         """float32 [..., units] of x [..., width]."""
-        y = product(x, self.kernel, self.compute_dtype)
+        y = product(x, self.kernel, self.product_dtype)
         return y + ops.convert_to_tensor(self.bias) if self.use_bias else y
 
 
@@ -56,12 +57,12 @@ def converted_weights(model: keras.Model) -> Iterator[None]:
     """Convert the weights of products now, for all products inside; around a loop: TensorFlow moves nothing out of one.
 
     Args:
-        model: whose Linear layers and embeddings are converted, if they do not compute in float32.
+        model: whose layers with `multiplied` weights are converted, if their products are not in float32.
     """
     found: dict[int, Tensor] = {}
     for layer in model._flatten_layers():
-        if hasattr(layer, "multiplied") and layer.compute_dtype != "float32":
-            found |= {id(weight): ops.cast(weight, layer.compute_dtype) for weight in layer.multiplied()}
+        if hasattr(layer, "multiplied") and layer.product_dtype != "float32":
+            found |= {id(weight): ops.cast(weight, layer.product_dtype) for weight in layer.multiplied()}
     token = _converted.set(found)
     try:
         yield

@@ -12,6 +12,8 @@ from nmt_rl.backend import dimension, gather_rows
 from nmt_rl.config import LSTMConfig
 from nmt_rl.models.attention import SoftAttention, mask_bias
 from nmt_rl.models.embedding import Embeddings
+from nmt_rl.models.linear import Linear
+from nmt_rl.models.recurrence import Bidirectional, LSTMCell
 from nmt_rl.models.seq2seq import PAD, Cache, DecoderStates, Encoded, Seq2Seq, Tensor, with_room
 
 
@@ -28,32 +30,24 @@ class LSTM(Seq2Seq):
 
     def __init__(self, config: LSTMConfig, source_vocabulary: int, target_vocabulary: int) -> None:
         """See the class docstring."""
-        super().__init__(name="lstm")
+        super().__init__(name="lstm", dtype="float32")
         self.settings = config
         self.max_length = sys.maxsize
         self.embeddings = Embeddings(source_vocabulary, target_vocabulary, config.embedding, config.tie, "embeddings")
         self.dropout = keras.layers.Dropout(config.dropout, dtype="float32", name="dropout")
-        self.encoder = [
-            # A name: Keras' own counts the LSTMs of the process, and snapshots know weights by their paths.
-            keras.layers.Bidirectional(
-                keras.layers.LSTM(config.units // 2, return_sequences=True, return_state=True, name="lstm"),
-                name=f"encoder_{i}",
-            )
-            for i in range(config.encoder_layers)
-        ]
-        size = 2 * config.decoder_layers * config.units
-        self.bridge = keras.layers.Dense(size, activation="tanh", name="bridge")
+        self.encoder = [Bidirectional(config.units // 2, f"encoder_{i}") for i in range(config.encoder_layers)]
+        self.bridge = Linear(2 * config.decoder_layers * config.units, name="bridge")
         self.cell = AttentionCell(config, "decoder")
-        self.decoder = keras.layers.RNN(self.cell, return_sequences=True, name="decoder_loop")
+        self.decoder = keras.layers.RNN(self.cell, return_sequences=True, dtype="float32", name="decoder_loop")
 
     def build(self, input_shape: object = None) -> None:
         """Make all weights."""
         units, width = self.settings.units, self.settings.embedding
         self.embeddings.build()
         for i, layer in enumerate(self.encoder):
-            layer.build((None, None, width if i == 0 else units))
-        self.bridge.build((None, units))
-        self.cell.build((None, width))
+            layer.build(width if i == 0 else units)
+        self.bridge.build(units)
+        self.cell.build()
         self.decoder.built = True
         self.built = True
 
@@ -62,18 +56,19 @@ class LSTM(Seq2Seq):
         mask = ops.not_equal(source, PAD)
         x = self.dropout(self.embeddings.source(source), training=training)
         for i, layer in enumerate(self.encoder):
-            x, forward, _, backward, _ = layer(x, mask=mask, training=training)
+            x, final = layer.read(x, mask)
             x = self.dropout(x, training=training) if i + 1 < len(self.encoder) else x
-        return {"states": x, "mask": mask, "final": ops.concatenate([forward, backward], axis=-1)}
+        return {"states": x, "mask": mask, "final": final}
 
     def decode_states(self, target_in: Tensor, encoded: Encoded, training: bool = False) -> DecoderStates:
         """See Seq2Seq.decode_states."""
         memory = self._memory(encoded)
         embedded = self.dropout(self.embeddings.target(target_in), training=training)
-        outputs = self.decoder(embedded, initial_state=self._initial(encoded) + memory, training=training)
+        inputs = self.cell.inputs(embedded, training)
+        outputs = self.decoder(inputs, initial_state=self._initial(encoded) + memory, training=training)
         width = self.settings.embedding
         # The loop's output has an open last dimension, because the attention in it has; the states' is known.
-        states = ops.cast(ops.reshape(outputs[..., :width], (-1, dimension(outputs, 1), width)), "float32")
+        states = ops.reshape(outputs[..., :width], (-1, dimension(outputs, 1), width))
         return DecoderStates(self.dropout(states, training=training), outputs[..., width:])
 
     def start(self, encoded: Encoded, room: Tensor, beam: int = 1) -> Cache:
@@ -101,7 +96,7 @@ class LSTM(Seq2Seq):
             for first, after in zip(initial, later, strict=True)
         ]
         shared = [gather_rows(x, rows) for x in memory]
-        attentional = ops.cast(ops.transpose(later[2 * self.settings.decoder_layers], (1, 0, 2)), "float32")
+        attentional = ops.transpose(later[2 * self.settings.decoder_layers], (1, 0, 2))
         return attentional, {"shared": shared, "rows": states, **with_room([], ops.repeat(times, beam), room)}
 
     def step_states(self, tokens: Tensor, cache: Cache) -> tuple[Tensor, Tensor, Cache]:
@@ -112,12 +107,13 @@ class LSTM(Seq2Seq):
 
     def _memory(self, encoded: Encoded) -> list[Tensor]:
         states = encoded["states"]
-        return [self.cell.attention.keys(states), states, ops.cast(mask_bias(encoded["mask"]), states.dtype)]
+        return [self.cell.attention.keys(states), states, mask_bias(encoded["mask"])]
 
     def _initial(self, encoded: Encoded) -> list[Tensor]:
         """h and c of every layer, the fed-back state, and the coverage, each [batch, ...]."""
         states = encoded["states"]
-        initial = list(ops.split(self.bridge(encoded["final"]), 2 * self.settings.decoder_layers, axis=-1))
+        final = ops.tanh(self.bridge(encoded["final"]))
+        initial = list(ops.split(final, 2 * self.settings.decoder_layers, axis=-1))
         batch = dimension(states, 0)
         initial.append(ops.zeros((batch, self.settings.embedding), states.dtype))
         if self.settings.coverage:
@@ -134,13 +130,13 @@ class AttentionCell(keras.layers.Layer):
 
     def __init__(self, config: LSTMConfig, name: str) -> None:
         """See the class docstring."""
-        super().__init__(name=name)
+        super().__init__(name=name, dtype="float32")
         self.config = config
-        self.cells = [keras.layers.LSTMCell(config.units, name=f"cell_{i}") for i in range(config.decoder_layers)]
+        self.cells = [LSTMCell(config.units, f"cell_{i}") for i in range(config.decoder_layers)]
         self.attention = SoftAttention(
             config.attention, config.units, config.attention_units, config.coverage, "attention"
         )
-        self.combine = keras.layers.Dense(config.embedding, activation="tanh", name="combine")
+        self.combine = Linear(config.embedding, name="combine")
         self.dropout = keras.layers.Dropout(config.dropout, dtype="float32", name="dropout")
         recurrent = [config.units] * (2 * config.decoder_layers) + [config.embedding]
         self.rows = len(recurrent) + int(config.coverage)
@@ -153,34 +149,51 @@ class AttentionCell(keras.layers.Layer):
         for i, cell in enumerate(self.cells):
             cell.build((None, 2 * width if i == 0 else units))
         self.attention.build(units)
-        self.combine.build((None, 2 * units))
+        self.combine.build(2 * units)
         self.built = True
 
+    def inputs(self, embedded: Tensor, training: bool) -> Tensor:
+        """What `call` is given of embeddings [batch, time, width]; in training dropout masks for between the layers
+        follow them.
+
+        Masks are drawn here because a random generator cannot be advanced inside JAX's loops.
+        """
+        between = (self.config.decoder_layers - 1) * self.config.units
+        if not (training and between and self.config.dropout):
+            return embedded
+        ones = ops.ones((dimension(embedded, 0), dimension(embedded, 1), between), embedded.dtype)
+        return ops.concatenate([embedded, self.dropout(ones, training=True)], axis=-1)
+
     def call(self, inputs: Tensor, states: list[Tensor], training: bool = False) -> tuple[Tensor, list[Tensor]]:
-        """One step of a loop over time; `inputs` are embeddings [batch, width]."""
-        states = list(states)
+        """One step of a loop over time, of one time's part of `inputs`, [batch, ...]."""
+        states, width = list(states), self.config.embedding
         rows, memory = states[: self.rows], states[self.rows :]
-        output, rows = self.step(inputs, rows, memory, training)
+        masks = inputs[:, width:] if inputs.shape[1] > width else None
+        output, rows = self.step(inputs[:, :width], rows, memory, masks)
         return output, rows + memory
 
     def step(
-        self, embedded: Tensor, rows: list[Tensor], memory: list[Tensor], training: bool = False
+        self, embedded: Tensor, rows: list[Tensor], memory: list[Tensor], masks: Tensor | None = None
     ) -> tuple[Tensor, list[Tensor]]:
-        """One step for embeddings [rows, width]; there may be several rows per source in `memory`."""
-        layers = self.config.decoder_layers
+        """One step for embeddings [rows, width]; there may be several rows per source in `memory`.
+
+        `masks` [rows, (layers - 1) * units] multiply what goes from layer to layer.
+        """
+        layers, units = self.config.decoder_layers, self.config.units
         x = ops.concatenate([embedded, rows[2 * layers]], axis=-1)
         new = []
         for i, cell in enumerate(self.cells):
-            x, state = cell(x, rows[2 * i : 2 * i + 2])
+            x, state = cell(cell.project(x), rows[2 * i : 2 * i + 2])
             new += state
-            x = self.dropout(x, training=training) if i + 1 < layers else x
+            if masks is not None and i + 1 < layers:
+                x = x * masks[:, i * units : (i + 1) * units]
         keys, values, bias = memory
-        batch, units, width = dimension(keys, 0), self.config.units, dimension(keys, 1)
+        batch, width = dimension(keys, 0), dimension(keys, 1)
         query = ops.reshape(x, (batch, -1, units))
         covered = ops.reshape(rows[-1], (batch, -1, width)) if self.config.coverage else None
         context, weights = self.attention.attend(query, keys, values, bias, covered)
         weights = ops.reshape(weights, (-1, width))
-        attentional = self.combine(ops.concatenate([ops.reshape(context, (-1, units)), x], axis=-1))
+        attentional = ops.tanh(self.combine(ops.concatenate([ops.reshape(context, (-1, units)), x], axis=-1)))
         new.append(attentional)
         if self.config.coverage:
             new.append(rows[-1] + weights)

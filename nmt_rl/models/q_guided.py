@@ -28,7 +28,7 @@ class QHeads(keras.Model):
 
     def __init__(self, kind: Literal["dueling", "ilql"], width: int, vocabulary: int, units: int) -> None:
         """See the class docstring."""
-        super().__init__(name="q_heads")
+        super().__init__(name="q_heads", dtype="float32")
         self.kind = kind
         names = {"dueling": ("hidden",), "ilql": ("v_hidden", "q_0_hidden", "q_1_hidden")}[kind]
         self.hidden = [keras.layers.Dense(units, activation="relu", dtype="float32", name=name) for name in names]
@@ -91,7 +91,7 @@ class QGuided(Seq2Seq):
 
     def __init__(self, base: Seq2Seq, heads: QHeads, beta: float) -> None:
         """See the class docstring."""
-        super().__init__(name="q_guided")
+        super().__init__(name="q_guided", dtype="float32")
         self.base, self.heads = base, heads
         self.max_length, self.embeddings = base.max_length, base.embeddings
         initializer = keras.initializers.Constant(beta)

@@ -31,7 +31,7 @@ class Transformer(Seq2Seq):
 
     def __init__(self, config: TransformerConfig, source_vocabulary: int, target_vocabulary: int) -> None:
         """See the class docstring."""
-        super().__init__(name="transformer")
+        super().__init__(name="transformer", dtype="float32")
         self.settings = config
         self.max_length = config.max_positions
         self.embeddings = Embeddings(source_vocabulary, target_vocabulary, config.width, config.tie, "embeddings")
@@ -134,7 +134,7 @@ class _Positions(keras.layers.Layer):
     """Add positions to embeddings, drop out."""
 
     def __init__(self, config: TransformerConfig, name: str) -> None:
-        super().__init__(name=name)
+        super().__init__(name=name, dtype="float32")
         self.config = config
         self.dropout = _dropout(config.dropout, "dropout")
 
@@ -183,7 +183,7 @@ class _Layer(keras.layers.Layer):
     """One encoder or decoder layer: self-attention, attention on the source (decoder only), feed-forward."""
 
     def __init__(self, config: TransformerConfig, is_decoder: bool, name: str) -> None:
-        super().__init__(name=name)
+        super().__init__(name=name, dtype="float32")
         width = config.width
         self.config, self.heads, self.is_decoder = config, config.heads, is_decoder
         self.self_qkv = Linear(3 * width, name="self_qkv")

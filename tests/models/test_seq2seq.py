@@ -161,6 +161,21 @@ def test_bfloat16_stays_near_float32_and_returns_float32(name):
     assert np.abs(np.asarray(a) - np.asarray(b)).max() > 0
 
 
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+@pytest.mark.parametrize("name", ["post-learned-swiglu", "additive-coverage", "bilinear-coverage", "dot"])
+def test_only_products_are_in_the_compute_type(name, precision):
+    """Eagerly, where no compiled function casts for them: states, attention and caches keep the bits of float32."""
+    model, source, target_in = make(name, precision), ids(2, 6), prefix(2, 3)
+    encoded = model.encode(source)
+    output, cache = model.step(target_in[:, 0], model.start(encoded, 3))
+    states, attention = model.decode_states(target_in, encoded, training=True)
+    kept = [encoded["states"], output.states, output.attention, states, attention, *cache["rows"]]
+    for array in map(np.asarray, kept):
+        assert array.dtype == np.float32 and (array != np.asarray(ops.cast(array, precision), "float32")).any()
+    np.testing.assert_allclose(np.asarray(attention).sum(axis=-1), 1.0, atol=1e-6)
+    assert model({"source": source, "target_in": target_in}).dtype == output.logits.dtype
+
+
 def test_the_seed_decides_the_weights():
     config = VARIANTS["additive"]
     first, same, other = (build_model(config, 30, 30, seed).get_weights() for seed in (1, 1, 2))
