@@ -6,27 +6,44 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
+from nmt_rl.backend import dimension
 from nmt_rl.config import BatchConfig
 from nmt_rl.corpus.batches import Batch, pad_mode
 from nmt_rl.corpus.tokenizer import PAD
+from nmt_rl.decoding.policies import pick
 from nmt_rl.models.seq2seq import Seq2Seq, Tensor
 
 
-@ops.custom_gradient
-def log_normaliser(logits: Tensor) -> Tensor:
-    """lse(z) = log sum_v exp z_v, float32 [tokens], of logits float32 [tokens, vocab].
+def normaliser_and_chosen(logits: Tensor, pieces: Tensor) -> tuple[Tensor, Tensor]:
+    """lse(z) = log sum_v exp z_v, and z_a of one piece a of each row, of one matrix: z_a - lse(z) is never above 0.
 
-    From the softmax p, which is also the gradient: lse = max z - log max p. Several times faster on a CPU than the
-    usual form, which reads and writes the matrix once for each of its steps.
+    From the softmax p, of which the gradient is made, too: lse = max z - log max p. Several times faster on a CPU than
+    the usual form, which reads and writes the matrix once for each of its steps.
+
+    Args:
+        logits: z, float32 [tokens, vocab].
+        pieces: a, int32 [tokens].
+
+    Returns:
+        lse(z) and z_a, float32 [tokens] each.
     """
-    probabilities = ops.softmax(logits, axis=-1)
-    value = ops.max(logits, axis=-1) - ops.log(ops.max(probabilities, axis=-1))
 
-    def gradient(*_: Tensor, upstream: Tensor = None) -> Tensor:
-        # JAX passes the upstream gradient by position, TensorFlow by either.
-        return probabilities * (_[0] if upstream is None else upstream)[..., None]
+    @ops.custom_gradient
+    def both(logits: Tensor) -> Tensor:
+        probabilities = ops.softmax(logits, axis=-1)
+        normaliser = ops.max(logits, axis=-1) - ops.log(ops.max(probabilities, axis=-1))
 
-    return value, gradient
+        def gradient(*_: Tensor, upstream: Tensor = None) -> Tensor:
+            # JAX passes the upstream gradient by position, TensorFlow by either.
+            of_normaliser, of_chosen = ops.unstack(_[0] if upstream is None else upstream, 2)
+            slopes = probabilities * of_normaliser[:, None]
+            places = ops.stack([ops.arange(dimension(pieces, 0), dtype="int32"), pieces], axis=1)
+            return ops.scatter_update(slopes, places, pick(slopes, pieces) + of_chosen)
+
+        return ops.stack([normaliser, pick(logits, pieces)]), gradient
+
+    normaliser, chosen = ops.unstack(both(logits), 2)
+    return normaliser, chosen
 
 
 def log_probs(model: Seq2Seq, source: Tensor, target_in: Tensor, tokens: Tensor, positions: Tensor) -> Tensor:
@@ -53,7 +70,8 @@ def log_probs_at(model: Seq2Seq, states: Tensor, tokens: Tensor, positions: Tens
     """
     states = ops.take(ops.reshape(states, (-1, states.shape[-1])), positions, axis=0)
     pieces = ops.take(ops.reshape(tokens, (-1,)), positions)
-    found = model.logits_of(states, pieces[:, None])[:, 0] - log_normaliser(model.project(states))
+    normaliser, chosen = normaliser_and_chosen(model.project(states), pieces)
+    found = chosen - normaliser
     shape = ops.shape(tokens)
     return ops.reshape(ops.scatter(positions[:, None], found, (shape[0] * shape[1],)), shape)
 
@@ -113,9 +131,8 @@ class CrossEntropy:
         labels = batch["labels"]
         weights = ops.cast(ops.not_equal(labels, PAD), "float32")
         tokens = ops.maximum(ops.sum(weights), 1.0)
-        # z_y and mean(z) are linear in the state, so the [tokens, vocab] matrix is only read for its normaliser.
-        normaliser = log_normaliser(model.project(states))
-        chosen = model.logits_of(states, labels[:, None])[:, 0]
+        normaliser, chosen = normaliser_and_chosen(model.project(states), labels)
         nll = normaliser - chosen
+        # mean(z) is linear in the state, so the [tokens, vocab] matrix need not be read for it.
         loss = smoothed_cross_entropy(normaliser, chosen, model.mean_logit(states), self.smoothing) if training else nll
         return {"loss": ops.sum(loss * weights) / tokens, "nll": ops.sum(nll * weights) / tokens, "tokens": tokens}

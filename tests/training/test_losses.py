@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 from keras import ops
 
-from nmt_rl.config import BatchConfig
+from nmt_rl.config import BatchConfig, TransformerConfig
 from nmt_rl.corpus.batches import Batch
-from nmt_rl.training.losses import log_normaliser, log_probs_at, smoothed_cross_entropy, with_positions
+from nmt_rl.models.build import build_model
+from nmt_rl.training.losses import log_probs_at, normaliser_and_chosen, smoothed_cross_entropy, with_positions
 
 LOGITS = np.array([[0.0, 1.0, -2.0], [80.0, -80.0, 0.0], [-500.0, -501.0, -500.0], [3.0, 3.0, 3.0]], "float32")
 UPSTREAM = np.array([1.0, -2.0, 0.5, 3.0], "float32")
@@ -33,27 +34,53 @@ def softmax(z):
     return z / z.sum(axis=-1, keepdims=True)
 
 
-@pytest.mark.jax
-def test_log_normaliser_is_logsumexp():
-    expected = np.logaddexp.reduce(LOGITS.astype("float64"), axis=-1)
-    np.testing.assert_allclose(ops.convert_to_numpy(log_normaliser(LOGITS)), expected, rtol=1e-6)
+CHOSEN = np.array([2, 0, 1, 1], "int32")
 
 
 @pytest.mark.jax
-def test_the_gradient_of_log_normaliser_is_the_softmax():
-    expected = UPSTREAM[:, None] * softmax(LOGITS.astype("float64"))
-    np.testing.assert_allclose(gradient(log_normaliser, LOGITS), expected, atol=1e-6)
+def test_the_normaliser_is_logsumexp_and_the_chosen_are_picked():
+    normaliser, chosen = map(ops.convert_to_numpy, normaliser_and_chosen(LOGITS, CHOSEN))
+    np.testing.assert_allclose(normaliser, np.logaddexp.reduce(LOGITS.astype("float64"), axis=-1), rtol=1e-6)
+    np.testing.assert_array_equal(chosen, [-2, 80, -501, 3])
 
 
 @pytest.mark.jax
-def test_the_gradient_of_log_normaliser_agrees_with_finite_differences():
+def test_gradients_of_normaliser_and_chosen():
+    """The softmax, and 1 at the chosen piece; each with an upstream gradient of its own."""
+
+    def both(logits):
+        normaliser, chosen = normaliser_and_chosen(logits, CHOSEN)
+        return normaliser - 0.7 * chosen
+
+    expected = UPSTREAM[:, None] * (softmax(LOGITS.astype("float64")) - 0.7 * np.eye(3)[CHOSEN])
+    np.testing.assert_allclose(gradient(both, LOGITS), expected, atol=1e-6)
+
+
+@pytest.mark.jax
+def test_the_gradient_of_the_normaliser_agrees_with_finite_differences():
     logits, step = np.array([[0.3, -1.2, 0.8]] * 4), 1e-6
     high, low = (
         [UPSTREAM * np.logaddexp.reduce(logits + sign * step * np.eye(3)[column], axis=-1) for column in range(3)]
         for sign in (1, -1)
     )
     expected = (np.array(high) - np.array(low)).T / (2 * step)
-    np.testing.assert_allclose(gradient(log_normaliser, logits.astype("float32")), expected, atol=1e-5)
+    found = gradient(lambda z: normaliser_and_chosen(z, CHOSEN)[0], logits.astype("float32"))
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+@pytest.mark.jax
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_no_log_probability_is_above_0(precision):
+    """Of a model that is sure of itself, with logits of about 40: bfloat16 rounds them by up to 0.125."""
+    config = TransformerConfig(encoder_layers=1, decoder_layers=1, width=8, heads=2, feed_forward=8)
+    model = build_model(config, 20, 20, seed=1, precision=precision)
+    states = 10 * np.random.default_rng(0).normal(size=(1, 50, 8)).astype("float32")
+    logits = ops.convert_to_numpy(model.project(states))
+    best = logits.argmax(axis=-1).astype("int32")
+    found = ops.convert_to_numpy(log_probs_at(model, states, best, np.arange(50, dtype="int32")))
+    exact = np.max(logits - np.logaddexp.reduce(logits.astype("float64"), axis=-1)[..., None], axis=-1)
+    assert found.max() <= 0 and np.ptp(logits) > 40
+    np.testing.assert_allclose(found, exact, atol=1e-5)
 
 
 @pytest.mark.jax
@@ -61,7 +88,8 @@ def test_smoothed_cross_entropy_by_hand():
     # p = (1/2, 1/4, 1/4), y = 0, e = 0.3: the mixture is 0.7 onehot(y) + 0.1, so (0.8, 0.1, 0.1), and
     # -(0.8 ln 1/2 + 0.1 ln 1/4 + 0.1 ln 1/4) = 1.2 ln 2 = 0.8317766.
     logits = np.log(np.array([[0.5, 0.25, 0.25]], "float32")) + 4.0
-    loss = smoothed_cross_entropy(log_normaliser(logits), logits[:, 0], logits.mean(axis=-1), 0.3)
+    normaliser, chosen = normaliser_and_chosen(logits, np.zeros(1, "int32"))
+    loss = smoothed_cross_entropy(normaliser, chosen, logits.mean(axis=-1), 0.3)
     np.testing.assert_allclose(ops.convert_to_numpy(loss), [0.8317766], rtol=1e-5)
 
 
@@ -70,14 +98,14 @@ def test_smoothed_cross_entropy_is_that_of_the_explicit_mixture(smoothing):
     logits, labels = np.random.default_rng(0).normal(size=(7, 5)).astype("float32"), np.arange(7) % 5
     mixture = (1 - smoothing) * np.eye(5)[labels] + smoothing / 5
     expected = -(mixture * np.log(softmax(logits))).sum(axis=-1)
-    chosen = logits[np.arange(7), labels]
-    loss = smoothed_cross_entropy(log_normaliser(logits), chosen, logits.mean(axis=-1), smoothing)
+    normaliser, chosen = normaliser_and_chosen(logits, labels.astype("int32"))
+    loss = smoothed_cross_entropy(normaliser, chosen, logits.mean(axis=-1), smoothing)
     np.testing.assert_allclose(ops.convert_to_numpy(loss), expected, rtol=1e-5)
 
 
 @pytest.mark.jax
 def test_log_probs_by_hand():
-    model = SimpleNamespace(project=lambda z: z, logits_of=lambda z, pieces: ops.take_along_axis(z, pieces, axis=-1))
+    model = SimpleNamespace(project=lambda z: z)
     logits = np.log(np.array([[[0.5, 0.25, 0.25], [0.1, 0.8, 0.1]]], "float32")) + 3.0
     for positions, expected in (([0, 1], [[-1.3862944, -0.2231436]]), ([1], [[0, -0.2231436]])):
         found = log_probs_at(model, logits, np.array([[1, 1]], "int32"), np.array(positions, "int32"))
