@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 import shutil
 from pathlib import Path
 from typing import Any
@@ -79,7 +80,9 @@ def check_run(config: Config, run: Path, stage: str, fresh: bool = False, whole:
         if STAGES.index(name) < place + (not fresh):
             _check_stage(config, run, name)
     if stage == "finetune" and not whole and not (run / "pretrain" / "model").is_dir():
-        raise UserError(f"{run} holds no pretrained model; run nmt-rl pretrain with --out {run} first")
+        raise UserError(
+            f"{run} holds no pretrained model; run nmt-rl pretrain with --out {shlex.quote(str(run))} first"
+        )
     replaced = [*(STAGES[place:] if fresh else ()), *(["model"] if fresh or stage != "corpus" else [])]
     for name in [*replaced, *(["tensorboard"] if fresh else [])]:
         if (run / name).exists():

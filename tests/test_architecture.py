@@ -1,6 +1,8 @@
 """The plan of the house (docs/architecture.md), checked on every import, those inside functions included."""
 
 import ast
+import itertools
+import re
 import subprocess
 import sys
 from graphlib import TopologicalSorter
@@ -144,3 +146,14 @@ def test_importing_a_light_module_loads_nothing_heavy(module):
     code = f"import sys, {module}; print(' '.join(sorted({{m.split('.')[0] for m in sys.modules}} & {HEAVY!r})))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_commands_that_are_suggested_quote_their_paths(name):
+    """A path with a blank in it must be copied whole."""
+    for node in ast.walk(ast.parse(MODULES[name].read_text(encoding="utf-8"))):
+        if isinstance(node, ast.JoinedStr):
+            for before, value in itertools.pairwise(node.values):
+                text = before.value if isinstance(before, ast.Constant) else ""
+                if re.search(r"nmt-rl [a-z]+( [a-z-]+)* $", text) and isinstance(value, ast.FormattedValue):
+                    assert ast.unparse(value.value).startswith("shlex."), ast.unparse(node)
