@@ -8,10 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nmt_rl.corpus.inputs import input_name
 from nmt_rl.corpus.languages import short_code
 from nmt_rl.errors import UserError
-from nmt_rl.storage.streams import STANDARD
+from nmt_rl.storage.streams import STANDARD, input_name
 
 if TYPE_CHECKING:
     from nmt_rl.decoding.request import Request

@@ -1,3 +1,7 @@
+import io
+import os
+import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -354,3 +358,22 @@ def test_the_summary_names_no_setting_without_an_effect():
     inert = {"coverage_penalty": 1.0, "stopping": "exact", "length_penalty": 0.3, "temperature": 0.5, "mbr": "bleu"}
     assert DecodingConfig(beam=1, **inert).summary() == "greedy"
     assert DecodingConfig(samples=1, **inert).summary() == "1 sample at temperature 0.5, seed 1"
+
+
+def test_a_recipe_from_a_pipe(tiny_recipe, tmp_path, monkeypatch):
+    """As the shell makes it of `<(...)`, and standard input."""
+    text = tiny_recipe.read_bytes()
+    os.mkfifo(tmp_path / "pipe")
+    writer = threading.Thread(target=lambda: (tmp_path / "pipe").write_bytes(text))
+    writer.start()
+    assert load_config(str(tmp_path / "pipe"), ["seed=5"]).seed == 5
+    writer.join()
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text)))
+    assert load_config("-") == load_config(str(tiny_recipe))
+    for data, error in ((b"", "is empty"), (b"a: [", "line 1 is not valid YAML"), (b"#" * 2**21, "is too large")):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
+        with pytest.raises(UserError, match=f"^standard input {error}"):
+            load_config("-")
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text + b"sed: 3\n")))
+    with pytest.raises(UserError, match=r"^standard input: unknown key sed"):
+        load_config("-")

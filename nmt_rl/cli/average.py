@@ -7,12 +7,16 @@ from typing import Annotated
 
 import typer
 
+from nmt_rl.cli.options import named_folder
+
 
 def average(
     folders: Annotated[
         list[Path], typer.Argument(metavar="FOLDER...", help="Model folders; or RUN/pretrain or RUN/finetune.")
     ],
-    output: Annotated[Path, typer.Option("-o", "--output", help="The new model folder.")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", parser=named_folder, metavar="FOLDER", help="The new model folder.")
+    ],
     last: Annotated[
         int | None,
         typer.Option(min=1, help="Of a stage: its last N validated checkpoints, at most `average`."),

@@ -7,12 +7,20 @@ from typing import Annotated, Literal
 
 import typer
 
+from nmt_rl.cli.options import named_folder
+
 
 def export(
     model: Annotated[Path, typer.Argument(help="Model folder: RUN/model, or RUN itself.")],
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", help="A new folder; default: where translate looks for a conversion."),
+        typer.Option(
+            "-o",
+            "--output",
+            parser=named_folder,
+            metavar="FOLDER",
+            help="A new folder; default: where translate looks for a conversion.",
+        ),
     ] = None,
     format: Annotated[Literal["ctranslate2"], typer.Option(help="The engine's format.")] = "ctranslate2",
     quantization: Annotated[

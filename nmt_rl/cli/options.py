@@ -8,13 +8,13 @@ from typing import Annotated, Literal
 
 import typer
 
-Recipe = Annotated[str, typer.Argument(help="Name of a shipped recipe, or path of a YAML file.")]
+Recipe = Annotated[str, typer.Argument(help="Name of a shipped recipe, or path of a YAML file; -: stdin.")]
 
 
 def named_folder(text: str) -> Path:
-    """The folder that an option names; an empty name, as of an unset variable, would be the working folder."""
-    if not text.strip():
-        raise typer.BadParameter("needs the name of a folder, found ''")
+    """The folder that an option names: not standard output, nor, by an unset variable, the working folder."""
+    if text.strip() in ("", "-"):
+        raise typer.BadParameter(f"needs the name of a folder, found {text!r}")
     return Path(text)
 
 

@@ -11,7 +11,7 @@ import typer
 from nmt_rl.cli.option_groups import with_groups
 from nmt_rl.cli.options import AlignmentKind, Output
 from nmt_rl.cli.search_options import SearchOptions
-from nmt_rl.storage.streams import STANDARD
+from nmt_rl.storage.streams import STANDARD, input_name
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def translate(
     Options that are not given are the (first) model's own. Only translations go to stdout.
     """
     from nmt_rl.bundle import bundle_folder, must_be_text, read_bundle_config
-    from nmt_rl.corpus.inputs import check_inputs, input_name, open_binary
+    from nmt_rl.corpus.inputs import check_inputs, open_binary
     from nmt_rl.decoding.files import translate_stream
     from nmt_rl.decoding.line_progress import line_progress
     from nmt_rl.decoding.sentences import SentenceTranslator, require_splitter

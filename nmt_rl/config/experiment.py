@@ -19,7 +19,8 @@ from nmt_rl.config.overrides import MODELS, Override, apply_overrides, to_blame
 from nmt_rl.config.section import Section
 from nmt_rl.config.training import PretrainConfig
 from nmt_rl.errors import UserError
-from nmt_rl.storage.reading import read_yaml
+from nmt_rl.storage.reading import read_yaml, read_yaml_pipe
+from nmt_rl.storage.streams import STANDARD, input_name
 from nmt_rl.storage.yaml_core import dump_yaml
 
 SHAPES = {
@@ -60,9 +61,11 @@ class Config(Section):
 
 
 def recipe_path(name: str) -> Path:
-    """The file of a shipped recipe's name, or of a YAML path; raises UserError with the nearest names."""
+    """The file of a shipped recipe's name, of a YAML path or a pipe; raises UserError with the nearest names."""
     folder = Path(__file__).parent.parent / "recipes"
     path = Path(name)
+    if _is_pipe(path):
+        return path
     if path.suffix in (".yaml", ".yml"):
         if not path.is_file():
             raise UserError(f"recipe file {name} does not exist")
@@ -75,11 +78,15 @@ def recipe_path(name: str) -> Path:
     return folder / f"{name}.yaml"
 
 
+def _is_pipe(path: Path) -> bool:
+    return path == STANDARD or path.is_fifo()
+
+
 def load_config(recipe: str, overrides: Sequence[str] = ()) -> Config:
     """The validated experiment of a shipped recipe's name or a YAML path.
 
     Args:
-        recipe: shipped name or path.
+        recipe: shipped name or path; `-` is standard input.
         overrides: `section.key=value` strings; values are YAML.
 
     Raises:
@@ -87,14 +94,14 @@ def load_config(recipe: str, overrides: Sequence[str] = ()) -> Config:
             the file or the override that is wrong.
     """
     path = recipe_path(recipe)
-    tree = read_yaml(path)
+    tree = read_yaml_pipe(path) if _is_pipe(path) else read_yaml(path)
     plain, changes = copy.deepcopy(tree), [Override.parse(text) for text in overrides]
     apply_overrides(tree, changes)
     try:
         return Config.model_validate(tree)
     except ValidationError as error:
-        where = str(path) if error.errors()[0] in _mistakes(plain) else _origin(error, changes)
-        raise UserError(f"{where or path}: {_explain(error.errors()[0])}") from None
+        where = input_name(path) if error.errors()[0] in _mistakes(plain) else _origin(error, changes)
+        raise UserError(f"{where or input_name(path)}: {_explain(error.errors()[0])}") from None
 
 
 def _mistakes(tree: dict[str, Any]) -> list[Any]:

@@ -13,8 +13,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from nmt_rl.errors import UserError, printable
-from nmt_rl.storage.streams import ONCE, STANDARD, standard_input
+from nmt_rl.errors import UserError
+from nmt_rl.storage.streams import ONCE, STANDARD, input_name, standard_input
 
 HEAD = 8192
 """Bytes that are looked at."""
@@ -71,11 +71,6 @@ def open_binary(path: Path) -> BinaryIO:
         raise UserError(f"{path} is a directory, not a text file") from None
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror or error}") from None
-
-
-def input_name(path: Path) -> str:
-    """What messages, tables and pages call it: names may hold bytes that are no characters."""
-    return "standard input" if path == STANDARD else printable(str(path))
 
 
 def check_inputs(paths: Sequence[Path]) -> None:

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from nmt_rl.corpus.inputs import READING_ERRORS, input_name, open_binary, unreadable
+from nmt_rl.corpus.inputs import READING_ERRORS, open_binary, unreadable
+from nmt_rl.storage.streams import input_name
 
 log = logging.getLogger("nmt_rl")
 

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Literal
 
-from nmt_rl.corpus.inputs import input_name
 from nmt_rl.corpus.lines import read_lines
 from nmt_rl.corpus.prefetch import Prefetcher
 from nmt_rl.errors import UserError
+from nmt_rl.storage.streams import input_name
 
 if TYPE_CHECKING:
     from nmt_rl.decoding.scorer import Scorer

@@ -8,11 +8,11 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from nmt_rl.corpus.inputs import input_name
 from nmt_rl.corpus.languages import short_code, split_pair
 from nmt_rl.corpus.lines import read_lines
 from nmt_rl.errors import UserError
 from nmt_rl.storage.reading import read_bytes
+from nmt_rl.storage.streams import input_name
 
 LARGEST = 2**28
 """Bytes of a file of a standard test set."""

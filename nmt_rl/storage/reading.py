@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from nmt_rl.errors import UserError
+from nmt_rl.storage.streams import STANDARD, input_name, standard_input
 from nmt_rl.storage.yaml_core import CoreLoader
 
 LIMIT = 2**20
@@ -74,9 +75,25 @@ def read_bytes(path: Path, limit: int = LIMIT) -> bytes:
     return data
 
 
+def read_pipe(path: Path, limit: int = LIMIT) -> bytes:
+    """What a pipe gives to its end; `-` is standard input. Raises UserError if it is empty or too large."""
+    try:
+        with standard_input() if path == STANDARD else path.open("rb") as stream:
+            data = stream.read(limit + 1)
+    except OSError as error:
+        raise UserError(f"{path} {_why(path, error)}") from error
+    if not data or len(data) > limit:
+        found = "too large" if data else "empty"
+        raise UserError(f"{input_name(path)} is {found}: at most {limit:,} bytes were expected")
+    return data
+
+
 def read_text(path: Path, limit: int = LIMIT) -> str:
     """What a text file holds, UTF-8 with or without a byte order mark; raises UserError as `read_bytes`."""
-    data = read_bytes(path, limit)
+    return _decode(path, read_bytes(path, limit))
+
+
+def _decode(path: Path, data: bytes) -> str:
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -159,7 +176,16 @@ def read_yaml(path: Path, limit: int = LIMIT) -> dict[str, Any]:
         UserError: as `read_bytes`, and for what is not valid YAML or no mapping, for more than `DEPTH` levels or
             `VALUES` values, and for a value that contains itself.
     """
-    text = read_text(path, limit)
+    return _parse_yaml(path, read_text(path, limit))
+
+
+def read_yaml_pipe(path: Path) -> dict[str, Any]:
+    """The mapping in YAML that a pipe gives; raises UserError as `read_pipe` and `read_yaml`."""
+    name, data = Path(input_name(path)), read_pipe(path)
+    return _parse_yaml(name, _decode(name, data))
+
+
+def _parse_yaml(path: Path, text: str) -> dict[str, Any]:
     try:
         tree = yaml.load(text, _Loader)
     except _TooMuch as error:

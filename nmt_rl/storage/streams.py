@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
-from nmt_rl.errors import RunError, UserError
+from nmt_rl.errors import RunError, UserError, printable
 
 STANDARD = Path("-")
 """What names standard input or output."""
@@ -115,6 +115,11 @@ def _wait(stream: Any, event: str) -> None:
 def _raw(stream: TextIO) -> Any:
     """What is below the buffers of a text stream."""
     return getattr(stream.buffer, "raw", stream.buffer)
+
+
+def input_name(path: Path) -> str:
+    """What messages, tables and pages call an input: names may hold bytes that are no characters."""
+    return "standard input" if path == STANDARD else printable(str(path))
 
 
 def standard_input() -> BinaryIO:

@@ -95,3 +95,10 @@ def test_names_that_are_not_utf8(command, tiny_run, tiny_corpus, tmp_path):
     assert "out\\udcff\\n" in page.read_text(encoding="utf-8")
     missing = command("translate", model, "-i", tmp_path / f"missing{strange}")
     assert (missing.code, missing.err) == (2, f"nmt-rl: error: {tmp_path}/missing\\udcff\\n does not exist\n")
+
+
+@pytest.mark.parametrize("words", [["average", "a", "b", "-o"], ["export", "a", "-o"], ["prepare", "tiny", "--out"]])
+def test_a_folder_is_no_stream(command, words):
+    for name in ("-", ""):
+        result = command(*words, name)
+        assert result.code == 2 and f"needs the name of a folder, found {name!r}" in result.err
