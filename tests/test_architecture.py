@@ -31,7 +31,7 @@ BELOW = {
     "decoding": {"bundle", "models", "corpus"},
     "systems": {"evaluation", "decoding", "bundle", "corpus"},
     "training": {"evaluation", "decoding", "bundle", "models", "corpus"},
-    "verification": {"training", "bundle"},
+    "verification": {"bundle"},
     "rl": {"training", "evaluation", "decoding", "bundle", "models", "corpus"},
     "run_folder": {"training", "bundle", "corpus"},
     "experiment": {"run_folder", "rl", "training", "evaluation", "decoding", "bundle", "models", "corpus"},

@@ -82,19 +82,17 @@ def load_bundle(path: Path, precision: str = "float32") -> Bundle:
     return next(load_members([path], "a model", precision))
 
 
-def load_members(
-    paths: Sequence[Path], what: str, precision: str = "float32", one_architecture: bool = False
-) -> Iterator[Bundle]:
-    """Load models that belong together, one after the other; all are looked into before any is loaded.
+def open_members(paths: Sequence[Path], what: str, one_architecture: bool = False) -> list[Opened]:
+    """Look into models that are to be one, without Keras.
 
     Args:
         paths: model folders.
         what: they make: `an ensemble`.
-        precision: as in `load_bundle`.
         one_architecture: they need to have one.
 
     Raises:
-        UserError: if one is no model, or of another tokenizer, other languages or another architecture than the first.
+        UserError: if one is no model, is damaged, or is of another tokenizer, other languages or another architecture
+            than the first.
     """
     members = [open_bundle(path) for path in paths]
     first = members[0]
@@ -110,8 +108,15 @@ def load_members(
         if one_architecture and each.config.model != first.config.model:
             raise UserError(f"{what} needs one architecture, but {both} have different ones")
     for each in members:
-        read_shapes(each.folder / WEIGHTS)  # What is damaged is found before Keras is loaded.
-    for each in members:
+        read_shapes(each.folder / WEIGHTS)
+    return members
+
+
+def load_members(
+    paths: Sequence[Path], what: str, precision: str = "float32", one_architecture: bool = False
+) -> Iterator[Bundle]:
+    """Load models that are to be one, one after the other; see `open_members`, which comes first, and `load_bundle`."""
+    for each in open_members(paths, what, one_architecture):
         yield _load(each, precision)
 
 

@@ -36,6 +36,11 @@ def average(
         )
     if not (last or best) and len(folders) < 2:
         raise UserError("average needs two or more model folders, or --last N or --best N of a stage")
+    from nmt_rl.bundle import must_be_new, open_members
+
+    # Before Keras is loaded.
+    must_be_new(output)
+    open_members(folders, "an average", one_architecture=True)
     from nmt_rl.training.averaging import average_models, average_snapshots
 
     if last or best:
