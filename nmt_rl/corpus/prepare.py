@@ -144,7 +144,7 @@ class _CleanText:
         """Clean every training source into files, and look for held-out pairs on the way."""
         self.folder.mkdir()
         cleaning, report = config.corpus.cleaning, CleaningReport()
-        raw = itertools.chain.from_iterable(read_pairs(spec, config.corpus) for spec in config.corpus.train)
+        raw = itertools.chain.from_iterable(_training_pairs(spec, config) for spec in config.corpus.train)
         with (
             (self.folder / "source").open("w", encoding="utf-8", newline="\n") as source_file,
             (self.folder / "target").open("w", encoding="utf-8", newline="\n") as target_file,
@@ -167,6 +167,17 @@ class _CleanText:
         """The pairs that are left."""
         pairs = zip(read_lines(self.folder / "source"), read_lines(self.folder / "target"), strict=True)
         return pairs if self._first is None else itertools.compress(pairs, self._first)
+
+
+def _training_pairs(spec: SourceSpec, config: Config) -> Iterator[Pair]:
+    """Of one source; that it is empty is told where it is not the only one, which is an error."""
+    pairs = read_pairs(spec, config.corpus)
+    first = next(pairs, None)
+    if first is not None:
+        yield first
+        yield from pairs
+    elif len(config.corpus.train) > 1:
+        log.warning("%s", _empty("train", spec))
 
 
 def _encode(

@@ -147,11 +147,8 @@ def settings_of(config: Config, recorded: Sequence[Any] = ()) -> dict[str, Any]:
         UserError: for another file that is not there.
     """
     tokenizer = config.tokenizer.model_dump(mode="json", exclude={"sampling", "sampling_alpha", "model"})
-    if not tokenizer["vocabulary_is_bound"]:  # A key that records of nmt-rl 0.2.0 do not have.
-        del tokenizer["vocabulary_is_bound"]
-    if config.tokenizer.model:
-        both = itertools.zip_longest(config.tokenizer.model, recorded)
-        tokenizer["model"] = [_own_model(name, was) for name, was in both if name is not None]
+    both = itertools.zip_longest(config.tokenizer.model, recorded)
+    tokenizer["model"] = [_own_model(name, was) for name, was in both if name is not None]
     return {
         "seed": config.seed,
         "corpus": config.corpus.model_dump(mode="json", exclude={"train", "valid", "test"}),
@@ -170,8 +167,8 @@ def _own_model(name: str, was: Any) -> dict[str, str]:
 
 def check_settings(config: Config, run: Path, record: Record) -> None:
     """Raise UserError if a corpus was prepared with other settings or sources; a test set may change."""
-    tokenizer = record["settings"].get("tokenizer")
-    own = tokenizer.get("model") if isinstance(tokenizer, dict) else None
+    tokenizer = must_be(record["settings"].get("tokenizer"), dict, f"{run / 'corpus' / 'prepared.json'}: tokenizer")
+    own = tokenizer.setdefault("model", [])  # nmt-rl 0.2.0 trained all.
     old, new = record["settings"], settings_of(config, own if isinstance(own, list) else [])
     difference = first_difference(shared(old, new), shared(new, old))
     if difference is None:

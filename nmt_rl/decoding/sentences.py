@@ -6,7 +6,7 @@ import importlib.util
 import itertools
 from collections.abc import Callable, Sequence
 
-from nmt_rl.corpus.languages import joins_sentences
+from nmt_rl.corpus.languages import joins_sentences, short_code
 from nmt_rl.decoding.translator import BLANK, Hypothesis, Translation, Translator
 from nmt_rl.errors import UserError
 
@@ -35,7 +35,7 @@ class SentenceTranslator:
         require_splitter()
         import sentencex
 
-        self.translator, self.language, self._segment = translator, source_language, sentencex.segment
+        self.translator, self.language, self._segment = translator, short_code(source_language), sentencex.segment
         self.blank = joins_sentences(target_language)
 
     def split(self, line: str) -> list[str]:

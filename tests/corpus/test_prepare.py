@@ -217,6 +217,12 @@ def test_an_empty_training_file_is_named(data, tmp_path):
         prepare(config(data), tmp_path / "run")
 
 
+def test_an_empty_file_among_others_is_told(data, tmp_path, caplog):
+    _write(data / "more", [], [])
+    prepared = prepare(config(data, train=[str(data / "train"), str(data / "more")]), tmp_path / "run")
+    assert prepared.report.read == 204 and "there is no line in" in caplog.text and "more" in caplog.text
+
+
 def test_most_pairs_gone_is_told_with_the_reasons(data, tmp_path, caplog):
     """Also by the error of a vocabulary that what is left does not permit, which is not what must be mended."""
     strict = config(data, cleaning={"max_ratio": 1.0})
@@ -294,11 +300,11 @@ def own_tokenizer(config, **tokenizer):
 
 def test_a_tokenizer_of_ones_own_is_copied_and_known_by_its_content(data, tmp_path):
     first, second, name = tmp_path / "first", tmp_path / "second", tmp_path / "own.model"
-    trained = prepare(config(data), first).tokenizers.source
+    trained = prepare(own_tokenizer(config(data), vocabulary_is_bound=True), first).tokenizers.source
     name.write_bytes(trained.model)
     own = own_tokenizer(config(data), model=str(name))
     assert prepare(own, second).tokenizers.source == trained
-    with pytest.raises(UserError, match=r"tokenizer.model was null, now .*own.model"):
+    with pytest.raises(UserError, match=r"tokenizer.model was \[\], now .*own.model"):
         open_prepared(own, first)
     moved = tmp_path / "moved.model"
     name.rename(moved)
