@@ -108,16 +108,14 @@ class SearchOptions:
             UserError: for an option that has no effect with the others or a model's own settings, or excludes one.
         """
         from nmt_rl.bundle import read_bundle_config
+        from nmt_rl.decoding.engines import check_engine
         from nmt_rl.decoding.request import Request
         from nmt_rl.decoding.translator import override
 
         if not models and (options := self.given()):
             _refuse(f"{options[0]} is of models, but only files of translations are given")
         overrides = self.overrides()
-        for folder in models:
-            settings = override(read_bundle_config(folder)[0].decoding, overrides)
-            self._refuse_what_does_nothing(overrides, settings, nbest)
-        return Request(
+        request = Request(
             overrides,
             self.ban or (),
             prefixes=prefixes,
@@ -127,6 +125,12 @@ class SearchOptions:
             precision=self.precision,
             threads=self.threads,
         )
+        for folder in models:
+            config = read_bundle_config(folder)[0]
+            settings = override(config.decoding, overrides)
+            self._refuse_what_does_nothing(overrides, settings, nbest)
+            check_engine([folder], config, settings, request)
+        return request
 
     def _refuse_what_does_nothing(self, given: Mapping[str, Any], settings: DecodingConfig, nbest: int | None) -> None:
         """Raise a UserError for an option that has no effect with the others."""

@@ -32,30 +32,51 @@ def choose_conversion(
         request: what is asked for.
 
     Raises:
+        UserError: for what `check_engine` raises it.
+        RunError: if CTranslate2 is asked for by name, and there is no place to convert the model.
+    """
+    why = check_engine(folders, config, settings, request)
+    if why is None:
+        from nmt_rl.decoding.conversions import conversion
+
+        try:
+            return conversion(folders[0], config.model, request.quantization or "float32")
+        except RunError as error:
+            if request.engine == "ctranslate2":
+                raise
+            why = str(error)
+            _refuse_what_is_named(request, why)
+    if request.engine == "auto":
+        log.info("Keras translates: %s", why)
+    return None
+
+
+def check_engine(folders: Sequence[Path], config: Config, settings: DecodingConfig, request: Request) -> str | None:
+    """Why Keras shall translate; None: CTranslate2 shall.
+
+    Args:
+        folders, config, settings, request: as in `choose_conversion`.
+
+    Raises:
         UserError: if what is asked for by name cannot be done.
     """
     if request.engine == "keras":
         if request.quantization is not None:
             raise UserError("--quantization is CTranslate2's; leave it out, or --engine keras")
-        return None
+        return "it is asked for"
     why = obstacle(folders, config, settings, request)
     if why is None and request.engine == "auto":
         why = difference(settings, request)
-    try:
-        if why is None:
-            from nmt_rl.decoding.conversions import conversion
+    if why is not None:
+        _refuse_what_is_named(request, why)
+    return why
 
-            return conversion(folders[0], config.model, request.quantization or "float32")
-    except RunError as error:
-        if request.engine == "ctranslate2":
-            raise
-        why = str(error)
+
+def _refuse_what_is_named(request: Request, why: str) -> None:
     if request.engine == "ctranslate2":
         raise UserError(f"{why}; --engine keras translates it")
     if request.quantization is not None:
         raise UserError(f"--quantization is CTranslate2's, which does not translate here: {why}")
-    log.info("Keras translates: %s", why)
-    return None
 
 
 def obstacle(folders: Sequence[Path], config: Config, settings: DecodingConfig, request: Request) -> str | None:

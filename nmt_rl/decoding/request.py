@@ -40,7 +40,8 @@ class Request:
         """How a model translates, by its own settings after the overrides, in few words."""
         banned = ", ".join(json.dumps(phrase, ensure_ascii=False) for phrase in self.banned)
         types = {str(kind): kind not in (None, "float32") for kind in (self.quantization, self.precision)}
-        notes = {f"never {banned}": banned, **types}
+        # By choice it may find others than Keras; of itself it does not.
+        notes = {f"never {banned}": banned, "CTranslate2": self.engine == "ctranslate2", **types}
         return ", ".join([settings.summary(), *(note for note, applies in notes.items() if applies)])
 
 

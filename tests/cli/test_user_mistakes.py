@@ -148,6 +148,8 @@ def test_nothing_is_translated_before_all_is_looked_at(refuses, tiny_run, tiny_c
         assert (
             refuses(verb, *systems, *files, "--temperature", 2) == "--temperature is of samples; give --samples N, too"
         )
+        text = refuses(verb, *systems, *files, "--engine", "ctranslate2", "--samples", 2, "--mbr", "bleu")
+        assert text == "CTranslate2 draws samples without a seed; --engine keras translates it"
     assert "of memory" in refuses("evaluate", model, *files, "--confidence", 10**12)
     assert "of memory" in refuses("compare", model, other, *files, "--resamples", 10**12)
     page = tmp_path / "no" / "page"

@@ -219,6 +219,8 @@ def test_greedy_is_greedy_whatever_the_recipe_says(tiny_model, tokenizers, trans
 def test_a_request_says_what_it_adds_to_a_models_settings():
     greedy = DecodingConfig(beam=1)
     assert AS_CONFIGURED.summary(greedy) == "greedy"
+    assert Request(engine="ctranslate2", quantization="int8").summary(greedy) == "greedy, CTranslate2, int8"
+    assert Request(engine="keras", precision="float32", threads=2).summary(greedy) == "greedy"
     assert Request(banned=["a dog", 'say "x"'], precision="bfloat16").summary(greedy) == (
         'greedy, never "a dog", "say \\"x\\"", bfloat16'
     )
