@@ -26,10 +26,11 @@ from nmt_rl.corpus.prepared import (
     read_record,
     read_split,
     settings_of,
+    tokenizer_folder,
 )
 from nmt_rl.corpus.provenance import changes, record_source, record_sources
 from nmt_rl.corpus.sources import hub_split, read_pairs
-from nmt_rl.corpus.store import CorpusWriter
+from nmt_rl.corpus.store import CorpusWriter, EncodedCorpus
 from nmt_rl.corpus.tokenizer import Tokenizers, own_tokenizers, train_tokenizers
 from nmt_rl.corpus.words import word_splitter
 from nmt_rl.errors import UserError
@@ -124,13 +125,28 @@ def _update_held_out(config: Config, run: Path) -> None:
     folder = run / "corpus"
     record = read_record(folder)
     check_settings(config, run, record)
-    others = {c.split for c in changes(record["sources"], config.corpus) if c.kind != "gone"}
-    for split, spec in config.corpus.held_out.items():
-        if split in others and split != "valid":
-            record["hashes"][split] = _copy_split(folder, split, spec, config)
-            record["sources"][split] = [record_source(spec, config.corpus, split)]
-            write_json(folder / "prepared.json", record)
-            log.info("corpus.%s is another one than before: its text is in %s now", split, folder)
+    others = {c.split for c in changes(record["sources"], config.corpus) if c.kind != "gone"} - {"valid"}
+    new = {split: spec for split, spec in config.corpus.held_out.items() if split in others}
+    for split, spec in new.items():
+        record["hashes"][split] = _copy_split(folder, split, spec, config)
+        record["sources"][split] = [record_source(spec, config.corpus, split)]
+        write_json(folder / "prepared.json", record)
+        log.info("corpus.%s is another one than before: its text is in %s now", split, folder)
+    if new:
+        held_out = HeldOut({split: read_split(folder, split)[0] for split in new})
+        for _ in held_out.watched(_decoded(folder / "train", Tokenizers.load(tokenizer_folder(run)))):
+            pass
+        held_out.warn()
+
+
+def _decoded(folder: Path, tokenizers: Tokenizers) -> Iterator[Pair]:
+    """The text of encoded training pairs."""
+    corpus = EncodedCorpus.open(folder)
+    for start in range(0, len(corpus), CHUNK):
+        rows = range(start, min(start + CHUNK, len(corpus)))
+        source = tokenizers.source.decode(corpus.source(i) for i in rows)
+        yield from zip(source, tokenizers.target.decode(corpus.target(i) for i in rows), strict=True)
+        corpus.release()
 
 
 class _CleanText:

@@ -282,6 +282,17 @@ def test_a_test_set_may_be_added_renamed_changed_and_left_out(data, tmp_path):
     assert open_prepared(config(data), run).test == changed.test
 
 
+def test_a_test_set_that_is_added_later_is_looked_for_in_the_training_text(data, tmp_path, caplog):
+    run = tmp_path / "run"
+    prepare(config(data, test=None), run)
+    prepare(config(data), run)
+    assert "overlaps" not in caplog.text
+    german = [f"der Hund Nummer 7 läuft über die Straße{end}" for end in ("", "!")]
+    _write(data / "test", german, ["dog number 7 runs across the street"] * 2)
+    prepare(config(data), run)
+    assert "corpus.test overlaps with corpus.train: 1 of 2 pairs are in the training text" in caplog.text
+
+
 def test_a_language_whose_words_need_a_package_is_refused_first(data, tmp_path, monkeypatch):
     def refuse(**_):
         raise RuntimeError("not installed")
