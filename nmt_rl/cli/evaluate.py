@@ -87,6 +87,9 @@ def _check_options(
 
     if not models and not files:
         raise UserError("evaluate needs a MODEL or --hypothesis FILE, found neither")
+    for path in [*files, *models]:
+        if [*files, *models].count(path) > 1:
+            raise UserError(f"{path} is given twice; each system is scored once")
     must_be_text("--hypothesis", *files)
     for model in models:
         bundle_folder(model, "--hypothesis")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -113,8 +112,9 @@ def load_standard_set(test_set: str, language_pair: str) -> TestSet:
     from sacrebleu.utils import SACREBLEU_DIR
 
     if test_set not in DATASETS:
-        near = difflib.get_close_matches(test_set, list(DATASETS), n=1)
-        hint = f"did you mean {near[0]}?" if near else "sacrebleu --list shows all"
+        lower = {name.lower(): name for name in DATASETS}
+        near = difflib.get_close_matches(test_set.lower(), lower, n=1)
+        hint = f"did you mean {lower[near[0]]}?" if near else "sacrebleu --list shows all"
         raise UserError(f"sacreBLEU has no test set {test_set!r}; {hint}")
     dataset = DATASETS[test_set]
     if language_pair not in dataset.langpairs:
@@ -147,7 +147,7 @@ def load_standard_set(test_set: str, language_pair: str) -> TestSet:
 
 def _near_pair(pair: str, known: Iterable[str]) -> str | None:
     """The pair that is meant by other codes of the same languages, or by their wrong order; other codes are no slip."""
-    wanted = [short_code(language) for language in re.split("[-_]", pair.lower())]
+    wanted = [short_code(language) for language in split_pair(pair)]
     for meant in (wanted, wanted[::-1]):
         for each in known:
             if [short_code(language) for language in each.split("-")] == meant:

@@ -118,6 +118,7 @@ def test_compare_needs_two_systems(refuses, tmp_path):
     ("options", "expected"),
     [
         (["--beam", 3], "--beam is of models, but only files of translations are given"),
+        (["--hypothesis", "{test}"], "{test} is given twice; each system is scored once"),
         (["--seed", 3], "--seed is of the resampling; give --confidence N, too"),
         (["--confidence", 50], "--confidence needs 100 resamples or more, found 50"),
         (["--sentences", "--confidence", 100], "--confidence is of whole test sets; leave out --sentences"),
@@ -133,7 +134,8 @@ def test_evaluate_looks_before_it_scores(refuses, tiny_corpus, monkeypatch, opti
     monkeypatch.setitem(sys.modules, "comet", None)
     test = tiny_corpus / "test.en"
     given = [test if option == "{test}" else option for option in options]
-    assert refuses("evaluate", "--hypothesis", test, "--reference", test, *given).startswith(expected)
+    text = refuses("evaluate", "--hypothesis", test, "--reference", test, *given)
+    assert text.startswith(expected.format(test=test))
 
 
 def test_nothing_is_translated_before_all_is_looked_at(refuses, tiny_run, tiny_corpus, monkeypatch, tmp_path):

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from nmt_rl.errors import UserError
-from nmt_rl.evaluation.comet import MODEL, comet_score, load_model
+from nmt_rl.evaluation.comet import MODEL, comet_score, comet_sentence_scores, load_model
 
 
 @pytest.fixture(autouse=True)
@@ -24,7 +24,7 @@ def test_it_is_asked_for_sources_translations_and_references(monkeypatch):
 
     def predict(rows, batch_size, gpus):
         asked.extend(rows)
-        return SimpleNamespace(system_score=0.75)
+        return SimpleNamespace(system_score=0.75, scores=[0.75])
 
     loaded = []
     stand_in(monkeypatch, lambda name: loaded.append(name) or SimpleNamespace(predict=predict))
@@ -32,6 +32,7 @@ def test_it_is_asked_for_sources_translations_and_references(monkeypatch):
     assert asked[:1] == [{"src": "ein Hund", "mt": "a dog", "ref": "the dog"}]
     assert comet_score(["ein Hund"], ["a dog"], ["the dog"]) == score and loaded == [MODEL]
     assert (score.value, score.signature) == (0.75, f"model:{MODEL}|nrefs:1|version:2.2")
+    assert comet_sentence_scores(["ein Hund"], ["a dog"], ["the dog"]) == ([0.75], score.signature)
 
 
 def test_without_the_package_or_its_model_the_user_is_told(monkeypatch):

@@ -32,6 +32,8 @@ def test_only_line_feeds_end_a_line(monkeypatch, tmp_path):
 
 
 def test_unknown_set_suggests_the_nearest():
+    with pytest.raises(UserError, match="no test set 'WMT14'; did you mean wmt14"):
+        load_standard_set("WMT14", "en-de")
     with pytest.raises(UserError, match="no test set 'wmt14/ful'; did you mean wmt14/full"):
         load_standard_set("wmt14/ful", "en-de")
 
@@ -47,7 +49,8 @@ def test_unknown_pair_names_the_pairs():
         ("en-xx", "it has cs-en, "),
         ("es-en", "it has cs-en, "),
         ("EN-DE", "did you mean en-de?"),
-        ("eng_deu", "did you mean en-de?"),
+        ("eng-deu", "did you mean en-de?"),
+        ("en-de_AT", "did you mean en-de?"),
         ("ru-en-x", "it has cs-en, "),
     ],
 )
