@@ -68,7 +68,7 @@ def _verify_model(folder: Path) -> Iterator[Finding]:
         yield Finding(each.path, "edited") if edited else each
     yield opened
     yield _finding(folder / WEIGHTS, "readable", partial(check_weights, folder / WEIGHTS))
-    for export in sorted(folder.glob(f"*/{HASHES}")):
+    for export in sorted(folder.glob(f"*/**/{HASHES}")):
         yield from _verify_hashed(export.parent)
 
 

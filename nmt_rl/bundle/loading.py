@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nmt_rl.bundle.folder import CARD, WEIGHTS, bundle_folder, check_bundle, read_bundle_config, same_languages
-from nmt_rl.bundle.weights import load_weights, must_have_room, read_shapes
+from nmt_rl.bundle.folder import WEIGHTS, bundle_folder, check_bundle, read_bundle_config, same_languages
+from nmt_rl.bundle.weights import check_parameters, load_weights, must_have_room
 from nmt_rl.config import Config
 from nmt_rl.errors import UserError
 
@@ -62,10 +62,6 @@ def _load(opened: Opened, precision: str) -> Bundle:
     folder, config, tokenizers = opened.folder, opened.config, opened.tokenizers
     model = build_model(config.model, tokenizers.source.size, tokenizers.target.size, config.seed, precision)
     load_weights(folder / WEIGHTS, model)
-    count = model.count_params()
-    if opened.card.get("parameters", count) != count:
-        said = opened.card["parameters"]
-        raise UserError(f"{folder / CARD} is of another model: it says {said:,} parameters, {WEIGHTS} has {count:,}")
     return Bundle(config, tokenizers, model, opened.card)
 
 
@@ -108,7 +104,7 @@ def open_members(paths: Sequence[Path], what: str, one_architecture: bool = Fals
         if one_architecture and each.config.model != first.config.model:
             raise UserError(f"{what} needs one architecture, but {both} have different ones")
     for each in members:
-        read_shapes(each.folder / WEIGHTS)
+        check_parameters(each.folder, each.card)
     return members
 
 

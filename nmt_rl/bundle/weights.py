@@ -5,10 +5,11 @@ from __future__ import annotations
 import io
 import math
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nmt_rl.bundle.folder import CARD, CONFIG, WEIGHTS
 from nmt_rl.config import LSTMConfig, TransformerConfig
 from nmt_rl.errors import RunError, UserError
 from nmt_rl.storage.reading import file_size
@@ -28,7 +29,7 @@ class _Image(io.BytesIO):
     """An HDF5 file in memory, which Keras takes for one on disk because its name has the right ending."""
 
     def __str__(self) -> str:
-        return "image.weights.h5"
+        return WEIGHTS
 
 
 def save_weights(path: Path, model: Seq2Seq) -> None:
@@ -58,12 +59,12 @@ def load_weights(path: Path, model: Seq2Seq) -> None:
     found = read_shapes(path)
     if found != expected:
         raise UserError(
-            f"{path} does not fit {path.with_name('config.yaml')}: it has {_sizes(found)}, the model {_sizes(expected)}"
+            f"{path} does not fit {path.with_name(CONFIG)}: it has {_sizes(found)}, the model {_sizes(expected)}"
         )
     try:
         model.load_weights(path)
     except Exception as error:  # And so does Keras.
-        raise _damaged(path, error) from error
+        raise damaged(path, error) from error
     if (bad := _not_finite(model)) is not None:
         raise UserError(f"{path} is damaged: {bad}")
 
@@ -102,10 +103,22 @@ def _visit(path: Path, look: Callable[[Any], None]) -> None:
         with h5py.File(path) as file:
             file.visititems(visit)
     except Exception as error:  # HDF5 fails in many ways.
-        raise _damaged(path, error) from error
+        raise damaged(path, error) from error
 
 
-def _damaged(path: Path, error: Exception) -> UserError:
+def check_parameters(folder: Path, card: Mapping[str, Any]) -> None:
+    """See that a model folder's weights are as many as its card says.
+
+    Raises:
+        UserError: if they are not, or their file is damaged.
+    """
+    count = _count(read_shapes(folder / WEIGHTS))
+    if (said := card.get("parameters", count)) != count:
+        raise UserError(f"{folder / WEIGHTS} does not fit {folder / CARD}: it has {count:,} weights, not {said:,}")
+
+
+def damaged(path: Path, error: Exception) -> UserError:
+    """What an error of HDF5 or Keras means to the user of a file of weights."""
     if not _is_hdf5(path):
         return UserError(f"{path} is no file of weights (HDF5)")
     lines = str(error).strip().splitlines() or [type(error).__name__]
@@ -119,8 +132,11 @@ def _is_hdf5(path: Path) -> bool:
 
 
 def _sizes(shapes: Shapes) -> str:
-    weights = sum(math.prod(shape) * count for shape, count in shapes.items())
-    return f"{weights:,} weights in {shapes.total():,} arrays"
+    return f"{_count(shapes):,} weights in {shapes.total():,} arrays"
+
+
+def _count(shapes: Shapes) -> int:
+    return sum(math.prod(shape) * arrays for shape, arrays in shapes.items())
 
 
 def _not_finite(model: Seq2Seq) -> str | None:
@@ -149,7 +165,7 @@ def must_have_room(path: Path, config: TransformerConfig | LSTMConfig, vocabular
         raise UserError(f"{path} is no file of weights (HDF5)")
     if size < BYTES * least:
         raise UserError(
-            f"{path} does not fit {path.with_name('config.yaml')}: it has {size:,} bytes, "
+            f"{path} does not fit {path.with_name(CONFIG)}: it has {size:,} bytes, "
             f"but the model {least:,} weights of {BYTES} bytes or more"
         )
 

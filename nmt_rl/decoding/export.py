@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nmt_rl.bundle import WEIGHTS, bundle_folder, read_bundle_config
-from nmt_rl.bundle.weights import must_have_room
+from nmt_rl.bundle import WEIGHTS, open_bundle
+from nmt_rl.bundle.weights import check_parameters, damaged
 from nmt_rl.config import LSTMConfig, TransformerConfig
 from nmt_rl.config.model import NORM_EPSILON
 from nmt_rl.config.positions import sinusoids
@@ -47,13 +47,10 @@ def write_ctranslate2(folder: Path, quantization: Quantization, out: Path) -> No
         UserError: if CTranslate2 has no such model, or the weights are not those of config.yaml and tokenizer.
         OSError: if they cannot be written.
     """
-    from nmt_rl.corpus.tokenizer import Tokenizers
-
-    folder = bundle_folder(folder)
-    config = require_exportable(read_bundle_config(folder)[0].model, folder)
-    tokenizers = Tokenizers.load(folder)
-    must_have_room(folder / WEIGHTS, config, (tokenizers.source.size, tokenizers.target.size))
-    with _Weights(folder / WEIGHTS) as weights:
+    opened = open_bundle(folder)
+    config, tokenizers = require_exportable(opened.config.model, opened.folder), opened.tokenizers
+    check_parameters(opened.folder, opened.card)
+    with _Weights(opened.folder / WEIGHTS) as weights:
         spec = _specification(config, tokenizers, weights)
         weights.must_be_used_up()
     spec.validate()
@@ -75,8 +72,8 @@ class _Weights:
         try:
             self._file = h5py.File(path, "r")
             self._file.visititems(lambda name, item: self._note(name, item) if isinstance(item, h5py.Dataset) else None)
-        except OSError as error:
-            raise UserError(f"{path} cannot be read: {' '.join(str(error).split())}") from error
+        except Exception as error:  # HDF5 fails in many ways.
+            raise damaged(path, error) from error
 
     def __enter__(self) -> _Weights:
         return self
@@ -96,9 +93,12 @@ class _Weights:
         if found.shape != shape:
             raise UserError(f"{self.path} does not fit config.yaml: {name} is {list(found.shape)}, not {list(shape)}")
         try:
-            return np.asarray(found[()], "float32")
-        except OSError as error:
-            raise UserError(f"{self.path} cannot be read: {' '.join(str(error).split())}") from error
+            weights = np.asarray(found[()], "float32")
+        except Exception as error:
+            raise damaged(self.path, error) from error
+        if not np.isfinite(weights).all():
+            raise UserError(f"{self.path} is damaged: weights of {name} are not finite")
+        return weights
 
     def must_be_used_up(self) -> None:
         """Raise a UserError if there are more arrays than were taken."""

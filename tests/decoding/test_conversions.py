@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 
+import h5py
 import pytest
 from exportable import LINES, SMALL, save_model
 
@@ -129,6 +130,27 @@ def test_weights_that_do_not_fit_the_configuration_are_refused(model):
         assert old in text
         (model / "config.yaml").write_text(text.replace(old, new))
         with pytest.raises(UserError, match=f"does not fit config.yaml: .*{why}"):
+            convert(model, "float32")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers_are_refused(model, value):
+    (model / "hashes.json").unlink()
+    with h5py.File(model / "model.weights.h5", "r+") as file:
+        file["encoder/__layer/wide/vars/1"][3] = value
+    with pytest.raises(UserError, match="is damaged: weights of encoder/__layer/wide/vars/1 are not finite"):
+        convert(model, "float32")
+    assert not list(model.glob("ctranslate2/*"))
+
+
+def test_damaged_weights_of_older_versions_are_refused(model):
+    (model / "hashes.json").unlink()
+    path = model / "model.weights.h5"
+    data = path.read_bytes()
+    place = data.index(b"SNOD")
+    for spoilt in (data[:-9], data[:place] + b"\xff" * 8 + data[place + 8 :], b"PK" + data):
+        path.write_bytes(spoilt)
+        with pytest.raises(UserError, match=f"^{path} is "):
             convert(model, "float32")
 
 
