@@ -233,15 +233,17 @@ class Reward:
         walks = []
         for ids, reference in zip(rows, references, strict=True):
             done: list[str] = []
-            states, prefix = [], self.bleu.prefix(reference.ngrams)
-            for cut in range(len(ids) + 1):
-                words = [] if not cut else self._split(next(texts)) if cut == len(ids) else self._finished(next(texts))
+            prefix = self.bleu.prefix(reference.ngrams)
+            cuts, states = list(range(len(ids) + 1)), [_state(prefix)]
+            for cut in cuts[1:]:
+                text = next(texts)
+                words = self._split(text) if cut == len(ids) else self._finished(text)
                 if words[: len(done)] != done:  # cut otherwise than before
                     done, prefix = [], self.bleu.prefix(reference.ngrams)
                 prefix.extend(words[len(done) :])
                 done = words
                 states.append(_state(prefix))
-            walks.append(_walk(list(range(len(ids) + 1)), list(range(len(ids) + 1)), states, reference))
+            walks.append(_walk(cuts, cuts, states, reference))
         return walks
 
     def _finished(self, text: str) -> list[str]:
