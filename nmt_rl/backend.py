@@ -13,7 +13,6 @@ import os
 import platform
 import random
 import sys
-import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -70,21 +69,6 @@ def _without_native_messages() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _with_temporary_folder() -> Iterator[None]:
-    """TensorFlow asks where the folder for temporary files is, and puts nothing there; there may be none."""
-    try:
-        tempfile.gettempdir()
-    except OSError:
-        tempfile.tempdir = os.sep
-        try:
-            yield
-        finally:
-            tempfile.tempdir = None
-    else:
-        yield
-
-
-@contextlib.contextmanager
 def hidden(*packages: str) -> Iterator[None]:
     """Packages that TensorFlow and Keras import only where they are installed, for objects they never get from here.
 
@@ -105,7 +89,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 warnings.filterwarnings("ignore", message="You are using a softmax over axis", category=UserWarning)
 check_backend()
 try:
-    with _without_native_messages(), _with_temporary_folder(), hidden("pandas", "matplotlib"):
+    with _without_native_messages(), hidden("pandas", "matplotlib"):
         import keras
 
         if keras.backend.backend() == "tensorflow":

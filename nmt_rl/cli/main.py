@@ -62,6 +62,17 @@ def _options(
     logging.getLogger("nmt_rl").setLevel(logging.WARNING if quiet else logging.INFO)
     if ctx.invoked_subcommand not in WITH_OUTPUT:
         standard_output()
+    _name_temporary_folder()
+
+
+def _name_temporary_folder() -> None:
+    """Where none can be written, the user's home: libraries ask for one as they are loaded, and most never use it."""
+    import tempfile
+
+    try:
+        tempfile.gettempdir()
+    except OSError:
+        tempfile.tempdir = os.environ.get("HOME", os.sep)
 
 
 class _Printable(logging.Formatter):

@@ -3,6 +3,7 @@
 import gzip
 import io
 import os
+import subprocess
 import sys
 import threading
 
@@ -95,6 +96,23 @@ def test_names_that_are_not_utf8(command, tiny_run, tiny_corpus, tmp_path):
     assert "out\\udcff\\n" in page.read_text(encoding="utf-8")
     missing = command("translate", model, "-i", tmp_path / f"missing{strange}")
     assert (missing.code, missing.err) == (2, f"nmt-rl: error: {tmp_path}/missing\\udcff\\n does not exist\n")
+
+
+NOWHERE = """
+import tempfile
+tempfile._get_default_tempdir = lambda: open("/nowhere/to/write")
+from nmt_rl.cli.main import main
+main()
+"""
+
+
+@pytest.mark.parametrize("verb", ["translate", "evaluate"])
+def test_without_a_folder_for_temporary_files(tiny_run, tiny_corpus, verb):
+    """Libraries ask for one as they are loaded."""
+    texts = {"translate": ["-i"], "evaluate": ["--reference", tiny_corpus / "test.en", "--source"]}[verb]
+    words = [sys.executable, "-c", NOWHERE, verb, tiny_run.folder, *texts, tiny_corpus / "test.de"]
+    done = subprocess.run(words, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "") and done.stdout
 
 
 @pytest.mark.parametrize("words", [["average", "a", "b", "-o"], ["export", "a", "-o"], ["prepare", "tiny", "--out"]])
