@@ -15,6 +15,7 @@ from nmt_rl.errors import UserError
 from nmt_rl.run_folder import (
     begin_stage,
     check_run,
+    clear_leftovers,
     drop_replaced,
     has_begun,
     put_back,
@@ -68,6 +69,7 @@ def _working_in(run: Path) -> Iterator[None]:
     if run.exists() and not run.is_dir():
         raise UserError(f"{run} is a file; --out needs a folder")
     with held(run):
+        clear_leftovers(run)
         yield
 
 

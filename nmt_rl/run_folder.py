@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from nmt_rl.bundle import WEIGHTS
+from nmt_rl.bundle import WEIGHTS, check_bundle
 from nmt_rl.bundle.saving import CONTENTS
 from nmt_rl.config import Config, dump_config
 from nmt_rl.config.stages import LENGTH, have_grown, limits, stage_difference
@@ -26,9 +26,9 @@ from nmt_rl.corpus.prepared import (
 )
 from nmt_rl.errors import UserError
 from nmt_rl.storage.hashes import file_hash
-from nmt_rl.storage.ownership import is_marked, mark, must_be_ours, strangers
+from nmt_rl.storage.ownership import is_marked, kind_of, mark, must_be_ours, strangers
 from nmt_rl.storage.reading import must_be, read_json, read_text, read_yaml
-from nmt_rl.storage.writing import write_json, write_text
+from nmt_rl.storage.writing import PREFIX, write_json, write_text
 from nmt_rl.storage.yaml_core import dump_yaml, load_yaml
 
 logger = logging.getLogger("nmt_rl")
@@ -93,7 +93,7 @@ def _check_ownership(run: Path) -> None:
     if run.exists() and not run.is_dir():
         raise UserError(f"{run} is a file; --out needs a folder")
     found = [name for name in NAMES if (run / name).exists() or (run / name).is_symlink()]
-    ours = is_marked(run) or ("corpus" in found and _is_ours(run / "corpus", "corpus") and _is_written(run / CONFIG))
+    ours = is_marked(run) or ("corpus" in found and (CONFIG not in found or _is_written(run / CONFIG)))
     for name in found:
         path = run / name
         if not ours or (name in FOLDERS and not _is_ours(path, name)) or (name == REPLACED and not is_marked(path)):
@@ -168,23 +168,22 @@ def goes_on(config: Config, run: Path, stage: str) -> bool:
 
 def _check_stage(config: Config, run: Path, stage: str) -> None:
     """Raise UserError if a stage that has begun is bound to other settings."""
-    running = goes_on(config, run, stage)
+    running, finished = goes_on(config, run, stage), (run / stage / "result.json").exists()
     old, new = read_begun(run, stage)["settings"], config.model_dump(mode="json")
-    over = f"nmt-rl {stage} --fresh starts {_LABELS[stage]} over"
-    if stage == "pretrain" and has_begun(run, "finetune"):
-        over += ", and fine-tuning, which depends on it"
-    remedy = f"set it back, give --out another folder, or {over}"
+    remedy = f"set it back, give --out another folder, or nmt-rl {stage} --fresh starts {_LABELS[stage]} over"
+    dependent = stage == "pretrain" and has_begun(run, "finetune")
+    if dependent:
+        remedy += ", and fine-tuning, which depends on it"
     if difference := stage_difference(stage, old, new, finished=not running):
+        if not running and not dependent and not stage_difference(stage, old, new, finished=False):
+            remedy += f"; with a larger {stage}.{LENGTH[0]} it would go on with them"
         state = "was begun" if running else "is finished,"
-        more = (
-            "" if running else f"; a larger {' or '.join(f'{stage}.{key}' for key in LENGTH[:2])} would go on with it"
-        )
-        raise UserError(f"{run / stage} {state} with other settings: {difference}; {remedy}{more}")
-    if running and stage == "pretrain" and (run / stage / "result.json").exists() and has_begun(run, "finetune"):
+        raise UserError(f"{run / stage} {state} with other settings: {difference}; {remedy}")
+    if running and finished and dependent:
         longer = stage_difference(stage, old, new, finished=True)
         raise UserError(
             f"{run / 'pretrain'} is finished and would go on ({longer}), but {run / 'finetune'} was made from its "
-            f"model; set it back, move {run / 'finetune'} away, or {over}"
+            f"model; move {run / 'finetune'} away, {remedy}"
         )
 
 
@@ -195,7 +194,7 @@ def read_begun(run: Path, stage: str) -> dict[str, Any]:
     """What a stage was begun with: `settings`, and hashes of `corpus` and `pretrained` model (null: not known)."""
     path = run / stage / "begun.json"
     if not path.exists():  # Of 0.2.0
-        return {"settings": read_yaml(run / CONFIG)}
+        return {"settings": read_yaml(run / CONFIG) if (run / CONFIG).exists() else {}}
     begun: dict[str, Any] = read_json(path)
     must_be(begun.get("settings"), dict, f"{path}: settings")
     return begun
@@ -209,7 +208,12 @@ def begin_stage(config: Config, run: Path, stage: str, prepared: Prepared) -> No
     """
     now: dict[str, Any] = {"settings": config.model_dump(mode="json"), "corpus": prepared.train.header.get("sha256")}
     if stage == "finetune":
-        now["pretrained"] = file_hash(run / "pretrain" / "model" / WEIGHTS)
+        pretrained = run / "pretrain" / "model"
+        try:
+            check_bundle(pretrained)
+        except UserError as error:
+            raise UserError(f"{error}; delete {pretrained}, then nmt-rl pretrain writes it again") from error
+        now["pretrained"] = file_hash(pretrained / WEIGHTS)
     if has_begun(run, stage):
         begun = read_begun(run, stage)
         for key, words in (("corpus", run / "corpus"), ("pretrained", run / "pretrain" / "model")):
@@ -230,7 +234,7 @@ def begin_stage(config: Config, run: Path, stage: str, prepared: Prepared) -> No
 def write_config(config: Config, run: Path) -> None:
     """Make a folder the run's, and write config.yaml."""
     for stage in STAGES[1:]:
-        if has_begun(run, stage) and not (run / stage / "begun.json").exists():
+        if has_begun(run, stage) and not (run / stage).is_symlink() and not (run / stage / "begun.json").exists():
             write_json(run / stage / "begun.json", read_begun(run, stage))
     for name in FOLDERS:
         if (run / name).is_dir() and not (run / name).is_symlink() and not is_marked(run / name):
@@ -238,6 +242,13 @@ def write_config(config: Config, run: Path) -> None:
     if not is_marked(run):
         mark(run, "run")
     write_text(run / CONFIG, HEAD + dump_config(config))
+
+
+def clear_leftovers(run: Path) -> None:
+    """Delete what a killed preparation has left half made; nobody else prepares in a run that this process holds."""
+    for path in run.glob(f"{PREFIX}*"):
+        if path.is_dir() and not path.is_symlink() and kind_of(path) == "corpus":
+            shutil.rmtree(path)
 
 
 def set_aside(run: Path, first: str) -> None:

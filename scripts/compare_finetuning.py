@@ -43,12 +43,12 @@ def make_run(source: Path, out: Path) -> None:
     for name in LINKED:
         if (source / name).exists() and not (out / name).exists():
             (out / name).symlink_to((source / name).resolve())
-    if not (out / "config.yaml").exists():
+    if not (out / "recipe.yaml").exists():
         from nmt_rl.config import read_yaml
 
         # A variant is what its settings say, whatever RUN would be fine-tuned by.
         config = {key: value for key, value in read_yaml(source / "config.yaml").items() if key != "finetune"}
-        (out / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
+        (out / "recipe.yaml").write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
 
 
 def finetune(source: Path, out: Path, settings: list[str]) -> None:
@@ -60,7 +60,7 @@ def finetune(source: Path, out: Path, settings: list[str]) -> None:
     kept.write_text(now, encoding="utf-8")
     if (out / "finetune" / "result.json").exists():
         return
-    command = [sys.executable, "-m", "nmt_rl", "finetune", str(out / "config.yaml"), "--out", str(out)]
+    command = [sys.executable, "-m", "nmt_rl", "finetune", str(out / "recipe.yaml"), "--out", str(out)]
     for setting in settings:
         command += ["--set", f"finetune.{setting}"]
     with (out / "log").open("a") as log:

@@ -8,8 +8,17 @@ import pytest
 
 from nmt_rl.config import dump_config, load_config
 from nmt_rl.errors import UserError
-from nmt_rl.run_folder import HEAD, begin_stage, check_run, drop_replaced, put_back, set_aside, write_config
-from nmt_rl.storage.ownership import MARK
+from nmt_rl.run_folder import (
+    HEAD,
+    begin_stage,
+    check_run,
+    clear_leftovers,
+    drop_replaced,
+    put_back,
+    set_aside,
+    write_config,
+)
+from nmt_rl.storage.ownership import MARK, mark
 
 
 @pytest.fixture
@@ -46,6 +55,9 @@ def test_a_finished_stage_is_bound_to_all_that_made_it(tiny_run, copy):
     assert "pretrain.optimizer.learning_rate was 0.02, now 0.5; set it back" in text
     assert "nmt-rl pretrain --fresh starts pretraining over, and fine-tuning, which depends on it" in text
     assert "model.width was 8, now 16" in message(tiny_run, copy, "pretrain", "model.width=16")
+    assert "go on" not in text and "go on" not in message(tiny_run, copy, "finetune", "finetune.tau=0.1")
+    text = message(tiny_run, copy, "finetune", "finetune.optimizer.learning_rate=0.1")
+    assert text.endswith("with a larger finetune.updates it would go on with them")
     text = message(tiny_run, copy, "finetune", "finetune.tau=0.1")
     assert "finetune.tau was 0.005, now 0.1" in text and "nmt-rl finetune --fresh starts fine-tuning over" in text
     assert "pretrain.updates was 24, now 10" in message(tiny_run, copy, "pretrain", "pretrain.updates=10")
@@ -74,6 +86,7 @@ def test_the_advice_names_the_stage_that_the_key_belongs_to(tiny_run, copy, fres
         "pretrain.checkpoint_every=5",
         "pretrain.validation={every: 3, minutes: 2, metric: loss, patience: 3}",
         "pretrain.average=1",
+        "pretrain.batch={type: tokens, size: 90}",
         "corpus.test=null",
         "decoding.beam=3",
     ],
@@ -89,7 +102,6 @@ def test_what_may_change_in_a_running_job(tiny_run, copy, override):
         "seed=4",
         "pretrain.optimizer.name=adamw",
         "pretrain.optimizer.ema=0.9",
-        "pretrain.batch.size=9",
         "pretrain.validation={every: 4, metric: bleu, patience: 10}",
         "decoding.no_repeat_ngram=2",
         "decoding.max_length_ratio=1.5",
@@ -104,7 +116,7 @@ def test_a_finished_stage_with_more_updates_goes_on_unless_another_was_made_from
     passes(tiny_run, copy, "finetune", "finetune.updates=6", "finetune.optimizer.learning_rate=0.0005")
     text = message(tiny_run, copy, "pretrain", "pretrain.updates=30")
     assert "would go on (pretrain.updates was 24, now 30)" in text
-    assert f"move {copy / 'finetune'} away, or nmt-rl pretrain --fresh" in text
+    assert f"move {copy / 'finetune'} away, set it back, give --out" in text and "nmt-rl pretrain --fresh" in text
     shutil.rmtree(copy / "finetune")
     passes(tiny_run, copy, "pretrain", "pretrain.updates=30", "pretrain.optimizer.learning_rate=0.001")
     passes(tiny_run, copy, "pretrain", "decoding.max_length_ratio=1.5", "pretrain.log_every=9")
@@ -131,7 +143,8 @@ def test_changed_and_deleted_text_is_told(tiny_run, copy, tiny_corpus, tmp_path,
     passes(tiny_run, copy, "finetune", *moved)
     assert "has changed" in caplog.text and "training goes on with that" in caplog.text
     (text / "train.de").unlink()
-    assert f"{text / 'train.de'} does not exist" in message(tiny_run, copy, "corpus", *moved)
+    found = message(tiny_run, copy, "corpus", *moved)
+    assert f"{text / 'train.de'} does not exist" in found and found.endswith("pretrain and finetune go on with that")
     passes(tiny_run, copy, "finetune", *moved)
     for stage in ("pretrain", "finetune"):
         shutil.rmtree(copy / stage)
@@ -201,7 +214,7 @@ def test_a_run_of_an_older_version_is_recognised_strictly(tiny_run, copy):
     passes(tiny_run, copy, "finetune")
     assert "model.width was 8, now 16" in message(tiny_run, copy, "pretrain", "model.width=16")
     (copy / "corpus" / "mine.txt").touch()
-    assert f"{copy / 'config.yaml'} is not nmt-rl's" in message(tiny_run, copy, "corpus", fresh=True)
+    assert f"{copy / 'corpus'} is not nmt-rl's" in message(tiny_run, copy, "corpus", fresh=True)
     (copy / "corpus" / "mine.txt").unlink()
     write_config(config, copy)
     assert (copy / "config.yaml").read_text().startswith(HEAD)
@@ -215,6 +228,11 @@ def test_a_stage_keeps_to_the_corpus_and_the_model_it_was_begun_with(tiny_run, c
     config = load_config(str(tiny_run.recipe))
     prepared = open_prepared(config, copy)
     begin_stage(config, copy, "finetune", prepared)
+    whole = (copy / "pretrain/model/model.weights.h5").read_bytes()
+    (copy / "pretrain/model/model.weights.h5").write_bytes(whole[:100])
+    with pytest.raises(UserError, match=r"is damaged.*; delete .*pretrain/model, then nmt-rl pretrain writes it again"):
+        begin_stage(config, copy, "finetune", prepared)
+    (copy / "pretrain/model/hashes.json").unlink()
     shutil.copyfile(copy / "finetune/model/model.weights.h5", copy / "pretrain/model/model.weights.h5")
     with pytest.raises(UserError, match=r"finetune was begun with another .*pretrain/model than there is now"):
         begin_stage(config, copy, "finetune", prepared)
@@ -248,6 +266,23 @@ def test_what_is_set_aside_can_be_put_back_and_goes_in_the_end(copy, first):
     (copy / "replaced" / "mine.txt").unlink()
     drop_replaced(copy)
     assert not (copy / "replaced").exists()
+
+
+def test_a_run_may_share_the_corpus_and_the_stages_of_another_by_links(tiny_run, tmp_path):
+    for name in ("corpus", "pretrain"):
+        (tmp_path / name).symlink_to(tiny_run.folder / name)
+    passes(tiny_run, tmp_path, "finetune", "finetune.tau=0.1")
+    write_config(load_config(str(tiny_run.recipe)), tmp_path)
+    assert "corpus would be replaced, but nmt-rl did not make it" in message(tiny_run, tmp_path, "corpus", fresh=True)
+
+
+def test_what_a_killed_preparation_left_is_cleared(tmp_path):
+    for name, kind in ((".nmt-rl-a1", "corpus"), (".nmt-rl-b2", "model"), ("corpus", "corpus")):
+        (tmp_path / name).mkdir()
+        mark(tmp_path / name, kind)
+    (tmp_path / ".nmt-rl-c3").mkdir()
+    clear_leftovers(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {".nmt-rl-b2", ".nmt-rl-c3", "corpus"}
 
 
 def test_nothing_is_set_aside_of_a_run_without_a_stage(copy):

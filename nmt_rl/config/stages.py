@@ -21,10 +21,11 @@ COURSE = (
             "plateau_factor", "plateau_patience", "clip_norm",
         )
     ),
+    *(f"batch.{name}" for name in ("type", "size", "pool", "sort", "pad", "buckets")),
     "average", "trajectory.value_learning_rate", "trajectory.betas", "policy_gradient.baseline_learning_rate",
 )  # fmt: skip
-"""How a stage goes on from where it is; people change it in a running job. What is left binds: weights, the optimizer's
-variables, the order of the batches or the meaning of scores depend on it."""
+"""How a stage goes on from where it is; people change it in a running job. What is left binds: weights, the state of
+the optimizer or of the episodes, or the meaning of scores depend on it."""
 VALIDATED = ("max_length_ratio", "max_length_extra", "max_source_length", "no_repeat_ngram", "repetition_penalty")
 """Of `decoding`: how validation, and the rollouts of fine-tuning, translate."""
 

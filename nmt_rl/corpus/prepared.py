@@ -195,7 +195,9 @@ def check_text(config: Config, run: Path, refused: Collection[str]) -> None:
     """
     for change in _binding(config, read_record(run / "corpus")):
         words = f"{change.words}; {run / 'corpus'} holds the text as it was prepared"
-        if change.kind in refused:
+        if change.kind == "gone" and "gone" in refused:
+            raise UserError(f"{words}, and nmt-rl pretrain and finetune go on with that")
+        if change.kind == "text" and "text" in refused:
             raise UserError(f"{words}; nmt-rl prepare --fresh starts the whole run over with the text as it is now")
         if change.kind == "text":
             log.warning("%s, and training goes on with that", words)

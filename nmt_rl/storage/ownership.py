@@ -23,6 +23,14 @@ def is_marked(folder: Path) -> bool:
     return (folder / MARK).is_file()
 
 
+def kind_of(folder: Path) -> str | None:
+    """What a marked folder is, or None."""
+    try:
+        return str(json.loads((folder / MARK).read_text(encoding="utf-8"))["kind"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
 def must_be_ours(folder: Path, names: Sequence[str], what: str) -> None:
     """Look before a folder is replaced or deleted.
 

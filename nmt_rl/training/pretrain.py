@@ -61,12 +61,16 @@ class CorpusBatches:
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """See BatchSource.state."""
-        return {"epoch": self._position.epoch, "batch": self._position.batch}, {}
+        position = {"epoch": self._position.epoch, "batch": self._position.batch}
+        return {**position, "plan": self._batch.model_dump(mode="json")}, {}
 
     def restore(self, meta: dict[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
-        """See BatchSource.restore."""
+        """See BatchSource.restore. Batches of other sizes begin with the next epoch."""
         self.close()
-        self._position = Position(**meta)
+        self._position = Position(meta["epoch"], meta["batch"])
+        if meta.get("plan") not in (None, self._batch.model_dump(mode="json")):
+            self._position = Position(meta["epoch"] + 1, 0)
+            logger.info("pretrain.batch has changed: training goes on with epoch %d", self._position.epoch)
 
     def after_update(self, step: int) -> None:
         """Nothing depends on the updates."""

@@ -1,3 +1,4 @@
+import json
 import os
 import shutil
 import signal
@@ -109,6 +110,26 @@ def test_pretraining_that_diverges_keeps_nothing_and_names_the_update(tiny_run, 
         pretrain_stage(load_config(str(tiny_run.recipe), overrides), run)
     assert not (run / "model").exists()
     assert not (run / "pretrain" / "result.json").exists()
+
+
+def test_batches_of_other_sizes_begin_with_the_next_epoch(tiny_run):
+    from nmt_rl.corpus.prepared import open_prepared
+    from nmt_rl.training.pretrain import CorpusBatches
+
+    config = load_config(str(tiny_run.recipe))
+    prepared = open_prepared(config, tiny_run.folder)
+    smaller = load_config(str(tiny_run.recipe), ["pretrain.batch.size=5"])
+    before, same, other = (CorpusBatches(prepared.train, c, prepared.tokenizers, 64) for c in (config, config, smaller))
+    before.next(1)
+    meta, _ = before.state()
+    for batches in (same, other):
+        batches.restore(json.loads(json.dumps(meta)), {})
+    expected, fresh = before.next(2)[0], CorpusBatches(prepared.train, smaller, prepared.tokenizers, 64)
+    np.testing.assert_array_equal(same.next(2)[0]["source"], expected["source"])
+    fresh.restore({"epoch": 1, "batch": 0}, {})
+    np.testing.assert_array_equal(other.next(2)[0]["source"], fresh.next(1)[0]["source"])
+    for batches in (before, same, other, fresh):
+        batches.close()
 
 
 class Candidates:
