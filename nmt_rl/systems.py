@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -115,6 +115,37 @@ def _names(paths: Sequence[Path]) -> dict[Path, str]:
         return {path: input_name(path) for path in different}
     shared = os.path.commonpath([path.parent for path in different])
     return {path: input_name(path.relative_to(shared)) for path in different}
+
+
+def check_scoring(
+    languages: Iterable[str],
+    sets: Sequence[TestSet],
+    metrics: Sequence[str],
+    resamples: int = 0,
+    tokenize: str | None = None,
+) -> None:
+    """Look at what scoring needs before a model translates: packages, COMET's model, memory.
+
+    Args:
+        languages: codes of the target languages.
+        sets, metrics, resamples, tokenize: as in `score_systems`; only metrics that are named are looked at.
+
+    Raises:
+        UserError: for what is missing.
+    """
+    from nmt_rl.evaluation.metrics import check_metrics, warn_if_unspaced
+    from nmt_rl.evaluation.resampling import check_resamples
+
+    if "comet" in metrics:
+        from nmt_rl.evaluation.comet import load_model
+
+        load_model()
+    for language in dict.fromkeys(languages):
+        check_metrics([name for name in metrics if name != "comet"], language, tokenize)
+        for each in sets:
+            warn_if_unspaced(each.reference_name, each.references[0], language, tokenize)
+    for each in sets:
+        check_resamples(resamples, len(each.references[0]))
 
 
 def score_systems(

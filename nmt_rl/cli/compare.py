@@ -62,12 +62,10 @@ def compare(
     """
     from nmt_rl.errors import UserError
     from nmt_rl.evaluation.contrast import contrast
-    from nmt_rl.evaluation.metrics import check_metrics, warn_if_unspaced
-    from nmt_rl.evaluation.resampling import check_resamples
     from nmt_rl.evaluation.significance import paired_test
     from nmt_rl.evaluation.testsets import read_test_sets
     from nmt_rl.storage.outputs import open_output
-    from nmt_rl.systems import find_systems
+    from nmt_rl.systems import check_scoring, find_systems
 
     if html == STANDARD and json_output:
         raise UserError("--html - and --json both write to standard output; give --html FILE")
@@ -82,9 +80,7 @@ def compare(
     _check_different([each.path for each in found])  # A run is the model that it holds.
     request = search.request([each.path for each in found if each.lines is None])
     source_language, target = _languages(found)
-    check_metrics(["bleu", *wanted], target, tokenize)
-    warn_if_unspaced(sets[0].reference_name, sets[0].references[0], target, tokenize)
-    check_resamples(samples, len(sets[0].references[0]))
+    check_scoring([target], sets, ["bleu", *wanted], samples, tokenize)
     with open_output(html, "--html") if html is not None else contextlib.nullcontext() as page:
         translated = [each.translate(sets, request) for each in found]
         texts = {system.name: system.texts[0] for system in translated}

@@ -57,7 +57,7 @@ def evaluate(
     Search options are of the models; those that are not given are each model's own.
     """
     from nmt_rl.evaluation.testsets import read_test_sets
-    from nmt_rl.systems import find_systems
+    from nmt_rl.systems import check_scoring, find_systems
 
     models, files = models or [], hypothesis or []
     _check_options(models, files, confidence, seed, sentences, format)
@@ -68,7 +68,8 @@ def evaluate(
     )
     found = find_systems([*files, *models], sets)
     request = search.request([each.path for each in found if each.lines is None])
-    _check_work(wanted, tokenize, confidence, sets, [each.languages[1] for each in found])
+    needed = wanted if sentences else ["bleu", *wanted]
+    check_scoring([each.languages[1] for each in found], sets, needed, confidence, tokenize)
     systems = [each.translate(sets, request) for each in found]
     if sentences:
         _print_sentences(systems, sets, wanted, tokenize, format)
@@ -101,25 +102,6 @@ def _check_options(
         raise UserError("--confidence is of whole test sets; leave out --sentences")
     if sentences and format in ("markdown", "latex"):
         raise UserError(f"--sentences makes a list, as --format text or json, found {format}")
-
-
-def _check_work(
-    metrics: list[str], tokenize: str | None, resamples: int, sets: list[TestSet], targets: list[str]
-) -> None:
-    """What can be found before a model translates: packages and memory."""
-    from nmt_rl.evaluation.metrics import check_metrics, warn_if_unspaced
-    from nmt_rl.evaluation.resampling import check_resamples
-
-    if "comet" in metrics:
-        from nmt_rl.evaluation.comet import load_model
-
-        load_model()
-    for language in dict.fromkeys(targets):
-        check_metrics(["bleu", *(name for name in metrics if name != "comet")], language, tokenize)
-    for each in sets:
-        check_resamples(resamples, len(each.references[0]))
-        for language in dict.fromkeys(targets):
-            warn_if_unspaced(each.reference_name, each.references[0], language, tokenize)
 
 
 def _print_sentences(
