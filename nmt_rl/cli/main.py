@@ -38,6 +38,8 @@ for verb in (*TRAINING, translate, score, evaluate, compare, average, export, in
 # The base of all errors in a command line. Typer names only this subclass of it, and has moved it from click to itself.
 CommandLineError = cast(type[typer.BadParameter], typer.BadParameter.__base__)
 
+LONGEST = 5000
+"""Characters of a message."""
 INTERRUPTED = 130
 """What Typer makes of Ctrl-C."""
 WITH_OUTPUT = {"translate", "score"}
@@ -117,6 +119,8 @@ def _run(arguments: list[str]) -> int:
 
 
 def _failed(sentence: str, code: int) -> int:
+    if len(sentence) > LONGEST:  # It names a value of somebody's file.
+        sentence = f"{sentence[: LONGEST // 2]} ... {sentence[-LONGEST // 2 :]}"
     print(f"nmt-rl: error: {printable(sentence)}", file=sys.stderr)
     return code
 

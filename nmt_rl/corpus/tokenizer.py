@@ -37,7 +37,7 @@ THREADS = 4
 """Training threads; fixed, because sums over a different number of threads may differ in the last bit."""
 OPENING = '("-“„'
 """Marks behind which a word stands without a blank."""
-LARGEST = 2**26
+LARGEST = 2**23
 """Bytes of a SentencePiece model."""
 LONGEST_LINE = 2**30
 """Bytes of a line to train on: what is too long is a matter of cleaning."""

@@ -11,14 +11,12 @@ import yaml
 
 from nmt_rl.errors import UserError
 from nmt_rl.storage.streams import STANDARD, input_name, standard_input
-from nmt_rl.storage.yaml_core import CoreLoader
+from nmt_rl.storage.yaml_core import DEPTH, TooMuch, load_yaml
 
 LIMIT = 2**20
 """Bytes that a settings file, a card or a result may have."""
-DEPTH = 100
-"""Levels of lists and mappings in each other."""
-VALUES = 20_000
-"""Values in a YAML file, those of an alias counted wherever it stands."""
+YAML_LIMIT = 2**19
+"""Bytes of YAML, which takes a second for a megabyte."""
 POINTER = b"version https://git-lfs.github.com/spec/"
 POINTER_SIZE = 1024
 KINDS = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
@@ -169,7 +167,7 @@ def _children(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def read_yaml(path: Path, limit: int = LIMIT) -> dict[str, Any]:
+def read_yaml(path: Path, limit: int = YAML_LIMIT) -> dict[str, Any]:
     """The mapping in a YAML file.
 
     Raises:
@@ -187,47 +185,17 @@ def read_yaml_pipe(path: Path) -> dict[str, Any]:
 
 def _parse_yaml(path: Path, text: str) -> dict[str, Any]:
     try:
-        tree = yaml.load(text, _Loader)
-    except _TooMuch as error:
+        tree = load_yaml(text)
+    except TooMuch as error:
         raise UserError(f"{path} {error}") from None
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise UserError(f"{path} line {line} is not valid YAML: character U+{ord(text[error.position]):04X}") from None
     except yaml.MarkedYAMLError as error:
         where = f" line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise UserError(f"{path}{where} is not valid YAML: {error.problem}") from None
+        raise UserError(f"{path}{where} is not valid YAML: {str(error.problem)[:200]}") from None
     except (ValueError, OverflowError, ArithmeticError) as error:  # A number of thousands of digits.
         raise UserError(f"{path} holds a value that YAML cannot have: {error}") from None
     if not isinstance(tree, dict):
         raise UserError(f"{path} should be a mapping of keys, found {describe(tree)}")
     return tree
-
-
-class _TooMuch(Exception):
-    """More levels or values than any settings have."""
-
-
-class _Loader(CoreLoader):
-    """Counts while it composes: what a short text with aliases stands for can be larger than any memory."""
-
-    def __init__(self, stream: str) -> None:
-        super().__init__(stream)
-        self.depth = 0
-        self.sizes: dict[int, int] = {}
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        alias = self.check_event(yaml.AliasEvent)
-        self.depth += 1
-        if self.depth > DEPTH:
-            raise _TooMuch("is nested too deeply")
-        node = super().compose_node(parent, index)
-        self.depth -= 1
-        if not alias:
-            children = node.value if isinstance(node, yaml.CollectionNode) else []
-            flat = [n for child in children for n in (child if isinstance(child, tuple) else (child,))]
-            self.sizes[id(node)] = 1 + sum(self.sizes[id(child)] for child in flat)
-        elif id(node) not in self.sizes:
-            raise _TooMuch("holds a value that contains itself")
-        if self.sizes[id(node)] > VALUES:
-            raise _TooMuch(f"holds more than {VALUES:,} values")
-        return node

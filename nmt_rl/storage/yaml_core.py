@@ -20,8 +20,48 @@ _RESOLVERS = {
 """The core schema (YAML 1.2.2, section 10.3.2), and the merge key of 1.1."""
 
 
+DEPTH = 100
+"""Levels of lists and mappings in each other."""
+VALUES = 10_000
+"""Values in a document, those of an alias counted wherever it stands."""
+
+
+class TooMuch(yaml.YAMLError):
+    """More levels or values than any settings have."""
+
+
 class CoreLoader(yaml.SafeLoader):
-    """Builds what YAML's safe loader does, and no other objects."""
+    """Builds what YAML's safe loader does, and no other objects.
+
+    It counts while it composes: what a short text with aliases stands for can be larger than any memory.
+    """
+
+    def __init__(self, stream: str) -> None:
+        """See the class docstring."""
+        super().__init__(stream)
+        self._depth, self._begun = 0, 0
+        self._sizes: dict[int, int] = {}
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        """A node, as PyYAML composes it; raises TooMuch."""
+        alias = self.check_event(yaml.AliasEvent)
+        self._depth += 1
+        self._begun += 1
+        if self._depth > DEPTH:
+            raise TooMuch("is nested too deeply")
+        if self._begun > VALUES:
+            raise TooMuch(f"holds more than {VALUES:,} values")
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        if not alias:
+            children = node.value if isinstance(node, yaml.CollectionNode) else []
+            flat = [n for child in children for n in (child if isinstance(child, tuple) else (child,))]
+            self._sizes[id(node)] = 1 + sum(self._sizes[id(child)] for child in flat)
+        elif id(node) not in self._sizes:
+            raise TooMuch("holds a value that contains itself")
+        if self._sizes[id(node)] > VALUES:
+            raise TooMuch(f"holds more than {VALUES:,} values")
+        return node
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
         """A mapping whose keys are words that stand there once (PyYAML keeps the last of two)."""

@@ -128,6 +128,15 @@ def test_a_trap_is_refused_within_a_second(refuses, copy, name, trap, what, tiny
     assert time.process_time() - begun < SECOND
 
 
+def test_a_message_is_bounded(command, copy):
+    path = copy / "config.yaml"
+    path.write_text(path.read_text().replace("seed: 3", f"seed: {'x' * 10**5}"))
+    result = command("info", copy)
+    assert (
+        result.code == 2 and len(result.err) < 6000 and f"{path}: seed: input should be a valid integer" in result.err
+    )
+
+
 @pytest.mark.parametrize(
     ("key", "value"),
     [

@@ -118,7 +118,10 @@ BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
 @pytest.mark.parametrize(
     ("text", "what"),
     [
-        (BOMB, " holds more than 20,000 values"),
+        (BOMB, " holds more than 10,000 values"),
+        ("a: [" + "1," * 200_000 + "]", " holds more than 10,000 values"),
+        ("a: !" + "x" * 10**5, " line 1 is not valid YAML: could not determine a constructor for the tag '!xxx"),
+        ("x" * 2**20, " is too large: 1,048,576 bytes"),
         ("a: &a {x: *a}", " holds a value that contains itself"),
         ("a: " + "[" * 5000, " is nested too deeply"),
         ("a:\n  - b\n c: d", " line 3 is not valid YAML"),
