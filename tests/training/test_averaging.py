@@ -61,3 +61,12 @@ def test_nothing_is_overwritten(tiny_run):
     model = tiny_run.folder / "pretrain" / "model"
     with pytest.raises(UserError, match="exists already"):
         average_models([model, model], model)
+
+
+def test_names_beside_the_output_are_never_touched(tiny_run, tmp_path):
+    for name in ("avg.old", "avg.new"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "mine").write_text(name)
+    average_models([tiny_run.folder / stage / "model" for stage in ("pretrain", "finetune")], tmp_path / "avg")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["avg", "avg.new", "avg.old"]
+    assert [(tmp_path / name / "mine").read_text() for name in ("avg.old", "avg.new")] == ["avg.old", "avg.new"]
