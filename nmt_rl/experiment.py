@@ -94,7 +94,7 @@ def _prepare(config: Config, run: Path, fresh: bool) -> Prepared:
     prepared = prepare(config, run, fresh, replaceable)
     if fresh:
         set_aside(run, "pretrain")
-    write_config(config, run)
+    write_config(config, run, "corpus")
     return prepared
 
 
@@ -129,7 +129,7 @@ def _begun(config: Config, run: Path, stage: str, prepared: Prepared, fresh: boo
             release(run)
     try:
         begin_stage(config, run, stage, prepared)
-        write_config(config, run)
+        write_config(config, run, stage)
         yield
     except BaseException:
         if fresh and not has_begun(run, stage):

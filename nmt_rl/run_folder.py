@@ -12,7 +12,7 @@ import yaml
 
 from nmt_rl.bundle import WEIGHTS, check_bundle
 from nmt_rl.bundle.saving import CONTENTS
-from nmt_rl.config import Config, dump_config
+from nmt_rl.config import Config
 from nmt_rl.config.stages import LENGTH, have_grown, limits, stage_difference
 from nmt_rl.corpus.prepared import (
     FILES,
@@ -40,6 +40,7 @@ STAGE = (
 )  # fmt: skip
 FOLDERS = {"corpus": FILES, "pretrain": STAGE, "finetune": STAGE, "model": CONTENTS, "tensorboard": ("events.out.*",)}
 """Folders of a run, and what nmt-rl writes into them; see `ownership.must_be_ours`."""
+MARKED = ("corpus", "pretrain", "finetune", "model")
 REPORT = ("report.html", "metrics.json", "pretraining.png", "finetuning.png")
 EVENTS = "metrics.jsonl"
 CONFIG = "config.yaml"
@@ -96,7 +97,8 @@ def _check_ownership(run: Path) -> None:
     ours = is_marked(run) or ("corpus" in found and (CONFIG not in found or _is_written(run / CONFIG)))
     for name in found:
         path = run / name
-        if not ours or (name in FOLDERS and not _is_ours(path, name)) or (name == REPLACED and not is_marked(path)):
+        foreign = name in MARKED and not _is_ours(path, name)
+        if not ours or foreign or (name == REPLACED and not is_marked(path)):
             raise UserError(
                 f"{path} is not nmt-rl's, which would write its own there; give --out another folder, or move it away"
             )
@@ -231,17 +233,21 @@ def begin_stage(config: Config, run: Path, stage: str, prepared: Prepared) -> No
         write_json(run / stage / "begun.json", now)
 
 
-def write_config(config: Config, run: Path) -> None:
-    """Make a folder the run's, and write config.yaml."""
-    for stage in STAGES[1:]:
-        if has_begun(run, stage) and not (run / stage).is_symlink() and not (run / stage / "begun.json").exists():
-            write_json(run / stage / "begun.json", read_begun(run, stage))
-    for name in FOLDERS:
+def write_config(config: Config, run: Path, stage: str) -> None:
+    """Make a folder the run's, and write config.yaml; later stages that have begun keep what they were begun with."""
+    for name in STAGES[1:]:
+        if has_begun(run, name) and not (run / name).is_symlink() and not (run / name / "begun.json").exists():
+            write_json(run / name / "begun.json", read_begun(run, name))
+    for name in MARKED:
         if (run / name).is_dir() and not (run / name).is_symlink() and not is_marked(run / name):
             mark(run / name, name)
     if not is_marked(run):
         mark(run, "run")
-    write_text(run / CONFIG, HEAD + dump_config(config))
+    tree = config.model_dump(mode="json")
+    for name in STAGES[STAGES.index(stage) + 1 :]:
+        if has_begun(run, name):
+            tree[name] = read_begun(run, name)["settings"].get(name, tree[name])
+    write_text(run / CONFIG, HEAD + dump_yaml(tree))
 
 
 def clear_leftovers(run: Path) -> None:

@@ -19,6 +19,7 @@ from nmt_rl.run_folder import (
     write_config,
 )
 from nmt_rl.storage.ownership import MARK, mark
+from nmt_rl.storage.reading import read_yaml
 
 
 @pytest.fixture
@@ -166,9 +167,19 @@ def test_a_folder_that_is_no_run_is_left_alone(tiny_run, tmp_path, name, fresh):
 
 
 def test_a_copy_of_a_runs_settings_is_a_users_own(tiny_run, tmp_path):
-    write_config(load_config(str(tiny_run.recipe)), tmp_path)
+    write_config(load_config(str(tiny_run.recipe)), tmp_path, "finetune")
     (tmp_path / MARK).unlink()
     assert f"{tmp_path / 'config.yaml'} is not nmt-rl's" in message(tiny_run, tmp_path, "corpus")
+
+
+def test_the_settings_of_a_run_are_those_that_its_stages_were_made_with(tiny_run, copy):
+    changed = load_config(str(tiny_run.recipe), ["finetune.tau=0.1", "decoding.beam=3"])
+    write_config(changed, copy, "pretrain")
+    tree = read_yaml(copy / "config.yaml")
+    assert tree["finetune"]["tau"] == 0.005 and tree["decoding"]["beam"] == 3
+    shutil.rmtree(copy / "finetune")
+    write_config(changed, copy, "pretrain")
+    assert read_yaml(copy / "config.yaml")["finetune"]["tau"] == 0.1
 
 
 def test_edited_settings_are_not_overwritten(tiny_run, copy):
@@ -216,7 +227,7 @@ def test_a_run_of_an_older_version_is_recognised_strictly(tiny_run, copy):
     (copy / "corpus" / "mine.txt").touch()
     assert f"{copy / 'corpus'} is not nmt-rl's" in message(tiny_run, copy, "corpus", fresh=True)
     (copy / "corpus" / "mine.txt").unlink()
-    write_config(config, copy)
+    write_config(config, copy, "finetune")
     assert (copy / "config.yaml").read_text().startswith(HEAD)
     assert {path.parent.name for path in copy.rglob(MARK)} >= {"copy", "corpus", "pretrain", "finetune", "model"}
     assert "model.width was 8, now 16" in message(tiny_run, copy, "pretrain", "model.width=16")
@@ -272,7 +283,7 @@ def test_a_run_may_share_the_corpus_and_the_stages_of_another_by_links(tiny_run,
     for name in ("corpus", "pretrain"):
         (tmp_path / name).symlink_to(tiny_run.folder / name)
     passes(tiny_run, tmp_path, "finetune", "finetune.tau=0.1")
-    write_config(load_config(str(tiny_run.recipe)), tmp_path)
+    write_config(load_config(str(tiny_run.recipe)), tmp_path, "finetune")
     assert "corpus would be replaced, but nmt-rl did not make it" in message(tiny_run, tmp_path, "corpus", fresh=True)
 
 

@@ -97,7 +97,8 @@ def main() -> None:
 
 def _run(arguments: list[str]) -> int:
     """Run a command, say in one sentence how it ended if not well; its exit code."""
-    again = "; the same command goes on from the last checkpoint" if STAGES & set(arguments[:2]) else ""
+    without = " without --fresh" if "--fresh" in arguments else ""
+    again = f"; the same command{without} goes on from the last checkpoint" if STAGES & set(arguments[:2]) else ""
     try:
         code = app(arguments, standalone_mode=False)
     except UserError as error:

@@ -53,6 +53,27 @@ def test_finetune_without_a_pretrained_model(refuses, tiny_recipe, tmp_path):
     assert "nmt-rl prepare" in refuses("finetune", tiny_recipe, "--out", tmp_path / "run")
 
 
+@pytest.mark.parametrize("verb", ["prepare", "pretrain", "finetune", "run"])
+def test_out_has_no_name(refuses, tiny_recipe, verb):
+    """As of a variable that is not set: it would be the working folder."""
+    assert "Invalid value for '--out': needs the name of a folder, found ''" in refuses(verb, tiny_recipe, "--out", "")
+
+
+def test_a_users_own_folder_is_no_run(refuses, tiny_corpus, tmp_path, monkeypatch):
+    """A project with a recipe named config.yaml and the text in corpus/."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(tiny_corpus, "corpus")
+    recipe = "# mine\n" + (tiny_corpus / "tiny.yaml").read_text()
+    Path("config.yaml").write_text(recipe)
+    for options in ((), ("--fresh",)):
+        text = refuses("prepare", "config.yaml", "--out", ".", *options)
+        assert "config.yaml is not nmt-rl's, which would write its own there; give --out another folder" in text
+    assert Path("config.yaml").read_text() == recipe and len(list(Path("corpus").iterdir())) == 7
+    Path("config.yaml").rename("recipe.yaml")
+    assert "corpus is not nmt-rl's" in refuses("run", "recipe.yaml", "--out", ".")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["corpus", "recipe.yaml"]
+
+
 def test_out_is_a_file(refuses, tiny_recipe, tmp_path):
     (tmp_path / "file").touch()
     assert f"{tmp_path / 'file'} is a file" in refuses("prepare", tiny_recipe, "--out", tmp_path / "file")
@@ -319,6 +340,8 @@ def test_what_is_interrupted_says_so(command, monkeypatch):
         130,
         "nmt-rl: interrupted; the same command goes on from the last checkpoint\n",
     )
+    result = command("-q", "pretrain", "recipe", "--out", "run", "--fresh")
+    assert result.err == "nmt-rl: interrupted; the same command without --fresh goes on from the last checkpoint\n"
 
 
 def test_a_message_steers_no_terminal(refuses, tmp_path):
