@@ -30,6 +30,7 @@ from nmt_rl.storage.ownership import is_marked, kind_of, mark, must_be_ours, str
 from nmt_rl.storage.reading import must_be, read_json, read_text, read_yaml
 from nmt_rl.storage.writing import PREFIX, write_json, write_text
 from nmt_rl.storage.yaml_core import dump_yaml, load_yaml
+from nmt_rl.training.result import read_result
 
 logger = logging.getLogger("nmt_rl")
 
@@ -130,7 +131,7 @@ def _is_written(path: Path) -> bool:
             return dump_yaml(load_yaml(text)) == text.removeprefix(HEAD)
         tree = yaml.safe_load(text)
         return set(tree) >= SECTIONS and yaml.safe_dump(tree, sort_keys=False, allow_unicode=True) == text
-    except (UserError, yaml.YAMLError, TypeError, ValueError):
+    except (UserError, yaml.YAMLError, TypeError, ValueError, RecursionError):
         return False
 
 
@@ -162,10 +163,8 @@ def has_begun(run: Path, stage: str) -> bool:
 
 def goes_on(config: Config, run: Path, stage: str) -> bool:
     """Whether a stage has not ended, or has and may be longer now."""
-    path = run / stage / "result.json"
-    if not path.exists():
-        return True
-    return have_grown(read_json(path).get("limits"), limits(getattr(config, stage)))
+    result = read_result(run / stage)
+    return result is None or have_grown(result.get("limits"), limits(getattr(config, stage)))
 
 
 def _check_stage(config: Config, run: Path, stage: str) -> None:

@@ -186,6 +186,16 @@ def test_edited_settings_are_not_overwritten(tiny_run, copy):
     path = copy / "config.yaml"
     path.write_text(path.read_text().replace("seed: 3", "seed: 3  # my note"))
     assert f"{path} would be overwritten, but somebody has edited it" in message(tiny_run, copy, "pretrain")
+    path.write_text("[" * 100_000)
+    assert f"{path} would be overwritten, but somebody has edited it" in message(tiny_run, copy, "pretrain")
+
+
+@pytest.mark.parametrize("text", ["", "{", "{}"])
+def test_a_damaged_result_is_named_before_any_work(tiny_run, copy, text):
+    path = copy / "pretrain" / "result.json"
+    path.write_text(text)
+    found = message(tiny_run, copy, "finetune")
+    assert found.startswith(str(path)) and "delete it, then nmt-rl pretrain ends the stage again" in found
 
 
 def test_a_strangers_file_in_what_would_be_replaced(tiny_run, copy):

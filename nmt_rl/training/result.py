@@ -33,7 +33,7 @@ def read_result(stage: Path) -> dict[str, Any] | None:
                 must_be(scores.get(score), float, f"{path}: {name}.{score}")
     except UserError as error:
         raise UserError(
-            f"{error}; delete it, then the same command ends {stage.name} again from its last checkpoint"
+            f"{error}; delete it, then nmt-rl {stage.name} ends the stage again from its last checkpoint"
         ) from None
     return result
 

@@ -74,7 +74,7 @@ def test_a_damaged_result_is_named_with_what_helps(text, words, stage):
     with pytest.raises(UserError) as error:
         read_result(stage)
     assert str(stage / "result.json") in str(error.value) and words in str(error.value)
-    assert str(error.value).endswith("delete it, then the same command ends pretrain again from its last checkpoint")
+    assert str(error.value).endswith("delete it, then nmt-rl pretrain ends the stage again from its last checkpoint")
 
 
 def test_a_result_of_fine_tuning_has_the_scores_before(tmp_path):
