@@ -12,6 +12,7 @@ from nmt_rl.bundle import copy_bundle, read_bundle_config
 from nmt_rl.config import Config, DecodingConfig, dump_config
 from nmt_rl.corpus.prepared import FILES, is_prepared
 from nmt_rl.errors import UserError
+from nmt_rl.results import read_result
 from nmt_rl.run_folder import (
     begin_stage,
     check_run,
@@ -141,8 +142,6 @@ def _begun(config: Config, run: Path, stage: str, prepared: Prepared, fresh: boo
 
 def results(run: Path) -> dict[str, dict[str, Any]]:
     """The results of the stages that are finished, by name."""
-    from nmt_rl.training.result import read_result
-
     found = {stage: read_result(run / stage) for stage in ("pretrain", "finetune")}
     return {stage: result for stage, result in found.items() if result is not None}
 

@@ -25,12 +25,12 @@ from nmt_rl.corpus.prepared import (
     read_record,
 )
 from nmt_rl.errors import UserError
+from nmt_rl.results import read_result
 from nmt_rl.storage.hashes import file_hash
 from nmt_rl.storage.ownership import is_marked, kind_of, mark, must_be_ours, strangers
 from nmt_rl.storage.reading import must_be, read_json, read_text, read_yaml
 from nmt_rl.storage.writing import PREFIX, write_json, write_text
 from nmt_rl.storage.yaml_core import dump_yaml, load_yaml
-from nmt_rl.training.result import read_result
 
 logger = logging.getLogger("nmt_rl")
 

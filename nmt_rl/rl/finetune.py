@@ -16,6 +16,7 @@ from nmt_rl.corpus.batches import ordered_batches
 from nmt_rl.corpus.prepared import Prepared
 from nmt_rl.errors import UserError
 from nmt_rl.models.q_guided import QGuided
+from nmt_rl.results import finished, write_result
 from nmt_rl.rl.divergence import Divergence
 from nmt_rl.rl.episodes import EpisodeBatches
 from nmt_rl.rl.family import build_family, copy_of
@@ -26,7 +27,6 @@ from nmt_rl.training.card import model_card
 from nmt_rl.training.events import EventLog
 from nmt_rl.training.learner import Learner
 from nmt_rl.training.loop import TrainingLoop
-from nmt_rl.training.result import finished, write_result
 from nmt_rl.training.validation import SENTENCES, Validator, is_whole, whole_validation
 
 logger = logging.getLogger("nmt_rl")

@@ -17,12 +17,12 @@ from nmt_rl.corpus.prepared import Prepared
 from nmt_rl.corpus.store import EncodedCorpus
 from nmt_rl.corpus.tokenizer import Tokenizers
 from nmt_rl.models.build import build_model
+from nmt_rl.results import finished, write_result
 from nmt_rl.training.card import model_card
 from nmt_rl.training.events import EventLog
 from nmt_rl.training.learner import Learner
 from nmt_rl.training.loop import TrainingLoop
 from nmt_rl.training.losses import CrossEntropy, with_positions
-from nmt_rl.training.result import finished, write_result
 from nmt_rl.training.validation import Validator, is_whole, whole_validation
 
 logger = logging.getLogger("nmt_rl")

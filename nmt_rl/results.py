@@ -1,4 +1,4 @@
-"""A stage's result.json, which marks it as finished."""
+"""RUN/pretrain/result.json and RUN/finetune/result.json, which mark a stage as finished."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ import pytest
 from nmt_rl.bundle import WEIGHTS
 from nmt_rl.config import FinetuneConfig, PretrainConfig, ValidationConfig
 from nmt_rl.errors import UserError
-from nmt_rl.training.result import finished, read_result, write_result
+from nmt_rl.results import finished, read_result, write_result
 
 SCORES = {"bleu": 20.0, "chrf": 40, "length_ratio": 1.0}
 RESULT = {"updates": 10, "seconds": 3.5, "valid": SCORES}
