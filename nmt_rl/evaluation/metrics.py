@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nmt_rl.corpus.characters import UNSPACED, composed
-from nmt_rl.corpus.languages import bleu_tokenizer
+from nmt_rl.corpus.languages import bleu_tokenizer, short_code
 from nmt_rl.corpus.words import installed
 from nmt_rl.errors import UserError
 from nmt_rl.evaluation.resampling import resample
@@ -268,27 +268,22 @@ def _composing(metric: Any, references: Sequence[Sequence[str]]) -> Metric:
 
 
 def build_ter(target_language: str = "") -> TER:
-    """sacreBLEU's TER, which counts what stands between blanks; where a language puts none, by its characters.
-
-    Chinese and Japanese get sacreBLEU's options for them (`norm:yes`, `asian:yes` in the signature), others without
-    blanks are cut into characters first (`tok:char`).
+    """sacreBLEU's TER, with its options for Chinese and Japanese: `norm:yes`, `asian:yes` in the signature.
 
     Args:
         target_language: language code.
+
+    Raises:
+        UserError: for a language without blanks between words for which sacreBLEU has no such option.
     """
     from sacrebleu.metrics import TER
 
-    class CharacterTER(TER):
-        def _preprocess_segment(self, sent: str) -> str:
-            return super()._preprocess_segment(" ".join("".join(sent.split())))
-
-        def get_signature(self) -> Any:
-            self.tokenizer_signature = "char"
-            return super().get_signature()
-
     tokenizer = bleu_tokenizer(target_language)
     if tokenizer == "char":
-        return CharacterTER()
+        language = short_code(target_language)
+        raise UserError(
+            f"TER counts what stands between blanks, which {language} does not put between words; take chrf"
+        )
     asian = tokenizer in ("zh", "ja-mecab")
     return TER(normalized=asian, asian_support=asian)
 

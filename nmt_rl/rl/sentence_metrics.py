@@ -57,11 +57,10 @@ def chrf(hypotheses: Sequence[str], references: Sequence[str]) -> NDArray[np.flo
 def ter(hypotheses: Sequence[str], references: Sequence[str], language: str = "") -> NDArray[np.float64]:
     """1 - TER (Snover et al., 2006) of each sentence, but at least 0; float64 [pairs].
 
-    sacreBLEU's sentence score with its defaults: lower-cased, punctuation not split off; where the language puts no
-    blanks between words, by characters (`metrics.build_ter`). TER exceeds 1 where the
-    hypothesis is much longer than the reference. Unclipped, a few words too many beside a reference of two words
-    would outweigh a whole batch; clipped, a hypothesis that needs more edits than the reference has words is worth as
-    little as none at all.
+    sacreBLEU's sentence score with its defaults: lower-cased, punctuation not split off; by characters in Chinese and
+    Japanese (`metrics.build_ter`). TER exceeds 1 where the hypothesis is much longer than the reference. Unclipped, a
+    few words too many beside a reference of two words would outweigh a whole batch; clipped, a hypothesis that needs
+    more edits than the reference has words is worth as little as none at all.
     """
     metric = _sacrebleu_ter(language)
     scores = [metric.sentence_score(ours, [theirs]).score for ours, theirs in zip(hypotheses, references, strict=True)]
@@ -81,12 +80,19 @@ def load_metric(name: str, language: str = "") -> Metric:
         language: code of the target language, for TER's words.
 
     Raises:
-        UserError: naming the key and what was found, for a module or function that cannot be loaded; also when the
-            metric is called and raises, or does not give one finite number for each hypothesis.
+        UserError: naming the key and what was found, for a module or function that cannot be loaded, or for a language
+            that has no TER; also when the metric is called and raises, or does not give one finite number for each
+            hypothesis.
     """
     if ":" in name:
         return remember(_checked(name, _load_function(name)))
-    return remember(chrf if name == "chrf" else functools.partial(ter, language=language))
+    if name == "chrf":
+        return remember(chrf)
+    try:
+        _sacrebleu_ter(language)
+    except UserError as error:
+        raise UserError(f"{KEY} has 'ter': {error}") from error
+    return remember(functools.partial(ter, language=language))
 
 
 def remember(metric: Metric) -> Metric:
