@@ -75,12 +75,12 @@ def _working_in(run: Path) -> Iterator[None]:
 
 
 def _load_metrics(config: Config) -> None:
-    """A user's function that cannot be loaded is said before days of pretraining, not after."""
+    """A metric that cannot be made is said before days of pretraining, not after."""
     from nmt_rl.rl.sentence_metrics import load_metric
 
     for name in config.finetune.reward.metrics:
-        if ":" in name:
-            load_metric(name)
+        if name not in ("bleu", "constant"):
+            load_metric(name, config.corpus.target_language)
 
 
 def _prepare(config: Config, run: Path, fresh: bool) -> Prepared:
@@ -116,7 +116,7 @@ def _finetune(config: Config, run: Path, fresh: bool = False) -> dict[str, Any]:
 
     check_run(config, run, "finetune", fresh)
     prepared = prepare(config, run)
-    make_reward(config.finetune.reward, prepared.tokenizers.target)
+    make_reward(config.finetune.reward, prepared.tokenizers.target, config.corpus.target_language)
     with _begun(config, run, "finetune", prepared, fresh):
         return finetune(config, prepared, run)
 
