@@ -271,6 +271,11 @@ def gather(values: Any, index: Any, axis: int = 1) -> Any:
     return tf.gather(values, index, axis=axis, batch_dims=1)
 
 
+def out_of_memory(error: Exception) -> bool:
+    """Whether an error says that the memory of the processor or the device does not suffice."""
+    return isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error) or "OOM when alloc" in str(error)
+
+
 def limit_threads(threads: int) -> None:
     """Use this many CPU threads; must be called before the first tensor is made (JAX reads XLA_FLAGS at import)."""
     if not is_jax():

@@ -14,6 +14,7 @@ from typing import Any, Literal, Protocol
 import keras
 import numpy as np
 
+from nmt_rl.backend import out_of_memory
 from nmt_rl.config import FinetuneConfig, PretrainConfig
 from nmt_rl.errors import RunError, UserError
 from nmt_rl.training.checkpoints import Checkpoint, Checkpoints, assign, select_steps
@@ -164,7 +165,7 @@ class TrainingLoop:
 
     @contextmanager
     def explained(self) -> Iterator[None]:
-        """What a full disk and weights that are not finite lead to, as the run's failure."""
+        """What a full disk, too little memory and weights that are not finite lead to, as the run's failure."""
         try:
             yield
         except (RunError, UserError):
@@ -173,6 +174,8 @@ class TrainingLoop:
             reason = f"{error.filename or 'the run'}: {error.strerror or error}"
             raise RunError(f"{self.stage}: {reason}; {self._what_is_kept()}; the same command goes on") from error
         except Exception as error:
+            if out_of_memory(error):
+                raise self._too_large() from error
             if not self._has_diverged():
                 raise
             raise self._diverged(self.progress.step + 1, float("nan")) from error
@@ -245,6 +248,17 @@ class TrainingLoop:
             f"{self.stage}: the loss became {loss} at update {step}; {self._what_is_kept()}; lower "
             f"{self.stage}.optimizer.learning_rate (now {self.config.optimizer.learning_rate:g}) "
             "or raise its warmup, then run again"
+        )
+
+    def _too_large(self) -> RunError:
+        key, size = (
+            ("batch.size", self.config.batch.size)
+            if isinstance(self.config, PretrainConfig)
+            else ("sentences", self.config.sentences)
+        )
+        return RunError(
+            f"{self.stage}: memory does not suffice for update {self.progress.step + 1}; {self._what_is_kept()}; free "
+            f"some, or start over with a smaller {self.stage}.{key} (now {size}): nmt-rl {self.stage} --fresh"
         )
 
     def _what_is_kept(self) -> str:

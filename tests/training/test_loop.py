@@ -420,6 +420,25 @@ def test_a_full_disk_at_the_diary_names_what_is_kept(tmp_path, monkeypatch):
     )
 
 
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes")])
+def test_too_little_memory_names_what_would_take_less(error, tmp_path):
+    loop = make_loop(tmp_path)
+    draw = loop.batches.next
+
+    def large(step):
+        if step == 5:
+            raise error
+        return draw(step)
+
+    loop.batches.next = large
+    with pytest.raises(RunError) as found:
+        loop.run()
+    assert str(found.value) == (
+        "pretrain: memory does not suffice for update 5; the checkpoint of update 3 is kept; free some, or start over "
+        "with a smaller pretrain.batch.size (now 4096): nmt-rl pretrain --fresh"
+    )
+
+
 def test_what_weights_that_are_not_finite_lead_to_is_told_as_their_fault(tmp_path):
     loop = make_loop(tmp_path)
     draw = loop.batches.next
