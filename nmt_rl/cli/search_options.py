@@ -96,13 +96,16 @@ class SearchOptions:
         found = {key: given[key] for key in DecodingConfig.model_fields if given.get(key) is not None}
         return {key: None if value == "none" else value for key, value in found.items()}
 
-    def request(self, models: Sequence[Path], nbest: int | None = None, prefixes: bool = False) -> Request:
+    def request(
+        self, models: Sequence[Path], nbest: int | None = None, prefixes: bool = False, scores: bool = False
+    ) -> Request:
         """What is asked of the translators of some models.
 
         Args:
             models: their folders.
             nbest: hypotheses that are wanted of each line; None: the best one's text.
             prefixes: whether translations shall begin with given text.
+            scores: whether the best one's score is wanted.
 
         Raises:
             UserError: for an option that has no effect with the others or a model's own settings, or excludes one.
@@ -115,11 +118,13 @@ class SearchOptions:
         if not models and (options := self.given()):
             _refuse(f"{options[0]} is of models, but only files of translations are given")
         overrides = self.overrides()
+        if any(not phrase.strip() for phrase in self.ban or ()):
+            _refuse("--ban needs a phrase, found a blank one")
         request = Request(
             overrides,
             self.ban or (),
             prefixes=prefixes,
-            scores=nbest is not None,
+            scores=scores or nbest is not None,
             engine=self.engine,
             quantization=self.quantization,
             precision=self.precision,
@@ -128,11 +133,14 @@ class SearchOptions:
         for folder in models:
             config = read_bundle_config(folder)[0]
             settings = override(config.decoding, overrides)
-            self._refuse_what_does_nothing(overrides, settings, nbest)
+            self._refuse_what_does_nothing(overrides, settings, nbest, scores)
+            _refuse_what_excludes_another(settings, prefixes)
             check_engine([folder], config, settings, request)
         return request
 
-    def _refuse_what_does_nothing(self, given: Mapping[str, Any], settings: DecodingConfig, nbest: int | None) -> None:
+    def _refuse_what_does_nothing(
+        self, given: Mapping[str, Any], settings: DecodingConfig, nbest: int | None, scores: bool
+    ) -> None:
         """Raise a UserError for an option that has no effect with the others."""
 
         def refuse(keys: tuple[str, ...], why: str) -> None:
@@ -156,12 +164,19 @@ class SearchOptions:
                 refuse(("coverage_penalty",), "is of a beam; give --beam N, too")
         if settings.hypotheses == 1 or settings.samples:
             penalty = ("length_penalty", "length_normalization")
-            if nbest is None:
+            if nbest is None and not scores:
                 refuse(
                     penalty, "chooses among a beam, and is in the scores of --nbest; give --beam N or --nbest N, too"
                 )
             if settings.mbr is not None:
                 refuse(penalty, "is not in the utilities of --mbr")
+
+
+def _refuse_what_excludes_another(settings: DecodingConfig, prefixes: bool) -> None:
+    if settings.mbr is not None and settings.hypotheses < 2:
+        _refuse("--mbr chooses among several translations; give --beam N or --samples N, or --mbr none")
+    if prefixes and settings.coverage_penalty:
+        _refuse("a coverage penalty does not know what --prefix has looked at; give --coverage-penalty 0, too")
 
 
 def _refuse(sentence: str) -> None:

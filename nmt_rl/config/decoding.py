@@ -14,29 +14,29 @@ class DecodingConfig(Section):
 
     beam: int = Field(5, ge=1, le=10_000)
     """Hypotheses kept; 1 is greedy."""
-    length_penalty: float = Field(1.0, ge=0.0)
+    length_penalty: float = Field(1.0, ge=0.0, le=10.0)
     """alpha, the exponent of the length penalty; 0 turns it off, a larger one prefers longer translations."""
     length_normalization: Literal["average", "gnmt"] = "average"
     """Divide log-probabilities by length^alpha, or by ((5 + length) / 6)^alpha (Wu et al., 2016)."""
-    coverage_penalty: float = Field(0.0, ge=0.0)
+    coverage_penalty: float = Field(0.0, ge=0.0, le=1000.0)
     """beta of the coverage penalty, which prefers translations that have looked at all of the source (Wu et al., 2016,
     equation 14); 0: none."""
-    diverse_groups: int = Field(1, ge=1)
+    diverse_groups: int = Field(1, ge=1, le=10_000)
     """Groups the beam is divided into, each of which avoids what those before it say (Vijayakumar et al., 2018)."""
-    diversity: float = Field(0.5, gt=0.0)
+    diversity: float = Field(0.5, gt=0.0, le=1000.0)
     """What a piece loses for every hypothesis of an earlier group that has it at the same place, nats."""
     stopping: Literal["early", "exact"] = "early"
     """End a search when `beam` hypotheses are finished, or when no other could be better than them."""
-    no_repeat_ngram: int = Field(0, ge=0)
+    no_repeat_ngram: int = Field(0, ge=0, le=100)
     """No n-gram of so many pieces twice in a translation (Paulus et al., 2018); 0: they may be."""
-    repetition_penalty: float = Field(1.0, ge=1.0)
+    repetition_penalty: float = Field(1.0, ge=1.0, le=1000.0)
     """Divides the positive logits of pieces that were chosen before, and multiplies the negative ones (Keskar et al.,
     2019); 1: none. Scores are those after it."""
     samples: int = Field(0, ge=0, le=10_000)
     """Translations drawn at random for each source, instead of a search; 0: a search."""
-    temperature: float = Field(1.0, gt=0.0)
+    temperature: float = Field(1.0, ge=0.001, le=1000.0)
     """Of samples: they are drawn from softmax(logits / temperature)."""
-    top_k: int = Field(0, ge=0)
+    top_k: int = Field(0, ge=0, le=2**31 - 1)
     """Samples take one of so many most probable pieces (Fan et al., 2018); 0: any."""
     top_p: float = Field(1.0, gt=0.0, le=1.0)
     """Samples take one of the fewest pieces with this probability together (Holtzman et al., 2020); 1: any."""
@@ -49,9 +49,9 @@ class DecodingConfig(Section):
     max_length_ratio: float = Field(2.0, gt=0.0, le=1000.0)
     """Longest translation, pieces: ratio times source pieces plus `max_length_extra`."""
     max_length_extra: int = Field(20, ge=1, le=100_000)
-    max_source_length: int = Field(512, ge=4)
+    max_source_length: int = Field(512, ge=4, le=1_000_000)
     """A longer source, in pieces, is cut with a warning."""
-    batch_tokens: int = Field(4096, ge=1)
+    batch_tokens: int = Field(4096, ge=1, le=10**9)
     """Source pieces per batch, times the beam or the samples; one sentence at least."""
 
     @model_validator(mode="after")

@@ -6,19 +6,20 @@ import ctypes
 import itertools
 import logging
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Literal
+from typing import IO, TYPE_CHECKING, Any, Literal, cast
 
 from nmt_rl.corpus.lines import read_lines
 from nmt_rl.corpus.prefetch import Prefetcher
+from nmt_rl.decoding.formats import TEXT, Format, Item, json_items, plain_items
 from nmt_rl.errors import UserError
 from nmt_rl.storage.streams import input_name
 
 if TYPE_CHECKING:
     from nmt_rl.decoding.scorer import Scorer
     from nmt_rl.decoding.sentences import SentenceTranslator
-    from nmt_rl.decoding.translator import Translation, Translator
+    from nmt_rl.decoding.translator import Translator
 
 log = logging.getLogger("nmt_rl")
 
@@ -32,47 +33,54 @@ def translate_stream(
     translator: Translator | SentenceTranslator,
     source: IO[bytes],
     sink: IO[bytes],
-    nbest: int | None = None,
+    output: Format = TEXT,
     name: str | None = None,
     chunk: int = CHUNK,
     arriving: bool = False,
     prefixes: Path | None = None,
     progress: Callable[[int], None] = lambda lines: None,
-    pieces: bool = False,
-    align: Callable[[Sequence[str], Sequence[Translation]], list[str]] | None = None,
+    is_json: bool = False,
 ) -> int:
     r"""Translate every line of a binary stream; each output line ends in `\n`.
 
     Args:
+        translator: one of single sentences, if an alignment or several hypotheses are written.
         source: UTF-8 text; see `read_lines` for what a line is.
         sink: of `storage.outputs.open_output`; gets UTF-8 text, flushed after every chunk.
-        nbest: write up to so many lines `index ||| text ||| score` per line, counting lines from 0; None: text only.
+        output: what is written of each line.
         name: what warnings call the source.
         chunk: lines held at a time.
         prefixes: a file with what each translation begins with, line by line; blank: anything.
         arriving: translate what has arrived as soon as the lines before are done, at most `chunk` lines.
         progress: told the number of lines done, now and then.
-        pieces: write translations in pieces, divided by blanks, as `score_stream` reads them.
-        align: gives an alignment, which is written last, for each of the best hypotheses of each line, in order.
+        is_json: the lines are JSON.
 
     Returns:
         The number of lines read.
 
     Raises:
         RunError: if writing fails, such as on a full disk.
-        UserError: if `prefixes` has fewer lines.
+        UserError: if `prefixes` has fewer lines, or a line is not JSON that should be.
     """
     done, forced = 0, read_lines(prefixes) if prefixes is not None else None
-    for held in (_arriving if arriving else _chunks)(read_lines(source, name), chunk):
+    lines = read_lines(source, name)
+    items = json_items(lines, name or "standard input") if is_json else plain_items(lines)
+    for held in (_arriving if arriving else _chunks)(items, chunk):
+        texts = [item.text for item in held]
         given = list(itertools.islice(forced, len(held))) if forced is not None else None
         if given is not None and len(given) < len(held):
             raise UserError(f"{prefixes} has {done + len(given):,} lines, fewer than the source; they must agree")
-        report = _counting_from(done, progress)
-        found = translator.translate(held, nbest or 1, first_line=done + 1, prefixes=given, progress=report)
-        columns = _columns(found, done, nbest, pieces)
-        if align is not None:
-            columns = [[*column, last] for column, last in zip(columns, align(held, found), strict=True)]
-        sink.write("".join(" ||| ".join(column) + "\n" for column in columns).encode("utf-8"))
+        options: dict[str, Any] = {
+            "first_line": done + 1,
+            "prefixes": given,
+            "progress": _counting_from(done, progress),
+        }
+        if output.nbest is not None:
+            options |= {"nbest": output.nbest, "by_pieces": output.pieces}
+        found = translator.translate(texts, **options)
+        aligned = cast("Translator", translator).alignments(texts, found) if output.alignment is not None else ()
+        written = output.lines(held, found, aligned, done)
+        sink.write("".join(f"{line}\n" for line in written).encode("utf-8"))
         sink.flush()
         if (done + len(held)) // CHUNK > done // CHUNK:
             _return_memory()
@@ -93,12 +101,12 @@ def _counting_from(done: int, progress: Callable[[int], None]) -> Callable[[int]
     return lambda lines: progress(done + lines)
 
 
-def _chunks(lines: Iterator[str], size: int) -> Iterator[list[str]]:
-    held: list[str] = []
+def _chunks(items: Iterator[Item], size: int) -> Iterator[list[Item]]:
+    held: list[Item] = []
     characters = 0
-    for line in lines:
-        held.append(line)
-        characters += len(line)
+    for item in items:
+        held.append(item)
+        characters += len(item.text)
         if len(held) == size or characters >= MOST_CHARACTERS:
             yield held
             held, characters = [], 0
@@ -106,8 +114,8 @@ def _chunks(lines: Iterator[str], size: int) -> Iterator[list[str]]:
         yield held
 
 
-def _arriving(lines: Iterator[str], most: int) -> Iterator[list[str]]:
-    with Prefetcher(lines, depth=most) as waiting:
+def _arriving(items: Iterator[Item], most: int) -> Iterator[list[Item]]:
+    with Prefetcher(items, depth=most) as waiting:
         while held := waiting.arrived(most):
             yield held
 
@@ -157,14 +165,3 @@ def score_stream(
         sink.flush()
         done += len(held)
     return done
-
-
-def _columns(found: Sequence[Translation], first: int, nbest: int | None, pieces: bool) -> list[list[str]]:
-    """What is written on each line."""
-    if nbest is None:
-        return [[" ".join(each.nbest[0].pieces) if pieces else each.text] for each in found]
-    return [
-        [str(index), " ".join(best.pieces) if pieces else best.text, f"{best.score:.4f}"]
-        for index, each in enumerate(found, start=first)
-        for best in each.nbest
-    ]

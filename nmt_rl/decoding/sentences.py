@@ -74,5 +74,7 @@ class SentenceTranslator:
             return BLANK
         text = self.blank.join(part.text for part in parts if part.text)
         score = sum(part.score for part in parts) / len(parts)
-        pieces = tuple(itertools.chain.from_iterable(part.nbest[0].pieces for part in parts))
-        return Translation(text, score, (Hypothesis(text, score, pieces),))
+        best = [part.nbest[0] for part in parts]
+        pieces = tuple(itertools.chain.from_iterable(each.pieces for each in best))
+        log_prob, length = sum(each.log_prob for each in best), sum(each.length for each in best)
+        return Translation(text, score, (Hypothesis(text, score, pieces, log_prob, length),))

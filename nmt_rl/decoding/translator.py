@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,14 +16,16 @@ from pydantic import ValidationError
 from nmt_rl.bundle import bundle_folder, load_ensemble, read_bundle_config
 from nmt_rl.config import Config, DecodingConfig
 from nmt_rl.corpus.batches import pad_source
+from nmt_rl.corpus.tokenizer import Tokenizers
 from nmt_rl.decoding.alignment import NOTHING, align_pairs
 from nmt_rl.decoding.engines import choose_conversion
 from nmt_rl.decoding.hypotheses import Prefix
+from nmt_rl.decoding.memory import must_have_memory
 from nmt_rl.decoding.request import AS_CONFIGURED, Request
 from nmt_rl.errors import UserError
 
 if TYPE_CHECKING:
-    from nmt_rl.corpus.tokenizer import Tokenizer, Tokenizers
+    from nmt_rl.corpus.tokenizer import Tokenizer
     from nmt_rl.decoding.alignment import Alignment, Attend
     from nmt_rl.decoding.hypotheses import Search
     from nmt_rl.models.seq2seq import Seq2Seq
@@ -46,6 +49,15 @@ class Hypothesis(NamedTuple):
     score: float
     pieces: tuple[str, ...] = ()
     """What the text was made of, without EOS; the tokenizer may cut the same text otherwise."""
+    log_prob: float = 0.0
+    """log p(translation | source) in nats, EOS included."""
+    length: int = 0
+    """Pieces and EOS; 0 for a blank line."""
+
+    @property
+    def confidence(self) -> float:
+        """The geometric mean of the probabilities of its pieces and its end, at most 1; 1 for a blank line."""
+        return min(1.0, math.exp(self.log_prob / self.length)) if self.length else 1.0
 
 
 @dataclass(frozen=True)
@@ -58,7 +70,7 @@ class Translation:
     """Its log-probability divided by the length penalty, or its expected utility (mbr); 0 for a blank line."""
     nbest: tuple[Hypothesis, ...]
     """The best hypotheses, best first, or samples in the order in which they were drawn; fewer than asked for if fewer
-    were found. Two may have one text, in different pieces."""
+    were found."""
 
 
 BLANK = Translation("", 0.0, (Hypothesis("", 0.0),))
@@ -122,8 +134,10 @@ class Translator:
         experiment = read_bundle_config(folders[0])[0]
         config = override(experiment.decoding, request.overrides)
         path = choose_conversion(folders, experiment, config, request)
+        tokenizers = Tokenizers.load(bundle_folder(folders[0]))
+        must_have_memory(config, tokenizers.target.size, "keras" if path is None else "ctranslate2")
         if path is not None:
-            return cls._of_conversion(path, experiment, bundle_folder(folders[0]), config, request)
+            return cls._of_conversion(path, experiment, tokenizers, config, request)
         if request.threads is not None:
             from nmt_rl.backend import limit_threads
 
@@ -134,14 +148,12 @@ class Translator:
 
     @classmethod
     def _of_conversion(
-        cls, path: Path, experiment: Config, folder: Path, config: DecodingConfig, request: Request
+        cls, path: Path, experiment: Config, tokenizers: Tokenizers, config: DecodingConfig, request: Request
     ) -> Translator:
-        from nmt_rl.corpus.tokenizer import Tokenizers
         from nmt_rl.decoding.engine import EngineSearcher
         from nmt_rl.decoding.export import require_exportable
 
-        tokenizers = Tokenizers.load(folder)
-        architecture = require_exportable(experiment.model, folder)
+        architecture = require_exportable(experiment.model, path)
         banned, longest = _spelled(tokenizers, request.banned), architecture.max_positions
         search = EngineSearcher(path, longest, tokenizers, config, banned, request.threads, request.scores)
         language = experiment.corpus.target_language
@@ -155,6 +167,7 @@ class Translator:
         prefixes: Sequence[str] | None = None,
         numbers: Sequence[int] | None = None,
         progress: Callable[[int], None] = lambda lines: None,
+        by_pieces: bool = False,
     ) -> list[Translation]:
         """One translation per line, in order.
 
@@ -168,6 +181,8 @@ class Translator:
             prefixes: what each translation begins with, as far as the tokenizer spells it so; it may end in a word.
             numbers: of the lines, for warnings, if they do not count up from `first_line`.
             progress: told how many of the lines are done, after every batch.
+            by_pieces: hypotheses of a search with one text in different pieces are several; otherwise the best of them
+                stands for all.
 
         Raises:
             UserError: if `nbest` exceeds those, or prefixes go with a coverage penalty.
@@ -190,7 +205,7 @@ class Translator:
         done = sum(not ids for ids in sources)
         for batch in self._batches(sources):
             given = [forced[i][:longest] for i in batch] if forced is not None else None
-            translated = self._translate_batch([sources[i] for i in batch], nbest, given)
+            translated = self._translate_batch([sources[i] for i in batch], nbest, given, by_pieces)
             for index, translation in zip(batch, translated, strict=True):
                 found[index] = translation
             done += len(batch)
@@ -223,7 +238,7 @@ class Translator:
         return batches_within(costs, self.config.batch_tokens)
 
     def _translate_batch(
-        self, sources: list[list[int]], nbest: int, forced: list[list[int]] | None
+        self, sources: list[list[int]], nbest: int, forced: list[list[int]] | None, by_pieces: bool
     ) -> Iterator[Translation]:
         lengths = np.array([len(source) for source in sources])
         limits = np.floor(lengths * self.config.max_length_ratio) + self.config.max_length_extra
@@ -235,15 +250,25 @@ class Translator:
             # pad_source ends each row with EOS, which the length leaves out.
             given = np.array([len(ids) for ids in forced], "int32")
             found = self.search(pad_source(sources), limits, Prefix(pad_source(forced), given))
-        for ids, sizes, scores in zip(found.ids, found.lengths, found.scores, strict=True):
-            kept = [n for n in range(nbest) if sizes[n] > 0]
-            pieces = [ids[n, : sizes[n] - 1] for n in kept]
-            texts = self.tokenizers.target.decode(pieces)
-            hypotheses = tuple(
-                Hypothesis(_plain(text), float(scores[n]), tuple(self.tokenizers.target.pieces(own)))
-                for text, n, own in zip(texts, kept, pieces, strict=True)
-            )
-            yield Translation(hypotheses[0].text, hypotheses[0].score, hypotheses)
+        distinct = nbest > 1 and not by_pieces and not self.config.samples
+        for row in zip(*found, strict=True):
+            hypotheses = self._hypotheses(*row, most=len(row[0]) if distinct else nbest)
+            if distinct:
+                first = {best.text: best for best in reversed(hypotheses)}
+                hypotheses = [best for best in hypotheses if best is first[best.text]][:nbest]
+            yield Translation(hypotheses[0].text, hypotheses[0].score, tuple(hypotheses))
+
+    def _hypotheses(
+        self, ids: np.ndarray, lengths: np.ndarray, log_probs: np.ndarray, scores: np.ndarray, most: int
+    ) -> list[Hypothesis]:
+        """The first hypotheses of a row."""
+        kept = [n for n in range(most) if lengths[n] > 0]
+        pieces = [ids[n, : lengths[n] - 1] for n in kept]
+        names = (tuple(self.tokenizers.target.pieces(own)) for own in pieces)
+        return [
+            Hypothesis(_plain(text), float(scores[n]), named, float(log_probs[n]), int(lengths[n]))
+            for text, named, n in zip(self.tokenizers.target.decode(pieces), names, kept, strict=True)
+        ]
 
 
 def _spelled(tokenizers: Tokenizers, phrases: Sequence[str]) -> list[list[int]]:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from nmt_rl.corpus.inputs import open_binary
 from nmt_rl.decoding.files import translate_stream
+from nmt_rl.decoding.formats import Format
 from nmt_rl.decoding.translator import BLANK, Hypothesis, Translation, Translator
 from nmt_rl.errors import UserError
 from nmt_rl.storage.outputs import open_output
@@ -23,9 +24,11 @@ from nmt_rl.storage.streams import CLOSED_PIPE
 class Echo:
     """Stands in for a Translator where the text does not matter: upper case."""
 
-    def translate(self, lines, nbest=1, first_line=1, prefixes=None, progress=None):
+    def translate(self, lines, nbest=1, first_line=1, prefixes=None, progress=None, by_pieces=False):
         return [
-            Translation(line.upper(), -1.5, tuple(Hypothesis(f"{line.upper()}{n}", -1.5 - n) for n in range(nbest)))
+            Translation(
+                line.upper(), -1.5, tuple(Hypothesis(f"{line.upper()}{n or ''}", -1.5 - n) for n in range(nbest))
+            )
             if line.strip()
             else BLANK
             for line in lines
@@ -130,12 +133,12 @@ def test_warnings_name_the_line_of_the_whole_file(translator, caplog):
 
 
 def test_nbest_format():
-    out, _ = translated(Echo(), b"a\n\nb\n", nbest=2, chunk=1)
+    out, _ = translated(Echo(), b"a\n\nb\n", output=Format(nbest=2), chunk=1)
     assert out.decode().splitlines() == [
-        "0 ||| A0 ||| -1.5000",
+        "0 ||| A ||| -1.5000",
         "0 ||| A1 ||| -2.5000",
         "1 |||  ||| 0.0000",
-        "2 ||| B0 ||| -1.5000",
+        "2 ||| B ||| -1.5000",
         "2 ||| B1 ||| -2.5000",
     ]
 
@@ -193,7 +196,7 @@ from types import SimpleNamespace
 
 class Echo:
     def translate(self, lines, nbest=1, first_line=1, prefixes=None, progress=None):
-        return [SimpleNamespace(text=line) for line in lines]
+        return [SimpleNamespace(nbest=[SimpleNamespace(text=line)]) for line in lines]
 
 with open_binary(STANDARD) as source, open_output(STANDARD) as sink:
     translate_stream(Echo(), source, sink, chunk=10)
@@ -266,11 +269,11 @@ def test_more_prefixes_than_lines_are_named(translator, tmp_path, caplog):
 
 def test_pieces_are_written_instead_of_text(translator, tokenizers):
     text, _ = translated(translator, b"ein Hund\n\nVogel\n")
-    pieces, _ = translated(translator, b"ein Hund\n\nVogel\n", pieces=True)
+    pieces, _ = translated(translator, b"ein Hund\n\nVogel\n", output=Format(pieces=True))
     ids = [tokenizers.target.ids_of(line.split()) for line in pieces.decode("utf-8").split("\n")]
     spelled = tokenizers.target.decode(ids)
     assert [line.strip() for line in spelled] == [line.strip() for line in text.decode("utf-8").split("\n")]
-    listed, _ = translated(translator, b"ein Hund\n", pieces=True, nbest=2)
+    listed, _ = translated(translator, b"ein Hund\n", output=Format(pieces=True, nbest=2))
     assert listed.decode("utf-8").split("\n")[0].split(" ||| ")[1] == pieces.decode("utf-8").split("\n")[0]
 
 
