@@ -262,15 +262,15 @@ def set_aside(run: Path, first: str) -> None:
     If a finished one is there already, it stays, and the one that is not finished goes.
     """
     stages = STAGES[STAGES.index(first) :]
-    names = [n for n in (*stages, "model", "tensorboard", EVENTS, *REPORT) if (run / n).exists()]
+    names = [n for n in (*stages, "model", "tensorboard", EVENTS, CONFIG, *REPORT) if (run / n).exists()]
     if not any(has_begun(run, name) for name in stages) and "model" not in names:
         return
     aside = run / REPLACED
     aside.mkdir(exist_ok=True)
     mark(aside, REPLACED)
     keep = (aside / first / "result.json").exists() and not (run / first / "result.json").exists()
-    for name in names:
-        shared = first == "finetune" and name in (EVENTS, "tensorboard")  # Pretraining's stay.
+    for name in reversed(names):  # A kill on the way leaves the first stage, by which `keep` is told.
+        shared = name == CONFIG or (first == "finetune" and name in (EVENTS, "tensorboard"))  # Pretraining's stay.
         if not keep:
             _remove(aside / name)
             copy = shutil.copytree if (run / name).is_dir() else shutil.copyfile
@@ -300,7 +300,7 @@ def drop_replaced(run: Path) -> None:
     if not is_marked(aside):
         return
     inside = [f"{name}/{pattern}" for name, patterns in FOLDERS.items() for pattern in patterns]
-    names = [*(f"{name}/" for name in FOLDERS), *inside, EVENTS, *REPORT]
+    names = [*(f"{name}/" for name in FOLDERS), *inside, EVENTS, CONFIG, *REPORT]
     if found := next(strangers(aside, names), None):
         logger.warning("%s stays: %s in it is not nmt-rl's", aside, found)
         return

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from nmt_rl.bundle import CONFIG, WEIGHTS, bundle_folder, check_weights, open_bundle
+from nmt_rl.corpus.prepared import checked_split, read_record
 from nmt_rl.errors import UserError
 from nmt_rl.storage.hashes import HASHES, check_hashes, read_hashes
 from nmt_rl.storage.reading import file_size, read_json
@@ -38,7 +39,7 @@ def verify(path: Path) -> Iterator[Finding]:
         yield from _verify_model(bundle_folder(path))
         return
     if (path / "corpus").is_dir():
-        yield from _verify_hashed(path / "corpus")
+        yield from _verify_corpus(path / "corpus")
     for stage in stages:
         for arrays in sorted([*stage.glob("checkpoints/*.npz"), *stage.glob("snapshots/*.npz")]):
             yield _finding(arrays, "same", partial(_check_archive, arrays))
@@ -59,6 +60,19 @@ def _check_archive(path: Path) -> None:
         raise UserError(f"{path} is damaged: {error or type(error).__name__}") from error
     if damaged is not None:
         raise UserError(f"{path} is damaged: {damaged} has another checksum than was written")
+
+
+def _verify_corpus(folder: Path) -> Iterator[Finding]:
+    """The manifest's files; those that may change in a run have their hash in prepared.json."""
+    hashed = list(_verify_hashed(folder))
+    yield from hashed
+    record = _finding(folder / "prepared.json", "readable", partial(read_record, folder))
+    yield record
+    if record.state == "readable":
+        known, names = read_record(folder), {each.path.name for each in hashed}
+        for split in sorted(known["hashes"]):
+            if split != "train" and f"{split}.source" not in names:
+                yield _finding(folder / f"{split}.source", "same", partial(checked_split, folder, split, known))
 
 
 def _verify_model(folder: Path) -> Iterator[Finding]:

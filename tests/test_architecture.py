@@ -32,7 +32,7 @@ BELOW = {
     "decoding": {"bundle", "models", "corpus"},
     "systems": {"evaluation", "decoding", "bundle", "corpus"},
     "training": {"results", "evaluation", "decoding", "bundle", "models", "corpus"},
-    "verification": {"bundle"},
+    "verification": {"bundle", "corpus"},
     "rl": {"training", "results", "evaluation", "decoding", "bundle", "models", "corpus"},
     "run_folder": {"results", "training", "bundle", "corpus"},
     "experiment": {"run_folder", "rl", "training", "results", "evaluation", "decoding", "bundle", "models", "corpus"},

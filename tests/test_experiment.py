@@ -83,8 +83,7 @@ def test_a_fresh_start_that_fails_before_its_first_checkpoint_is_undone(tiny_run
     rates = ["pretrain.optimizer.learning_rate=1e30", "pretrain.optimizer.warmup=0", "pretrain.checkpoint_every=100"]
     with pytest.raises(RunError, match="loss became"):
         pretrain_stage(load_config(str(tiny_run.recipe), rates), copy, fresh=True)
-    after = content(copy)
-    assert {k for k in before.keys() | after.keys() if before.get(k) != after.get(k)} == {Path("config.yaml")}
+    assert content(copy) == before
 
 
 def test_a_fresh_stage_leaves_no_trace_of_the_old_one(tiny_run, copy):

@@ -9,6 +9,7 @@ from nmt_rl.verification import verify
 FILES = [
     "corpus/train/source.tokens.npy",
     "corpus/valid.source",
+    "corpus/test.source",
     "pretrain/model/model.weights.h5",
     "finetune/model/tokenizer.model",
     "model/card.json",

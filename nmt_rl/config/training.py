@@ -50,7 +50,7 @@ class ValidationConfig(Section):
     patience: int = Field(10, ge=1)
     """Stop after this many validations without improvement."""
     sentences: int | None = Field(None, ge=1)
-    """Validate on the first sentences only."""
+    """On the way, validate on the first sentences only; finished models are compared on all."""
 
 
 class PretrainConfig(Section):

@@ -86,9 +86,7 @@ def open_prepared(config: Config, run: Path) -> Prepared:
     with _named_remedy(folder):
         check_hashes(folder)
         for split in config.corpus.held_out:
-            texts[split], hashes[split] = read_split(folder, split)
-            if hashes[split] != record["hashes"].get(split):
-                raise UserError(f"{folder / split}.source and .target are not what preparation wrote")
+            texts[split], hashes[split] = checked_split(folder, split, record)
         return Prepared(
             tokenizers=Tokenizers.load(tokenizer_folder(run)),
             train=EncodedCorpus.open(folder / "train"),
@@ -220,3 +218,11 @@ def read_split(folder: Path, split: str) -> tuple[list[Pair], str]:
     for pair in pairs:
         digest.update("{}\t{}\n".format(*pair).encode())
     return pairs, digest.hexdigest()
+
+
+def checked_split(folder: Path, split: str, record: Record) -> tuple[list[Pair], str]:
+    """As `read_split`; raises UserError if the text is not what was copied."""
+    pairs, digest = read_split(folder, split)
+    if digest != record["hashes"].get(split):
+        raise UserError(f"{folder / split}.source and .target are not what preparation wrote")
+    return pairs, digest
