@@ -345,7 +345,13 @@ def test_no_setting_that_changes_translations_is_left_out_of_the_summary():
     """Beside a search or samples with which it has an effect; a new key of the section must be added here."""
     searched = {"beam": 6, "length_penalty": 0.5, "length_normalization": "gnmt", "coverage_penalty": 0.1}
     searched |= {"diverse_groups": 5, "stopping": "exact", "no_repeat_ngram": 3, "repetition_penalty": 1.1}
-    searched |= {"mbr": "bleu", "max_length_ratio": 1.5, "max_length_extra": 9, "max_source_length": 99}
+    searched |= {
+        "mbr": "bleu",
+        "max_length_ratio": 1.5,
+        "max_length_extra": 9,
+        "max_source_length": 99,
+        "min_length": 2,
+    }
     drawn = {"samples": 9, "temperature": 0.5, "top_k": 7, "top_p": 0.8, "seed": 4}
     for beside, changes in ({}, searched), ({"samples": 2}, drawn), ({"diverse_groups": 5}, {"diversity": 0.1}):
         plain = DecodingConfig(**beside).summary()
