@@ -11,6 +11,7 @@ from typing import Literal
 
 from nmt_rl.bundle import CONFIG, WEIGHTS, bundle_folder, check_weights, open_bundle
 from nmt_rl.corpus.prepared import checked_split, read_record
+from nmt_rl.corpus.store import EncodedCorpus
 from nmt_rl.errors import UserError
 from nmt_rl.storage.hashes import HASHES, check_hashes, read_hashes
 from nmt_rl.storage.reading import file_size, read_json
@@ -66,6 +67,7 @@ def _verify_corpus(folder: Path) -> Iterator[Finding]:
     """The manifest's files; those that may change in a run have their hash in prepared.json."""
     hashed = list(_verify_hashed(folder))
     yield from hashed
+    yield _finding(folder / "train", "readable", partial(EncodedCorpus.open, folder / "train"))
     record = _finding(folder / "prepared.json", "readable", partial(read_record, folder))
     yield record
     if record.state == "readable":

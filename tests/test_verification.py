@@ -40,7 +40,7 @@ def test_a_flipped_bit_is_found(run, command, name):
     flip(run / name) if not name.endswith("result.json") else (run / name).write_text("{")
     result = command("verify", run)
     assert result.code == 1 and f"damaged   {run / name}" in result.out
-    assert " are damaged" in result.err and result.err.count("\n") == 1
+    assert " checks found damage" in result.err and result.err.count("\n") == 1
 
 
 def test_a_missing_file_is_found(run, command):
@@ -54,6 +54,16 @@ def test_settings_may_be_edited(run):
     path.write_text(path.read_text().replace("beam: 2", "beam: 3"))
     states = {each.path: each.state for each in verify(run / "model")}
     assert states[path] == "edited" and "damaged" not in states.values()
+
+
+def test_a_corpus_of_version_0_2_0_is_compared_with_what_it_was_prepared_from(run):
+    (run / "corpus" / "hashes.json").unlink()
+    assert "damaged" not in {each.state for each in verify(run)}
+    text, tokens = run / "corpus" / "test.target", run / "corpus" / "train" / "source.tokens.npy"
+    text.write_text(text.read_text().replace("dog", "cat", 1))
+    tokens.write_bytes(tokens.read_bytes()[:-3])
+    damaged = [each.path for each in verify(run) if each.state == "damaged"]
+    assert damaged == [run / "corpus" / "train", run / "corpus" / "test.source"]
 
 
 def test_a_model_of_version_0_2_0_is_read(run):

@@ -24,4 +24,4 @@ def verify(
             typer.echo(printable(f"{each.state:<8}  {each.damage or each.path}"))
             found.append(each)
     if damaged := sum(each.state == "damaged" for each in found):
-        raise RunError(f"{damaged} of {len(found)} are damaged")
+        raise RunError(f"{damaged} of {len(found)} checks found damage")

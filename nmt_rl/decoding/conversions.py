@@ -16,6 +16,7 @@ from nmt_rl.decoding.export import require_ctranslate2, require_exportable, writ
 from nmt_rl.decoding.request import Quantization
 from nmt_rl.errors import RunError, UserError
 from nmt_rl.storage.hashes import HASHES, check_hashes, file_hash, read_hashes, write_hashes
+from nmt_rl.storage.outputs import FULL
 from nmt_rl.storage.ownership import mark, must_be_ours
 from nmt_rl.storage.reading import read_json
 from nmt_rl.storage.writing import write_json, written_folder
@@ -76,6 +77,7 @@ def export_ctranslate2(folder: Path, quantization: Quantization = "float32", out
     Raises:
         UserError: if CTranslate2 is not installed or has no such model, or the folder is somebody's own or cannot be
             written.
+        RunError: if the disk is full.
     """
     folder = bundle_folder(folder)
     place = out or folder / FOLDER / quantization
@@ -88,7 +90,8 @@ def export_ctranslate2(folder: Path, quantization: Quantization = "float32", out
             _fill(made, folder, quantization, key)
     except OSError as error:
         where = "; give another folder with -o" if out is None else ""
-        raise UserError(f"export {place} cannot be written: {error.strerror or error}{where}") from error
+        kind = RunError if error.errno in FULL else UserError
+        raise kind(f"export {place} cannot be written: {error.strerror or error}{where}") from error
     return place
 
 
