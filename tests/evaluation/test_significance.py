@@ -149,3 +149,10 @@ def test_how_often_equal_systems_are_called_different(corpus, kind, called):
         test = paired_test(texts, references, test_set="toy", kind=kind, metrics=["bleu"], samples=200)
         found += test.systems[1].bleu.p_value < 0.05
     assert called[0] <= found <= called[1], found
+
+
+def test_a_reference_that_is_not_composed_makes_no_difference():
+    plain, decomposed = ["un café noir et une forêt"], ["un cafe\u0301 noir et une fore\u0302t"]
+    result = paired_test({"a": plain, "b": decomposed}, decomposed, test_set="t", metrics=("bleu", "chrf"), samples=10)
+    assert [system.metrics["bleu"].score for system in result.systems] == pytest.approx([100, 100])
+    assert all("nfc:yes" in signature for signature in result.signatures.values())
