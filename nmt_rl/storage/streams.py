@@ -167,7 +167,8 @@ def whole_streams() -> Iterator[None]:
         try:
             os.fstat(descriptor)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)
+            with contextlib.suppress(OSError):
+                os.open(os.devnull, os.O_RDWR)
     before = sys.stdout, sys.stderr
     if sys.stdout is not None:
         # Of names that are not UTF-8, the escapes are also JSON's.
