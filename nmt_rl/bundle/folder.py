@@ -64,8 +64,17 @@ def _what_it_is(path: Path, text_option: str | None) -> str:
         return _what_is_missing(path)
     if path.name in (CONFIG, WEIGHTS, CARD, HASHES, *TOKENIZERS) and _is_there(path.parent / WEIGHTS):
         return f"{path} is a file of a model folder; give the folder, {path.parent}"
+    if path.is_file() and _is_archive(path):
+        return f"{path} is an archive, not a model folder; unpack it, and give the folder that was in it"
     hint = f"did you mean {text_option} {shlex.quote(str(path))}?" if text_option else RUN
     return f"{path} is a file, not a model folder; {hint}"
+
+
+def _is_archive(path: Path) -> bool:
+    import tarfile
+    import zipfile
+
+    return zipfile.is_zipfile(path) or tarfile.is_tarfile(path)
 
 
 def _what_is_missing(folder: Path) -> str:

@@ -55,7 +55,7 @@ def copy_bundle(source: Path, folder: Path) -> None:
     check_bundle(source, full=True)
     names = [name for name in FILES if (source / name).exists()]
     new, old = folder_hashes(source, names), _hashes_of(folder)
-    if new == old:
+    if new == old and (folder / HASHES).exists():
         return
     with _written(folder) as made:
         for name in names:

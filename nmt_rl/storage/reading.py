@@ -33,12 +33,12 @@ def file_size(path: Path) -> int:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
             raise UserError(f"{path} is {KINDS.get(stat.S_IFMT(status.st_mode), 'a device')}, not a file")
+        if not status.st_size:  # Files of the system have no size, and some no end.
+            raise UserError(f"{path} is empty (0 bytes)")
         with path.open("rb") as stream:
             start = stream.read(len(POINTER))
     except OSError as error:
         raise UserError(f"{path} {_why(path, error)}") from error
-    if not start:
-        raise UserError(f"{path} is empty (0 bytes)")
     if start == POINTER and status.st_size <= POINTER_SIZE:
         raise UserError(f"{path} is a pointer of Git LFS, not the file itself; run 'git lfs pull' where it comes from")
     return status.st_size

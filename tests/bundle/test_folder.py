@@ -2,6 +2,8 @@
 
 import errno
 import json
+import shutil
+from pathlib import Path
 
 import pytest
 import yaml
@@ -41,6 +43,7 @@ def test_what_is_no_model_folder_is_told_as_what_it_is(tiny_run, tmp_path):
     (tmp_path / "export" / "model.bin").touch()
     (tmp_path / "run" / "corpus").mkdir(parents=True)
     model = tiny_run.folder / "model"
+    archive = Path(shutil.make_archive(str(tmp_path / "model"), "gztar", tmp_path / "run"))
     run = "give RUN/model of a finished run"
     for path, what in {
         tmp_path / "nowhere": f"model folder {tmp_path / 'nowhere'} does not exist; {run}",
@@ -48,11 +51,13 @@ def test_what_is_no_model_folder_is_told_as_what_it_is(tiny_run, tmp_path):
         text: f"{text} is a file, not a model folder; {run}",
         text / "model": f"model folder {text / 'model'} does not exist; {run}",
         model / WEIGHTS: f"{model / WEIGHTS} is a file of a model folder; give the folder, {model}",
+        archive: f"{archive} is an archive, not a model folder; unpack it, and give the folder that was in it",
         tmp_path / "export": f"{tmp_path / 'export'} is a model of CTranslate2; give the model folder that it was "
         "exported from",
         tmp_path / "run": f"{tmp_path / 'run'} holds no model yet: its training is not finished; the command that "
         "began it goes on with it",
-        tmp_path: f"{tmp_path} holds no model ({WEIGHTS} is missing; found export, gone, my text.de, run); {run}",
+        tmp_path: f"{tmp_path} holds no model ({WEIGHTS} is missing; found export, gone, model.tar.gz, my text.de, "
+        f"run); {run}",
     }.items():
         assert refused(bundle_folder, path) == what
     assert refused(bundle_folder, text, "-i") == f"{text} is a file, not a model folder; did you mean -i '{text}'?"
