@@ -295,9 +295,10 @@ def put_back(run: Path) -> None:
 
 
 def drop_replaced(run: Path) -> None:
-    """Delete RUN/replaced, unless somebody has put something of their own there."""
+    """Delete RUN/replaced if its first stage is finished anew, unless somebody has put something of their own there."""
     aside = run / REPLACED
-    if not is_marked(aside):
+    first = next((stage for stage in STAGES if (aside / stage).exists()), None)
+    if not is_marked(aside) or (first and not (run / first / "result.json").exists()):
         return
     inside = [f"{name}/{pattern}" for name, patterns in FOLDERS.items() for pattern in patterns]
     names = [*(f"{name}/" for name in FOLDERS), *inside, EVENTS, CONFIG, *REPORT]

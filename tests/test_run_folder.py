@@ -281,6 +281,10 @@ def test_what_is_set_aside_can_be_put_back_and_goes_in_the_end(copy, first):
     set_aside(copy, first)  # Once more, before the new one is finished: the finished one stays.
     assert (copy / "replaced" / first / "result.json").exists() and not (copy / first).exists()
     assert (copy / "replaced" / "metrics.jsonl").read_text() != ""
+    drop_replaced(copy)
+    assert (copy / "replaced" / first / "result.json").exists()
+    (copy / first).mkdir()
+    (copy / first / "result.json").touch()
     (copy / "replaced" / "mine.txt").touch()
     drop_replaced(copy)
     assert (copy / "replaced" / "mine.txt").exists()

@@ -191,7 +191,7 @@ def check_text(config: Config, run: Path, refused: Collection[str]) -> None:
     Raises:
         UserError: for a change of a refused kind.
     """
-    for change in _binding(config, read_record(run / "corpus")):
+    for change in _binding(config, read_record(run / "corpus"), contents="gone" in refused):
         words = f"{change.words}; {run / 'corpus'} holds the text as it was prepared"
         if change.kind == "gone" and "gone" in refused:
             raise UserError(f"{words}, and nmt-rl pretrain and finetune go on with that")
@@ -201,9 +201,11 @@ def check_text(config: Config, run: Path, refused: Collection[str]) -> None:
             log.warning("%s, and training goes on with that", words)
 
 
-def _binding(config: Config, record: Record) -> Iterable[Change]:
+def _binding(config: Config, record: Record, contents: bool = False) -> Iterable[Change]:
     """What no model is chosen by binds nothing: see `prepare`."""
-    return (change for change in changes(record["sources"], config.corpus) if change.split in ("train", "valid"))
+    return (
+        change for change in changes(record["sources"], config.corpus, contents) if change.split in ("train", "valid")
+    )
 
 
 def read_split(folder: Path, split: str) -> tuple[list[Pair], str]:

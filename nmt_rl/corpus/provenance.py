@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 from nmt_rl.config import CorpusConfig, SourceSpec
 from nmt_rl.corpus.sources import hub_split, source_files
 from nmt_rl.errors import UserError
-from nmt_rl.storage.hashes import file_hash
+from nmt_rl.storage.hashes import CHEAP, file_hash
 
 Record = dict[str, Any]
 """Of one source, JSON: its `spec`, the `folder` that relative paths started from, and its `files` with `path`, `size`
@@ -35,10 +35,13 @@ def record_sources(config: CorpusConfig) -> dict[str, list[Record]]:
     return {split: [record_source(spec, config, split) for spec in specs] for split, specs in _splits(config)}
 
 
-def changes(records: dict[str, list[Record]], config: CorpusConfig) -> Iterator[Change]:
+def changes(records: dict[str, list[Record]], config: CorpusConfig, contents: bool = False) -> Iterator[Change]:
     """How the sources of a configuration differ from recorded ones, the first difference of every split.
 
-    Text that lies elsewhere now is the same text. Contents are read only where size or time differ.
+    Args:
+        records: what `record_sources` found.
+        config: the sources now. Text that lies elsewhere now is the same text.
+        contents: read files of moderate size even where neither size nor time differ.
 
     Raises:
         UserError: if another source is given, which is not there.
@@ -50,7 +53,7 @@ def changes(records: dict[str, list[Record]], config: CorpusConfig) -> Iterator[
             yield Change("settings", split, f"corpus.{split} had {len(old)} sources, now {len(specs)}")
             continue
         both = zip(old, specs, strict=True)
-        yield from filter(None, [next(filter(None, (_change(o, n, config, split) for o, n in both)), None)])
+        yield from filter(None, [next(filter(None, (_change(o, n, config, split, contents) for o, n in both)), None)])
 
 
 def _splits(config: CorpusConfig) -> list[tuple[str, tuple[SourceSpec, ...]]]:
@@ -73,7 +76,7 @@ def _file(path: Path) -> Record:
     return {"path": str(path.resolve()), "size": status.st_size, "modified": status.st_mtime_ns, "sha256": digest}
 
 
-def _change(old: Record, spec: SourceSpec, config: CorpusConfig, split: str) -> Change | None:
+def _change(old: Record, spec: SourceSpec, config: CorpusConfig, split: str, contents: bool) -> Change | None:
     new = spec.model_dump(mode="json")
     same_place = _place(old["spec"], old["folder"]) == _place(new, None) or _place(old["spec"], "") == _place(new, "")
     other = Change("settings", split, f"corpus.{split} was {_words(old['spec'])}, now {_words(new)}")
@@ -90,7 +93,7 @@ def _change(old: Record, spec: SourceSpec, config: CorpusConfig, split: str) -> 
     if len(files) != len(old["files"]):
         return other
     for path, was in zip(files, old["files"], strict=True):
-        if words := _difference(path, was):
+        if words := _difference(path, was, contents):
             return Change("text", split, words) if same_place else other
     return None
 
@@ -116,13 +119,16 @@ def _words(spec: Record) -> str:
     return ", ".join(f"{k} {' '.join(v) if isinstance(v, list) else v}" for k, v in spec.items() if v)
 
 
-def _difference(path: Path, was: Record) -> str | None:
+def _difference(path: Path, was: Record, contents: bool) -> str | None:
     status = path.stat()
     now = (status.st_size, status.st_mtime_ns)
-    if now == (was["size"], was["modified"]):
+    untouched = now == (was["size"], was["modified"])
+    if untouched and (not contents or status.st_size > CHEAP):
         return None
     if status.st_size == was["size"] and (not status.st_size or file_hash(path) == was["sha256"]):
         return None
+    if untouched:
+        return f"{path} has changed: neither its size nor its time, but what it holds"
     return f"{path} has changed: {_size_and_time(was['size'], was['modified'])}, now {_size_and_time(*now)}"
 
 

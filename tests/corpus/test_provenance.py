@@ -55,5 +55,12 @@ def test_changed_text_is_told_from_text_that_was_touched(folder):
     (folder / "train.de").write_text("Train de\n")
     ((kind, words),) = found(records, config())
     assert kind == "text" and words.startswith("train.de has changed: 9 bytes of 20") and ", now 9 bytes of" in words
+    records = record_sources(config())
+    before = (folder / "train.en").stat()
+    (folder / "train.en").write_text("Train en\n")
+    os.utime(folder / "train.en", ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert found(records, config()) == []
+    ((kind, words),) = [(c.kind, c.words) for c in changes(records, config(), contents=True)]
+    assert (kind, words) == ("text", "train.en has changed: neither its size nor its time, but what it holds")
     (folder / "valid.en").unlink()
     assert ("gone", "valid.en does not exist (nor with .txt, .gz, .xz or .bz2)") in found(records, config())
