@@ -222,11 +222,13 @@ def _load(path: Path) -> Tokenizer:
     model = read_bytes(path, LARGEST)
     try:
         tokenizer = Tokenizer(model)
-        tokenizer.pieces(range(tokenizer.size))
+        pieces = tokenizer.pieces(range(tokenizer.size))
     except RuntimeError:
         raise UserError(f"{path} is not a SentencePiece model") from None
     except UnicodeDecodeError as error:
-        raise UserError(f"{path} is damaged: piece {error.object!r} is not UTF-8") from None
+        raise UserError(f"{path} is damaged: {error.object[:40]!r} is not UTF-8") from None
+    if (blank := next((piece for piece in pieces if re.search("[ \t\r\n]", piece)), None)) is not None:
+        raise UserError(f"{path} is damaged: piece {blank[:40]!r} holds a blank")
     if tokenizer.control_ids != (PAD, UNK, BOS, EOS):
         both = list(zip(("pad", "unk", "bos", "eos"), tokenizer.control_ids, strict=True))
         found = ", ".join(f"{name} {'none' if i < 0 else i}" for name, i in both)

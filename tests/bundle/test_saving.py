@@ -91,6 +91,10 @@ def test_a_copy_is_the_model_with_the_hashes(copy, old, tmp_path):
     copy_bundle(old, tmp_path / "new")
     check_bundle(tmp_path / "new", full=True)
     assert contents(tmp_path / "new").keys() == contents(old).keys() | {HASHES, MARK}
+    (tmp_path / "new" / HASHES).unlink()  # As version 0.2.0 released it.
+    copy_bundle(old, tmp_path / "new")
+    check_bundle(tmp_path / "new", full=True)
+    assert (tmp_path / "new" / HASHES).exists()
 
 
 def test_an_export_stays_with_its_model_and_goes_with_it(copy, tiny_run, tmp_path):

@@ -240,6 +240,21 @@ def test_loading_what_is_not_there(tmp_path):
         Tokenizers.load(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("bad", "what"),
+    [
+        (b"\xff", r"is damaged: b'.*\\xff.*' is not UTF-8"),
+        (b"\n", r"is damaged: piece '.*\\n.*' holds a blank"),
+        (b"\t", r"is damaged: piece '.*\\t.*' holds a blank"),
+    ],
+)
+def test_pieces_that_are_none_are_refused(tokenizer, tmp_path, bad, what):
+    piece = next(p for p in tokenizer.pieces(range(tokenizer.size)) if p.isalpha() and p.isascii() and len(p) > 2)
+    (tmp_path / "tokenizer.model").write_bytes(tokenizer.model.replace(piece.encode(), bad + piece.encode()[1:], 1))
+    with pytest.raises(UserError, match=what):
+        Tokenizers.load(tmp_path)
+
+
 def test_sample_of_lines_is_uniform_and_exact():
     counts = np.zeros(10)
     for seed in range(2000):
