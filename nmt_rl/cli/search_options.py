@@ -24,6 +24,8 @@ class SearchOptions:
     """
 
     seed_option: ClassVar[str] = "--sample-seed"
+    lists: ClassVar[bool] = False
+    """Whether the verb has --nbest."""
 
     beam: Annotated[int | None, typer.Option(min=1, help="Hypotheses kept; 1 is greedy.")] = None
     length_penalty: LengthPenalty = None
@@ -153,7 +155,8 @@ class SearchOptions:
         if settings.samples:
             refuse(("beam", "stopping", "coverage_penalty", "diverse_groups"), "is of a search; --samples 0 searches")
             if given.get("samples", 0) > 1 and nbest is None and settings.mbr is None:
-                _refuse(f"--samples {settings.samples} needs --nbest or --mbr: without, only the first is printed")
+                needs, used = ("--nbest or --mbr", "printed") if self.lists else ("--mbr", "taken")
+                _refuse(f"--samples {settings.samples} needs {needs}: without, only the first is {used}")
         else:
             refuse(("temperature", "top_k", "top_p", "seed"), "is of samples; give --samples N, too")
         if settings.diverse_groups == 1:
@@ -165,9 +168,8 @@ class SearchOptions:
         if settings.hypotheses == 1 or settings.samples:
             penalty = ("length_penalty", "length_normalization")
             if nbest is None and not scores:
-                refuse(
-                    penalty, "chooses among a beam, and is in the scores of --nbest; give --beam N or --nbest N, too"
-                )
+                listed = ", and is in the scores of --nbest; give --beam N or --nbest N, too"
+                refuse(penalty, f"chooses among a beam{listed if self.lists else '; give --beam N, too'}")
             if settings.mbr is not None:
                 refuse(penalty, "is not in the utilities of --mbr")
 

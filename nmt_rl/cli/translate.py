@@ -23,6 +23,7 @@ class _Options(SearchOptions):
     """With no other seed beside it, that of the samples needs no longer name."""
 
     seed_option: ClassVar[str] = "--seed"
+    lists: ClassVar[bool] = True
     sample_seed: Annotated[int | None, typer.Option("--seed", "--sample-seed", min=0, help="Of the samples.")] = None
 
 

@@ -42,4 +42,4 @@ def test_what_was_given_becomes_keys_of_the_decoding_section(tiny_run):
     with pytest.raises(UserError, match="--sample-seed is of samples"):
         options.request([tiny_run.folder / "model"])
     request = SearchOptions(beam=3, ban=["Hund"]).request([tiny_run.folder / "model"])
-    assert (request.overrides, request.banned, request.engine) == ({"beam": 3}, ["Hund"], "keras")
+    assert (request.overrides, request.banned, request.engine) == ({"beam": 3}, ["Hund"], "auto")

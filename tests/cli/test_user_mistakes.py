@@ -171,6 +171,10 @@ def test_nothing_is_translated_before_all_is_looked_at(refuses, tiny_run, tiny_c
         assert (
             refuses(verb, *systems, *files, "--temperature", 2) == "--temperature is of samples; give --samples N, too"
         )
+        text = refuses(verb, *systems, *files, "--beam", 1, "--length-penalty", 2)
+        assert text == "--length-penalty chooses among a beam; give --beam N, too"
+        text = refuses(verb, *systems, *files, "--samples", 3)
+        assert text == "--samples 3 needs --mbr: without, only the first is taken"
         text = refuses(verb, *systems, *files, "--engine", "ctranslate2", "--samples", 2, "--mbr", "bleu")
         assert text == "CTranslate2 draws samples without a seed; --engine keras translates it"
     assert "of memory" in refuses("evaluate", model, *files, "--confidence", 10**12)
