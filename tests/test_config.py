@@ -1,5 +1,6 @@
 import io
 import os
+import re
 import sys
 import threading
 from pathlib import Path
@@ -285,6 +286,47 @@ def test_what_is_wrong_is_said_of_the_override_or_of_the_file_it_stands_in(recip
     assert message(recipe, "pretrain.batch={sise: 3}").startswith("--set 'pretrain.batch={sise: 3}': unknown key")
     Path(recipe).write_text(Path(recipe).read_text() + "sed: 3\n")
     assert message(recipe, "pretrain.updates=7").startswith(f"{recipe}: unknown key sed; did you mean seed?")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "other", "idle", "works"),
+    [
+        ("pretrain.optimizer.weight_decay", "0.1", "pretrain.optimizer.name", "adam", "adamw"),
+        ("finetune.optimizer.floor", "0.00001", "finetune.optimizer.schedule", "constant", "cosine"),
+        ("finetune.optimizer.floor", "0.00001", "finetune.optimizer.schedule", "inverse-sqrt", "plateau"),
+        ("pretrain.optimizer.plateau_factor", "0.3", "pretrain.optimizer.schedule", "cosine", "plateau"),
+        ("pretrain.optimizer.plateau_patience", "3", "pretrain.optimizer.schedule", "constant", "plateau"),
+        ("pretrain.batch.buckets", "[8,16]", "pretrain.batch.pad", "longest", "auto"),
+        ("tokenizer.sampling_alpha", "0.2", "tokenizer.sampling", "false", "true"),
+        ("decoding.diversity", "1", "decoding.diverse_groups", "1", "5"),
+        ("decoding.temperature", "0.5", "decoding.samples", "0", "3"),
+        ("decoding.top_k", "5", "decoding.samples", "0", "3"),
+        ("decoding.length_normalization", "gnmt", "decoding.length_penalty", "0", "0.6"),
+    ],
+)
+def test_a_key_without_an_effect_is_refused(key, value, other, idle, works):
+    with pytest.raises(
+        UserError, match=f"^--set .?{re.escape(key)}=.*: {re.escape(key)} .* has no effect with .* {idle}"
+    ):
+        load_config("quickstart", [f"{key}={value}", f"{other}={idle}"])
+    assert load_config("quickstart", [f"{key}={value}", f"{other}={works}"])
+
+
+def test_an_override_may_make_a_key_of_the_recipe_idle(tmp_path):
+    path, text = tmp_path / "own.yaml", recipe_path("quickstart").read_text()
+    path.write_text(text.replace("schedule: cosine", "schedule: cosine, floor: 1.0e-5"))
+    assert load_config(str(path), ["pretrain.optimizer.schedule=constant"]).pretrain.optimizer.floor == 1e-5
+    path.write_text(text.replace("schedule: cosine", "schedule: constant, floor: 1.0e-5"))
+    with pytest.raises(UserError, match=r"own\.yaml: pretrain\.optimizer\.floor 1e-05 has no effect"):
+        load_config(str(path))
+
+
+@pytest.mark.parametrize("name", ["lstm", "transformer"])
+def test_resolved_settings_are_a_recipe(tmp_path, name):
+    """All keys are given there, most without an effect, at their defaults."""
+    path = tmp_path / "resolved.yaml"
+    path.write_text(dump_config(load_config(f"multi30k-de-en-{name}")))
+    assert dump_config(load_config(str(path))) == path.read_text()
 
 
 def test_a_home_folder_is_found(recipe, monkeypatch):

@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from nmt_rl.config.corpus import CorpusConfig, TokenizerConfig
 from nmt_rl.config.decoding import DecodingConfig, EvaluationConfig
+from nmt_rl.config.effects import without_effect
 from nmt_rl.config.finetuning import FinetuneConfig
 from nmt_rl.config.model import ModelConfig
 from nmt_rl.config.overrides import MODELS, Override, apply_overrides, to_blame
@@ -90,18 +91,31 @@ def load_config(recipe: str, overrides: Sequence[str] = ()) -> Config:
         overrides: `section.key=value` strings; values are YAML.
 
     Raises:
-        UserError: for a missing file, bad YAML, an unknown key (with the nearest known one) or a bad value; it names
-            the file or the override that is wrong.
+        UserError: for a missing file, bad YAML, an unknown key (with the nearest known one), a bad value or one that
+            has no effect; it names the file or the override that is wrong.
     """
     path = recipe_path(recipe)
     tree = read_yaml_pipe(path) if _is_pipe(path) else read_yaml(path)
     plain, changes = copy.deepcopy(tree), [Override.parse(text) for text in overrides]
     apply_overrides(tree, changes)
     try:
-        return Config.model_validate(tree)
+        config = Config.model_validate(tree)
     except ValidationError as error:
         where = input_name(path) if error.errors()[0] in _mistakes(plain) else _origin(error, changes)
         raise UserError(f"{where or input_name(path)}: {_explain(error.errors()[0])}") from None
+    for at, text in without_effect(config):
+        where = to_blame(changes, at) or (input_name(path) if at in _idle(plain) else "")
+        if where:  # Else an override has made it idle in the recipe.
+            raise UserError(f"{where}: {'.'.join(at)} {text}")
+    return config
+
+
+def _idle(tree: dict[str, Any]) -> list[tuple[str, ...]]:
+    """Keys without an effect of a recipe as it stands, if it is whole."""
+    try:
+        return [at for at, _ in without_effect(Config.model_validate(tree))]
+    except ValidationError:
+        return []
 
 
 def _mistakes(tree: dict[str, Any]) -> list[Any]:
