@@ -198,7 +198,8 @@ class PolicyGradientConfig(Section):
     samples: int = Field(5, ge=1)
     """Sampled translations per source."""
     temperature: float = Field(1.0, gt=0.0)
-    """Of the samples. Only 1, with top_k 0, samples the policy whose gradient is taken; nothing corrects for others."""
+    """Of the samples. Only 1, with top_k 0 and nothing in `decoding` that forbids repetitions, samples the policy whose
+    gradient is taken; nothing corrects for others."""
     top_k: int = Field(0, ge=0)
     """Draw among this many pieces only; 0: all."""
     baseline_units: int = Field(256, ge=1)

@@ -26,7 +26,9 @@ COURSE = (
 )  # fmt: skip
 """How a stage goes on from where it is; people change it in a running job. What is left binds: weights, the state of
 the optimizer or of the episodes, or the meaning of scores depend on it."""
-VALIDATED = ("max_length_ratio", "max_length_extra", "max_source_length", "no_repeat_ngram", "repetition_penalty")
+VALIDATED = (
+    "max_length_ratio", "max_length_extra", "min_length", "max_source_length", "no_repeat_ngram", "repetition_penalty",
+)  # fmt: skip
 """Of `decoding`: how validation, and the rollouts of fine-tuning, translate."""
 
 SECTIONS = {"pretrain": ("seed", "model", "tokenizer", "pretrain"), "finetune": ("finetune",)}

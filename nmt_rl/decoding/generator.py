@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from keras import ops
 
-from nmt_rl.backend import compile_fn, dimension
+from nmt_rl.backend import compile_fn, dimension, is_jax
 from nmt_rl.corpus.tokenizer import EOS, PAD
 from nmt_rl.decoding.loop import goes_on, hold_time, play, take_rows
 from nmt_rl.decoding.policies import (
@@ -21,7 +21,7 @@ from nmt_rl.decoding.policies import (
     second_piece,
 )
 from nmt_rl.decoding.restrictions import FREE, Restrictions
-from nmt_rl.decoding.task import Beginning, Task, make_task
+from nmt_rl.decoding.task import Beginning, Task, make_task, power_of_two
 from nmt_rl.models.linear import converted_weights
 
 if TYPE_CHECKING:
@@ -158,6 +158,8 @@ class Generator:
             out |= {"best": out["ids"], "alternative": out["ids"], "alternative_probs": out["log_probs"]}
         if self.alternatives > 1:
             options = {**options, "ranks": _ranks(task, self.alternatives, seed)}
+        if self.restrictions.prefix:
+            options = {**options, "prefix": _up_to_the_edge(task)}
         before = np.pad(task.prefix_lengths, (0, len(task.rows) - len(task.prefix)))
         state = {
             "task": {"steps": task.steps, "before": before, **options},
@@ -219,11 +221,13 @@ class Generator:
 
     def _choose(self, step: Any, logits: Any, ids: Any, task: dict[str, Any]) -> dict[str, Any]:
         """The next piece of each row and what is told about it, all [rows]; `ids` are the pieces before it."""
-        last = step >= task["steps"] - 1
-        logits = self.restrictions.rescaled(logits, ids, step)
+        last, count = step >= task["steps"] - 1, step
+        if "prefix" in task:
+            ids, count = ops.concatenate([task["prefix"], ids], axis=1), step + dimension(task["prefix"], 1)
+        logits = self.restrictions.rescaled(logits, ids, count)
         total = ops.logsumexp(logits, axis=-1)
         permitted = logits + free_pieces(logits.shape[-1], self.allow_unknown)
-        permitted = self.restrictions.blocked(permitted, ids, step)
+        permitted = self.restrictions.blocked(permitted, ids, count)
         permitted = self.restrictions.unended(permitted, task["before"] + step, last)
         best = best_piece(permitted)[1]
         tokens = ops.where(last, EOS, self._draw(step, permitted, best, task))
@@ -250,6 +254,17 @@ class Generator:
         if "epsilon" in task:
             return draw_epsilon_greedy(permitted, uniforms, task["epsilon"], self.top_k)
         return draw_boltzmann(permitted / task["temperature"][:, None], uniforms, self.top_k, self.top_p)
+
+
+def _up_to_the_edge(task: Task) -> np.ndarray:
+    """The prefixes of a task, each up to the right edge, int32 [rows (padded), width]; on JAX of few widths."""
+    count, width = task.prefix.shape
+    room = power_of_two(width, 8) if is_jax() else width
+    places = np.arange(room) - (room - task.prefix_lengths[:, None])
+    found = np.zeros((len(task.rows), room), "int32")
+    if width:
+        found[:count] = np.where(places >= 0, np.take_along_axis(task.prefix, np.maximum(places, 0), axis=1), PAD)
+    return found
 
 
 def _ranks(task: Task, alternatives: int, seed: int | Sequence[Sequence[int]]) -> np.ndarray:

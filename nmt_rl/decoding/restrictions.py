@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from keras import ops
 
-from nmt_rl.corpus.tokenizer import EOS
+from nmt_rl.corpus.tokenizer import EOS, PAD
 from nmt_rl.decoding.policies import NEVER
 
 if TYPE_CHECKING:
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 
 class Restrictions:
-    """What hypotheses must not contain; repetitions and phrases are of the pieces chosen, not of a forced prefix.
+    """What hypotheses must not contain; repetitions and phrases are of the pieces chosen, and of a forced prefix
+    if `prefix` says so.
 
     Args:
         ngram: no n-gram of so many pieces twice (Paulus et al., 2018, section 2.5); 0: they may be.
@@ -23,19 +24,26 @@ class Restrictions:
             (Keskar et al., 2019, section 4.1); 1: none.
         banned: piece ids of phrases that no hypothesis may contain.
         shortest: fewest pieces of a hypothesis, without EOS but with a forced prefix.
+        prefix: what is forced was written by the same policy, as in a fork of its translation, and counts as chosen.
     """
 
     def __init__(
-        self, ngram: int = 0, repetition: float = 1.0, banned: Sequence[Sequence[int]] = (), shortest: int = 0
+        self,
+        ngram: int = 0,
+        repetition: float = 1.0,
+        banned: Sequence[Sequence[int]] = (),
+        shortest: int = 0,
+        prefix: bool = False,
     ) -> None:
         """See the class docstring."""
         self.ngram, self.repetition, self.shortest = ngram, repetition, shortest
         self.banned = [list(phrase) for phrase in banned if phrase]
+        self.prefix = prefix and (bool(ngram) or repetition != 1.0 or bool(self.banned))
 
     @classmethod
-    def of(cls, settings: DecodingConfig, banned: Sequence[Sequence[int]] = ()) -> Restrictions:
+    def of(cls, settings: DecodingConfig, banned: Sequence[Sequence[int]] = (), prefix: bool = False) -> Restrictions:
         """What a section of decoding restricts, and banned phrases."""
-        return cls(settings.no_repeat_ngram, settings.repetition_penalty, banned, settings.min_length)
+        return cls(settings.no_repeat_ngram, settings.repetition_penalty, banned, settings.min_length, prefix)
 
     def rescaled(self, logits: Any, ids: Any, step: Any) -> Any:
         """Logits float32 [rows, vocab] after the repetition penalty.
@@ -82,7 +90,7 @@ def completions(ids: Any, step: Any, n: int, vocabulary: int) -> Any:
     """Pieces that would complete an n-gram which the pieces so far hold already: bool [rows, vocab].
 
     Args:
-        ids: int32 [rows, time]; what stands at `step` and behind it does not count.
+        ids: int32 [rows, time]; PAD, and what stands at `step` and behind it, does not count.
         step: int32 [].
         n: at least 1; with 1 these are the pieces themselves.
         vocabulary: number of pieces.
@@ -95,6 +103,7 @@ def completions(ids: Any, step: Any, n: int, vocabulary: int) -> Any:
         now = ops.take(ids, ops.maximum(step - (n - 1) + k, 0), axis=1)
         same = same & (padded[:, k : k + width] == now[:, None])
     followers = padded[:, n - 1 : n - 1 + width]
+    same = same & (followers != PAD)
     row = ops.broadcast_to(ops.arange(rows, dtype="int32")[:, None], (rows, width))
     index = ops.reshape(ops.stack([row, followers], axis=-1), (-1, 2))
     return ops.scatter(index, ops.reshape(ops.cast(same, "float32"), (-1,)), (rows, vocabulary)) > 0

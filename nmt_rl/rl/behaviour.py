@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from nmt_rl.config import BehaviourConfig
 from nmt_rl.decoding.generator import Generation, Generator
+from nmt_rl.decoding.restrictions import FREE, Restrictions
 from nmt_rl.models.seq2seq import Seq2Seq
 
 
@@ -31,12 +32,13 @@ class Behaviour:
     Args:
         model: its current weights are the policy.
         config: which policy.
+        restrictions: what translations must not repeat.
     """
 
-    def __init__(self, model: Seq2Seq, config: BehaviourConfig) -> None:
+    def __init__(self, model: Seq2Seq, config: BehaviourConfig, restrictions: Restrictions = FREE) -> None:
         """See the class docstring."""
         self.config = config
-        self._generator = Generator(model, top_k=config.top_k, top_p=config.top_p)
+        self._generator = Generator(model, top_k=config.top_k, top_p=config.top_p, restrictions=restrictions)
 
     def __call__(
         self, source: NDArray[np.int32], limits: NDArray[np.int32], step: int, rng: np.random.Generator

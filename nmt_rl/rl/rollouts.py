@@ -14,6 +14,7 @@ from nmt_rl.config import BatchConfig, DecodingConfig, ForkConfig
 from nmt_rl.corpus.batches import bucket_lengths, pad_mode
 from nmt_rl.corpus.tokenizer import BOS, PAD, Tokenizer
 from nmt_rl.decoding.generator import Generation, Generator
+from nmt_rl.decoding.restrictions import Restrictions
 from nmt_rl.models.seq2seq import Seq2Seq
 from nmt_rl.rl.reward import Reward
 
@@ -45,7 +46,7 @@ class ForkRollout:
         model: its current weights are the policy.
         tokenizer: of the target side.
         reward: what a translation is worth.
-        decoding: limits of the length.
+        decoding: limits of the length, and what translations must not repeat.
         settings: how many forks, and where.
     """
 
@@ -55,8 +56,10 @@ class ForkRollout:
         """See the class docstring."""
         self.tokenizer, self.reward, self.decoding, self.settings = tokenizer, reward, decoding, settings
         self._longest = model.max_length
-        self._path = Generator(model, alternatives=settings.alternatives)
-        self._continue = Generator(model)
+        # A fork goes on as if the policy had written what is before it.
+        restrictions = Restrictions.of(decoding, prefix=True)
+        self._path = Generator(model, alternatives=settings.alternatives, restrictions=restrictions)
+        self._continue = Generator(model, restrictions=restrictions)
         # The reward is plain Python: it is computed while the backend plays the forks, which holds no lock.
         self._scorer = ThreadPoolExecutor(1, "reward")
 

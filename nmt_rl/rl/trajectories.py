@@ -14,6 +14,7 @@ from nmt_rl.config import BatchConfig, Config, TrajectoryConfig
 from nmt_rl.corpus.batches import pad_source
 from nmt_rl.corpus.store import EncodedCorpus
 from nmt_rl.corpus.tokenizer import PAD
+from nmt_rl.decoding.restrictions import Restrictions
 from nmt_rl.models.seq2seq import Seq2Seq, Tensor
 from nmt_rl.rl.behaviour import Behaviour
 from nmt_rl.rl.priorities import PrioritySampler, importance_exponent, importance_weights, sequence_priorities
@@ -57,7 +58,7 @@ class TrajectoryTerm(Term):
         self.weight = config.finetune.trajectory_weight if config.finetune.objective == "both" else 1.0
         self.network, self.reward, self.corpus = network, reward, corpus
         self._longest = model.max_length
-        self._behaviour = Behaviour(model, self.settings.behaviour)
+        self._behaviour = Behaviour(model, self.settings.behaviour, Restrictions.of(config.decoding))
         self._evaluate_prior = compile_fn(partial(log_probs, prior), prior)
         self._forget()
         network.move_target(1.0)

@@ -6,6 +6,7 @@ from copy_task import make_model, make_sources
 
 from nmt_rl.config import BehaviourConfig
 from nmt_rl.decoding.generator import Generator
+from nmt_rl.decoding.restrictions import Restrictions
 from nmt_rl.rl.behaviour import Behaviour, linear_schedule
 
 SOURCE = make_sources(12)
@@ -29,6 +30,18 @@ def test_every_temperature_of_the_ladder_gets_its_share(model):
     for ladder in ladders:
         assert sorted(ladder) == [0.5] * 4 + [1.0] * 4 + [2.0] * 4
     assert (ladders[0] != ladders[1]).any()
+
+
+@pytest.mark.parametrize("policy", ["boltzmann", "epsilon-greedy"])
+def test_samples_obey_what_validation_obeys(model, policy):
+    config = BehaviourConfig(policy=policy, temperatures=(2.0,), epsilon=0.9, epsilon_end=0.9)
+    repeated = []
+    for restrictions in (Restrictions(), Restrictions(ngram=1)):
+        behaviour = Behaviour(model, config, restrictions)
+        played = behaviour(SOURCE, LIMITS, 1, np.random.default_rng(0)).generation
+        rows = [ids[:length].tolist() for ids, length in zip(played.ids, played.lengths, strict=True)]
+        repeated.append(sum(len(set(row)) < len(row) for row in rows))
+    assert repeated[0] > 4 and repeated[1] == 0
 
 
 def test_epsilon_falls_and_0_is_greedy(model):

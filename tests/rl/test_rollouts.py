@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from copy_task import WordTokenizer, make_model, make_reward, make_sources
@@ -5,6 +7,7 @@ from copy_task import WordTokenizer, make_model, make_reward, make_sources
 from nmt_rl.backend import compile_fn
 from nmt_rl.config import DecodingConfig, ForkConfig
 from nmt_rl.corpus.tokenizer import BOS, EOS, PAD, UNK
+from nmt_rl.decoding.search import Searcher
 from nmt_rl.rl.rollouts import ForkRollout, choose_forks, length_limits, padded_length, shift_right
 
 REWARD = make_reward()
@@ -13,7 +16,7 @@ CHI_SQUARE = {2: 13.82, 3: 16.27, 5: 20.52}
 """Quantile .999 by degrees of freedom."""
 
 
-def by_hand(model, width):
+def by_hand(model, width, restrict=lambda logits, ids: None):
     """Greedy continuation of one prefix, piece by piece, each from a whole teacher-forced pass."""
     logits_of = compile_fn(lambda source, target_in: model.decode(target_in, model.encode(source)).logits, model)
 
@@ -27,6 +30,7 @@ def by_hand(model, width):
             target_in = np.full((1, width), PAD, np.int32)
             target_in[0, : len(ids) + 1] = [BOS, *ids]
             logits = np.array(logits_of(source[None], target_in)[0, len(ids)])
+            restrict(logits, ids)
             logits[[PAD, BOS, UNK]] = -np.inf
             best.append(tuple(np.argsort(-logits)[:2]))
             ids.append(int(best[-1][0]))
@@ -60,6 +64,35 @@ def test_forks_are_the_exact_returns_of_the_greedy_policy(played):
         ids, _ = go_on(source[row], [*greedy.ids[row, :time], second], limits[row])
         forked = REWARD.scores(WordTokenizer().decode([ids]), [references[row]])[0]
         assert tuple(values) == (scores[row], forked)
+
+
+def no_bigram_twice(logits, ids):
+    """And a repetition penalty of 1.5, before."""
+    for piece in set(ids):
+        logits[piece] *= 1 / 1.5 if logits[piece] > 0 else 1.5
+    logits[[after for piece, after in pairwise(ids) if piece == ids[-1]]] = -np.inf
+
+
+@pytest.mark.jax
+def test_translations_and_forks_obey_what_validation_obeys():
+    """What a fork keeps of the translation counts as written: what follows must not repeat it."""
+    model, source = make_model(noise=0.5, seed=2), make_sources(10)
+    references = REWARD.references(WordTokenizer().decode(source))
+    decoding = DECODING.model_copy(update={"no_repeat_ngram": 2, "repetition_penalty": 1.5, "max_length_extra": 6})
+    settings = ForkConfig(per_source=99, probability=0.0)
+    rollout = ForkRollout(model, WordTokenizer(), REWARD, decoding, settings)
+    path, scores, forks = rollout.play(source, references, np.random.default_rng(0))
+    validated = Searcher(model, decoding.greedy())(source, length_limits(source, decoding, model.max_length))
+    np.testing.assert_array_equal(path.ids, validated.ids[:, 0])
+    limits = length_limits(source, decoding, model.max_length)
+    go_on, free = (by_hand(model, int(limits.max()) + 1, *rule) for rule in ([no_bigram_twice], []))
+    changed = 0
+    for row, time, (_, second), values in zip(forks.row, forks.time, forks.actions, forks.values, strict=True):
+        prefix = [*path.ids[row, :time].tolist(), int(second)]
+        ids, _ = go_on(source[row], prefix, limits[row])
+        assert tuple(values) == (scores[row], REWARD.scores(WordTokenizer().decode([ids]), [references[row]])[0])
+        changed += ids != free(source[row], prefix, limits[row])[0]
+    assert len(forks.row) > 10 and changed > 3
 
 
 def test_forks_of_sampled_translations_are_exact_too():
