@@ -186,6 +186,70 @@ def compile_update(learner: keras.Model) -> Callable[[Any], dict[str, Any]]:
     return _compile_tensorflow(lambda batch: learner.train_step((batch,)))
 
 
+def compile_accumulation(learner: keras.Model) -> tuple[Callable[[Any], tuple[Any, Any]], Callable[[Any], None]]:
+    """The two halves of an update, for one that is made of several batches.
+
+    Args:
+        learner: a compiled model whose outputs are scalars, of which `loss` is minimised; its optimizer is built.
+
+    Returns:
+        A function of a batch that returns the learner's outputs and the gradients of its scaled loss, a list; and one
+        that has the optimizer apply such gradients.
+    """
+    if is_jax():
+        return _accumulation_jax(learner)
+    import tensorflow as tf
+
+    def gradients(batch: Any) -> tuple[Any, Any]:
+        with tf.GradientTape() as tape:
+            outputs = learner(batch, training=True)
+            loss = learner.optimizer.scale_loss(outputs["loss"])
+        weights = [v.value for v in learner.trainable_variables]
+        found = tape.gradient(loss, weights, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        return outputs, [tf.convert_to_tensor(gradient) for gradient in found]
+
+    def apply(gradients: Any) -> None:
+        learner.optimizer.apply(gradients, learner.trainable_variables)
+
+    if learner.run_eagerly:
+        return gradients, apply
+    return _compile_tensorflow(gradients), tf.function(apply, autograph=False)
+
+
+def _accumulation_jax(learner: keras.Model) -> tuple[Callable[[Any], tuple[Any, Any]], Callable[[Any], None]]:
+    import jax
+
+    optimizer = learner.optimizer
+
+    def scaled(weights: Any, others: Any, state: Any, batch: Any) -> tuple[Any, Any]:
+        outputs, others = learner.stateless_call(weights, others, batch, training=True)
+        with keras.StatelessScope(state_mapping=zip(optimizer.variables, state, strict=True)):
+            return optimizer.scale_loss(outputs["loss"]), (outputs, others)
+
+    compiled, applied = jax.jit(jax.grad(scaled, has_aux=True)), jax.jit(optimizer.stateless_apply)
+
+    def values(variables: Any) -> list[Any]:
+        return [v.value for v in variables]
+
+    def assign(variables: Any, new: Any) -> None:
+        for variable, value in zip(variables, new, strict=True):
+            variable.assign(value)
+
+    def gradients(batch: Any) -> tuple[Any, Any]:
+        others = learner.non_trainable_variables
+        state = (values(learner.trainable_variables), values(others), values(optimizer.variables))
+        found, (outputs, after) = compiled(*state, batch)
+        assign(others, after)  # Such as the seeds of dropout.
+        return outputs, found
+
+    def apply(gradients: Any) -> None:
+        weights = learner.trainable_variables
+        new, state = applied(values(optimizer.variables), gradients, values(weights))
+        assign([*weights, *optimizer.variables], [*new, *state])
+
+    return gradients, apply
+
+
 def _compile_tensorflow(function: Callable[..., Any]) -> Callable[..., Any]:
     import tensorflow as tf
 

@@ -111,8 +111,8 @@ class Bench:
 
     def q_update(self, step: int) -> None:
         """On the policy's own translations of the next sources."""
-        batch, numbers = self.clock.measured("  episodes, all", self.batches.next)(step)
-        self.clock.measured("  loss and gradient", self.learner.update)(batch, 1e-6)
+        batches, numbers = self.clock.measured("  episodes, all", self.batches.next)(step)
+        self.clock.measured("  loss and gradient", self.learner.update)(batches, 1e-6)
         self.pieces["Q-network"] += numbers["tokens"]
 
     def cross_entropy_update(self) -> None:
@@ -120,7 +120,7 @@ class Bench:
         from nmt_rl.training.losses import with_positions
 
         rows = self.rows[-1]
-        self.trainer.update(with_positions(rows, self.batches.batch), 1e-6)
+        self.trainer.update([with_positions(rows, self.batches.batch)], 1e-6)
         self.pieces["cross-entropy"] += float((rows.target_out != 0).sum())
 
     def measure(self, rounds: int) -> None:

@@ -33,7 +33,8 @@ class OptimizerConfig(Section):
     clip_norm: float = Field(1.0, ge=0.0)
     """Global gradient norm; 0 turns clipping off."""
     accumulate: int = Field(1, ge=1)
-    """Batches whose gradients are averaged into one update."""
+    """Batches that make up an update together, as one of them all would: each counts by its tokens (in fine-tuning, in
+    each part of the loss by what that is a mean over)."""
     ema: float = Field(0.0, ge=0.0, lt=1.0)
     """Momentum of the exponential moving average of the weights that is validated and saved; 0 turns it off."""
 

@@ -13,6 +13,7 @@ from nmt_rl.backend import compile_fn, seeded
 from nmt_rl.config import BatchConfig, Config, OptimizerConfig
 from nmt_rl.corpus.tokenizer import EOS, PAD, Tokenizer
 from nmt_rl.decoding.generator import Generator
+from nmt_rl.decoding.restrictions import Restrictions
 from nmt_rl.models.seq2seq import Seq2Seq, Tensor
 from nmt_rl.rl import policy_gradient as pg
 from nmt_rl.rl.reward import Reward
@@ -50,8 +51,9 @@ class Sampler:
         """See the class docstring."""
         self.decoding, self.settings = config.decoding, config.finetune.policy_gradient
         self._longest = model.max_length
-        self._generator = Generator(model, top_k=self.settings.top_k)
-        self._greedy = Generator(model)
+        restrictions = Restrictions.of(config.decoding, prefix=True)
+        self._generator = Generator(model, top_k=self.settings.top_k, restrictions=restrictions)
+        self._greedy = Generator(model, restrictions=restrictions)
 
     def draw(self, drawn: Drawn, prefix: NDArray[np.int32] | None = None, forced: Any = None) -> Samples:
         """Samples of every source; if a prefix [batch, time] is given, after its first `forced` pieces [batch].
@@ -162,7 +164,7 @@ class PolicyGradientTerm(Term):
         features = np.zeros((*mask.shape, 0), np.float32)
         task = {"states": states, "features": features, "target": returns.astype(np.float32)}
         task["weights"] = sampled.astype(np.float32)
-        loss = baseline.update(task, self.settings.baseline_learning_rate)["loss"]
+        loss = baseline.update([task], self.settings.baseline_learning_rate)["loss"]
         return scores, pg.reinforce_advantages(returns, value, mask), {"value_loss": loss}
 
     def loss(self, model: Seq2Seq, batch: dict[str, Tensor], training: bool) -> dict[str, Tensor]:
@@ -221,6 +223,10 @@ class RiskTerm(Term):
             "kept": kept.astype(np.float32),
         }
         return arrays, sample_numbers(scores[: len(played.ids)], played, drawn)
+
+    def size(self, arrays: Arrays) -> float:
+        """See Term.size: sources."""
+        return float(len(np.unique(arrays["source_index"])))
 
     def loss(self, model: Seq2Seq, batch: dict[str, Tensor], training: bool) -> dict[str, Tensor]:
         """See Term.loss."""

@@ -15,6 +15,7 @@ from nmt_rl.rl.divergence import Divergence
 from nmt_rl.rl.prior import Prior
 from nmt_rl.rl.reward import Reward
 from nmt_rl.rl.term import Drawn, Term, below
+from nmt_rl.training.learner import joined
 
 
 class EpisodeBatches:
@@ -52,8 +53,22 @@ class EpisodeBatches:
         self._measured = (0.0, 1.0)
         self._stream: Any = None
 
-    def next(self, step: int) -> tuple[dict[str, Any], dict[str, float]]:
-        """See BatchSource.next."""
+    def next(self, step: int) -> tuple[list[dict[str, Any]], dict[str, float]]:
+        """See BatchSource.next; numbers are means over the batches, but for the number of tokens."""
+        made = [self._made(step) for _ in range(self.settings.optimizer.accumulate)]
+        batches, told = [batch for batch, _ in made], [numbers for _, numbers in made]
+        if len(batches) > 1:
+            for term in self.terms:
+                parts = [batch[term.name] for batch in batches]
+                for batch, part in zip(batches, joined(parts, [term.size(part) for part in parts]), strict=True):
+                    batch[term.name] = part
+        numbers = {name: float(np.mean([each[name] for each in told if name in each])) for name in told[0]}
+        numbers["tokens"] *= len(told)
+        self._measured = (numbers.get("kl", 0.0), numbers.get("length_ratio", 1.0))
+        return batches, numbers
+
+    def _made(self, step: int) -> tuple[dict[str, Any], dict[str, float]]:
+        """One batch, and its numbers."""
         rows = self._draw()
         texts = self.tokenizer.decode([self.corpus.target(int(i)) for i in rows.indices])
         # By batch, not by update: an update may accumulate several.
@@ -83,7 +98,6 @@ class EpisodeBatches:
         target_in = played["target_in"]
         # A state is real where its input is; what stands behind an EOS is padding of shorter translations.
         kl, entropy, pieces = self._divergence(played["source"], target_in, np.where(target_in == EOS, PAD, target_in))
-        self._measured = (kl / pieces, numbers.get("length_ratio", 1.0))
         result = {"kl": kl / pieces, "entropy": entropy / pieces}
         return result | ({"tau": self.prior.tau} if every else {})
 

@@ -111,7 +111,7 @@ class KLNetwork(QNetwork):
         goal = value_targets(y, evaluated.penalty).astype(np.float32)
         kept = evaluated.kept
         task = {"states": kept["states"], "features": kept["features"], "target": goal, "weights": weights}
-        loss = self.value_learner.update(task, self.settings.trajectory.value_learning_rate)["loss"]
+        loss = self.value_learner.update([task], self.settings.trajectory.value_learning_rate)["loss"]
         return {"log_prior": batch.prior_logp, "value": kept["value"].astype(np.float32)}, {"value_loss": loss}
 
     def loss(self, model: Seq2Seq, batch: dict[str, Tensor]) -> dict[str, Tensor]:

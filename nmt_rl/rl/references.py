@@ -31,6 +31,10 @@ class ReferenceTerm(Term):
         arrays = with_positions(drawn.rows, BatchConfig())
         return arrays, {"tokens": float(np.sum(drawn.rows.target_out != PAD))}
 
+    def size(self, arrays: Arrays) -> float:
+        """See Term.size: pieces."""
+        return float(np.count_nonzero(arrays["labels"] != PAD))
+
     def loss(self, model: Seq2Seq, batch: dict[str, Tensor], training: bool) -> dict[str, Tensor]:
         """See Term.loss."""
         found = self._cross_entropy(model, batch, training)

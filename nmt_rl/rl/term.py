@@ -44,6 +44,10 @@ class Term(ABC):
     def batch(self, drawn: Drawn) -> tuple[Arrays, Numbers]:
         """What `loss` needs, and numbers to report; `tokens` is the number of target pieces trained on."""
 
+    def size(self, arrays: Arrays) -> float:
+        """What the loss of such a batch is a mean over: several batches that make up an update count by it."""
+        return float(arrays["weights"].sum())
+
     @abstractmethod
     def loss(self, model: Seq2Seq, batch: dict[str, Tensor], training: bool) -> dict[str, Tensor]:
         """`loss`, without the weight, and other scalars to report."""
@@ -83,6 +87,8 @@ class Objective:
         loss, result = ops.zeros(()), {}
         for term in self.terms:
             numbers = term.loss(model, batch[term.name], training)
+            if "share" in batch[term.name]:
+                numbers = {name: batch[term.name]["share"] * value for name, value in numbers.items()}
             loss = loss + term.weight * numbers.pop("loss")
             result.update(numbers)
         return {"loss": loss, **result}

@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 
-from nmt_rl.backend import compile_update, is_jax
+from nmt_rl.backend import compile_accumulation, compile_update, is_jax
 from nmt_rl.config import OptimizerConfig
 from nmt_rl.models.seq2seq import Seq2Seq, Tensor
 
 Objective = Callable[[Seq2Seq, dict[str, Tensor], bool], dict[str, Tensor]]
-"""(model, batch, training) -> scalars; `loss` is minimised, the others are reported."""
+"""(model, batch, training) -> scalars; `loss` is minimised, the others are reported. In a batch that makes up an update
+together with others is its `share` of it (see `joined`), and the scalars are what it adds to those of the update."""
+
+
+def joined(batches: Sequence[dict[str, Any]], sizes: Sequence[float]) -> list[dict[str, Any]]:
+    """The batches of one update; several have their `share` of it, float32 [], so that it is that of one batch of all.
+
+    Args:
+        batches: as an objective takes them.
+        sizes: what the loss of each is a mean over, such as its number of tokens.
+    """
+    if len(batches) == 1:
+        return list(batches)
+    total = sum(sizes)
+    return [
+        {**batch, "share": np.float32(size / total if total else 1 / len(batches))}
+        for batch, size in zip(batches, sizes, strict=True)
+    ]
 
 
 class Learner(keras.Model):
@@ -24,29 +41,24 @@ class Learner(keras.Model):
 
     Args:
         model: the network that is trained.
-        objective: see Objective. It may own layers of its own, listed in `extra`.
+        objective: see Objective.
         config: of the optimizer.
         precision: float16 turns loss scaling on.
-        extra: further layers with trainable weights, such as a value head.
     """
 
     def __init__(
-        self,
-        model: Seq2Seq,
-        objective: Objective,
-        config: OptimizerConfig,
-        precision: str = "float32",
-        extra: tuple[keras.layers.Layer, ...] = (),
+        self, model: Seq2Seq, objective: Objective, config: OptimizerConfig, precision: str = "float32"
     ) -> None:
         """See the class docstring."""
         super().__init__(name="learner")
-        self.model, self.objective, self.extra = model, objective, list(extra)
+        self.model, self.objective = model, objective
         optimizer = build_optimizer(config)
         if precision == "float16":
             optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
         self.compile(optimizer=optimizer, auto_scale_loss=False, jit_compile=False if _no_xla() else "auto")
         self.built = True
         self._step: Callable[[Any], dict[str, Any]] | None = None
+        self._halves: tuple[Callable[[Any], tuple[Any, Any]], Callable[[Any], None]] | None = None
         optimizer.build(self.trainable_variables)
 
     def call(self, batch: dict[str, Tensor], training: bool = False) -> dict[str, Tensor]:
@@ -63,12 +75,33 @@ class Learner(keras.Model):
         """Report the objective's scalars as they are (Keras' hook)."""
         return y_pred
 
-    def update(self, batch: dict[str, np.ndarray], learning_rate: float) -> dict[str, float]:
-        """One gradient step; returns the objective's scalars."""
+    def update(self, batches: Sequence[dict[str, Any]], learning_rate: float) -> dict[str, float]:
+        """One update; returns the objective's scalars.
+
+        Args:
+            batches: pytrees of NumPy arrays, one or several with their shares; their gradients are added up before
+                they are clipped and applied.
+            learning_rate: of this update.
+        """
         self.optimizer.learning_rate = learning_rate
+        if len(batches) > 1:
+            return self._accumulate(batches)
         if self._step is None:
             self._step = compile_update(self)
-        return {name: float(value) for name, value in self._step(batch).items()}
+        return {name: float(value) for name, value in self._step(batches[0]).items()}
+
+    def _accumulate(self, batches: Sequence[dict[str, Any]]) -> dict[str, float]:
+        if self._halves is None:
+            self._halves = compile_accumulation(self)
+        gradients, apply = self._halves
+        numbers, sums = gradients(batches[0])
+        numbers = {name: float(value) for name, value in numbers.items()}
+        for batch in batches[1:]:
+            more, found = gradients(batch)
+            numbers = {name: value + float(more[name]) for name, value in numbers.items()}
+            sums = [total + gradient for total, gradient in zip(sums, found, strict=True)]
+        apply(sums)
+        return numbers
 
     @property
     def state(self) -> list[keras.Variable]:
@@ -82,7 +115,7 @@ def _no_xla() -> bool:
 
 
 def build_optimizer(config: OptimizerConfig) -> keras.optimizers.Optimizer:
-    """Adam or AdamW with clipping, accumulation and EMA; the learning rate is set before each update."""
+    """Adam or AdamW with clipping and EMA; the learning rate is set before each update."""
     kind = keras.optimizers.AdamW if config.name == "adamw" else keras.optimizers.Adam
     decay = {"weight_decay": config.weight_decay} if config.name == "adamw" else {}
     return kind(
@@ -91,7 +124,6 @@ def build_optimizer(config: OptimizerConfig) -> keras.optimizers.Optimizer:
         beta_2=config.beta_2,
         epsilon=config.epsilon,
         global_clipnorm=config.clip_norm or None,
-        gradient_accumulation_steps=config.accumulate if config.accumulate > 1 else None,
         use_ema=config.ema > 0,
         ema_momentum=config.ema or 0.99,
         name="optimizer",

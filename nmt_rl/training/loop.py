@@ -31,8 +31,8 @@ logger = logging.getLogger("nmt_rl")
 class BatchSource(Protocol):
     """Where a stage's batches come from; its state travels in the checkpoints."""
 
-    def next(self, step: int) -> tuple[dict[str, np.ndarray], dict[str, float]]:
-        """The batch of update `step` and numbers to report beside the objective's."""
+    def next(self, step: int) -> tuple[list[dict[str, Any]], dict[str, float]]:
+        """The batches that make up update `step`, and numbers to report beside the objective's."""
         ...
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -115,7 +115,7 @@ class TrainingLoop:
         self._saved: tuple[int, bool] | None = None
         """Update of the last checkpoint, and whether a validation was due then."""
         self._recent: list[dict[str, float]] = []
-        self._batch: dict[str, np.ndarray] | None = None
+        self._drawn: list[dict[str, Any]] = []
         self._started = 0.0
 
     def run(self) -> Progress:
@@ -224,14 +224,12 @@ class TrainingLoop:
     def _update(self, line: ProgressLine) -> None:
         step = self.progress.step + 1
         rate = learning_rate(self.config.optimizer, step, self._expected_updates(), self.progress.scale)
-        for _ in range(self.config.optimizer.accumulate):
-            batch, numbers = self.batches.next(step)
-            self._batch = batch
-            numbers = {**numbers, **self.learner.update(batch, rate)}
-            if not np.isfinite(numbers["loss"]):
-                raise self._diverged(step, numbers["loss"])
-            self._recent.append(numbers)
-            self.progress.tokens += numbers["tokens"]
+        self._drawn, numbers = self.batches.next(step)
+        numbers = {**numbers, **self.learner.update(self._drawn, rate)}
+        if not np.isfinite(numbers["loss"]):
+            raise self._diverged(step, numbers["loss"])
+        self._recent.append(numbers)
+        self.progress.tokens += numbers["tokens"]
         self.batches.after_update(step)
         self.progress.step = step
         line.update(step, self.progress.tokens)
@@ -269,7 +267,7 @@ class TrainingLoop:
         if not self._is_finite():
             return True
         with suppress(Exception):  # It may be what the error is about.
-            return self._batch is not None and not np.isfinite(self.learner.update(self._batch, 0.0)["loss"])
+            return bool(self._drawn) and not np.isfinite(self.learner.update(self._drawn, 0.0)["loss"])
         return False
 
     def _is_finite(self) -> bool:

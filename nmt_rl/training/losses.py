@@ -125,7 +125,10 @@ class CrossEntropy:
         self.smoothing = smoothing
 
     def __call__(self, model: Seq2Seq, batch: dict[str, Tensor], training: bool) -> dict[str, Tensor]:
-        """`loss` (smoothed), `nll`, both in nats per token, and `tokens`, for a batch of `with_positions`."""
+        """`loss` (smoothed), `nll`, both in nats per token, and `tokens`, for a batch of `with_positions`.
+
+        Of a batch with a `share` of its update, it is that share of both.
+        """
         states = model.decode_states(batch["target_in"], model.encode(batch["source"], training), training).states
         states = ops.take(ops.reshape(states, (-1, states.shape[-1])), batch["positions"], axis=0)
         labels = batch["labels"]
@@ -135,4 +138,7 @@ class CrossEntropy:
         nll = normaliser - chosen
         # mean(z) is linear in the state, so the [tokens, vocab] matrix need not be read for it.
         loss = smoothed_cross_entropy(normaliser, chosen, model.mean_logit(states), self.smoothing) if training else nll
-        return {"loss": ops.sum(loss * weights) / tokens, "nll": ops.sum(nll * weights) / tokens, "tokens": tokens}
+        found = {"loss": ops.sum(loss * weights) / tokens, "nll": ops.sum(nll * weights) / tokens}
+        if "share" in batch:
+            found = {name: batch["share"] * value for name, value in found.items()}
+        return {**found, "tokens": tokens}

@@ -15,12 +15,12 @@ from nmt_rl.corpus.batches import BatchStream, Position, subword_sampler
 from nmt_rl.corpus.prefetch import Prefetcher
 from nmt_rl.corpus.prepared import Prepared
 from nmt_rl.corpus.store import EncodedCorpus
-from nmt_rl.corpus.tokenizer import Tokenizers
+from nmt_rl.corpus.tokenizer import PAD, Tokenizers
 from nmt_rl.models.build import build_model
 from nmt_rl.results import finished, write_result
 from nmt_rl.training.card import model_card
 from nmt_rl.training.events import EventLog
-from nmt_rl.training.learner import Learner
+from nmt_rl.training.learner import Learner, joined
 from nmt_rl.training.loop import TrainingLoop
 from nmt_rl.training.losses import CrossEntropy, with_positions
 from nmt_rl.training.validation import Validator, is_whole, whole_validation
@@ -43,12 +43,12 @@ class CorpusBatches:
         batch, tokenizer = config.pretrain.batch, config.tokenizer
         batch = batch.model_copy(update={"max_length": min(batch.max_length, room)})
         resample = subword_sampler(tokenizers, tokenizer, batch.max_length) if tokenizer.sampling else None
-        self._batch = batch
+        self._batch, self._accumulate = batch, config.pretrain.optimizer.accumulate
         self._stream_from = lambda position: BatchStream(corpus, batch, config.seed, position, resample)
         self._position = Position()
         self._ahead: Prefetcher[tuple[dict[str, np.ndarray], Position]] | None = None
 
-    def next(self, step: int) -> tuple[dict[str, np.ndarray], dict[str, float]]:
+    def next(self, step: int) -> tuple[list[dict[str, Any]], dict[str, float]]:
         """See BatchSource.next."""
         if self._ahead is None:
             stream = self._stream_from(self._position)
@@ -56,8 +56,12 @@ class CorpusBatches:
                 text = "%d of %d training pairs are longer than the model's %d positions and left out"
                 logger.warning(text, stream.left_out, len(stream.corpus), stream.config.max_length)
             self._ahead = Prefetcher((with_positions(rows, self._batch), after) for rows, after in stream)
-        batch, self._position = next(self._ahead)
-        return batch, {"epoch": float(self._position.epoch)}
+        batches = []
+        for _ in range(self._accumulate):
+            batch, self._position = next(self._ahead)
+            batches.append(batch)
+        sizes = [float(np.count_nonzero(batch["labels"] != PAD)) for batch in batches]
+        return joined(batches, sizes), {"epoch": float(self._position.epoch)}
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """See BatchSource.state."""

@@ -40,7 +40,7 @@ def test_every_variant_learns(layers, attention, coverage, dropout):
         return trace(learner)
     learner.run_eagerly = True  # One step is not worth a compilation.
     before = model.get_weights()
-    assert np.isfinite(learner.update(BATCH, 0.01)["loss"])
+    assert np.isfinite(learner.update([BATCH], 0.01)["loss"])
     for variable, old in zip(model.weights, before, strict=True):
         assert not variable.trainable or np.abs(np.asarray(variable) - old).max() > 1e-3, variable.path
 

@@ -118,7 +118,7 @@ def test_heads_learn_values(kind):
         return {"loss": loss}
 
     learner = Learner(heads, objective, OptimizerConfig())
-    losses = [learner.update(batch, 0.02)["loss"] for _ in range(150)]
+    losses = [learner.update([batch], 0.02)["loss"] for _ in range(150)]
     assert losses[-1] < 1e-3 < 0.05 < losses[0]
     for q in heads.all_q(batch["states"]):
         np.testing.assert_allclose(action_value(q, actions), y, atol=0.05)

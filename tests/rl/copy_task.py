@@ -127,7 +127,7 @@ def pretrain(model, corpus, updates, rate, size=32, seed=0):
     learner = Learner(model, CrossEntropy(0.0), OptimizerConfig(clip_norm=1.0))
     stream = iter(BatchStream(corpus, config, seed))
     for _ in range(updates):
-        learner.update(with_positions(next(stream)[0], config), rate)
+        learner.update([with_positions(next(stream)[0], config)], rate)
 
 
 def exact_match(model, source, decode=None):

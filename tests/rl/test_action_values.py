@@ -132,7 +132,7 @@ def test_the_loss_of_heads_by_hand(q):
     replay = {"demonstrations": 0.4, "share": 0.0}
     learner = student(q=q, cql=0.3, margin=0.7, margin_size=0.2, expectile=0.8, replay=replay)
     shake(learner.policy, 1)
-    batch = learner.batches.next(1)[0]["trajectory"]
+    batch = learner.batches.next(1)[0][0]["trajectory"]
     assert 0 < batch["demonstrated"].sum() < batch["weights"].sum()
     states = learner.prior.decode_states(batch["target_in"], learner.prior.encode(batch["source"])).states
     heads = learner.policy.heads
@@ -169,7 +169,7 @@ def test_heads_learn_and_the_model_below_stays(q):
 @pytest.mark.jax
 def test_demonstrations_are_references_and_are_marked():
     learner = student(q="dueling", replay={"demonstrations": 0.4, "share": 0.0}, margin=0.1)
-    arrays, _ = learner.batches.next(1)
+    (arrays,), _ = learner.batches.next(1)
     batch = arrays["trajectory"]
     rows = batch["demonstrated"].any(axis=1)
     assert rows.sum() == round(8 / 0.6 * 0.4) and not rows[:8].any()

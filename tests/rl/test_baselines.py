@@ -34,7 +34,7 @@ def drawn_rows(learner, monkeypatch):
 def test_leave_one_out_advantages_of_a_batch(monkeypatch):
     learner = student("rloo", samples=3)
     drawn = drawn_rows(learner, monkeypatch)
-    batch = learner.batches.next(1)[0]["policy_gradient"]
+    batch = learner.batches.next(1)[0][0]["policy_gradient"]
     scores = scores_of(learner, batch, np.repeat(drawn[0].indices, 3)).reshape(4, 3)
     for i in range(4):
         for k in range(3):
@@ -49,7 +49,7 @@ def test_leave_one_out_advantages_of_a_batch(monkeypatch):
 def test_self_critical_advantages_are_against_the_greedy_translation(monkeypatch):
     learner = student("scst", samples=2)
     drawn = drawn_rows(learner, monkeypatch)
-    batch = learner.batches.next(1)[0]["policy_gradient"]
+    batch = learner.batches.next(1)[0][0]["policy_gradient"]
     played = WordTokenizer().decode(
         learner.decode(drawn[0].source, length_limits(drawn[0].source, learner.config.decoding, 99)).ids
     )
@@ -62,7 +62,7 @@ def test_self_critical_advantages_are_against_the_greedy_translation(monkeypatch
 @pytest.mark.parametrize("objective", ["scst", "rloo"])
 def test_a_constant_reward_has_no_advantage(objective):
     learner = student(objective, reward={"metrics": {"constant": 1.0}}, samples=3)
-    assert not learner.batches.next(1)[0]["policy_gradient"]["advantages"].any()
+    assert not learner.batches.next(1)[0][0]["policy_gradient"]["advantages"].any()
 
 
 @pytest.mark.jax
@@ -70,7 +70,7 @@ def test_a_constant_reward_has_no_advantage(objective):
 def test_an_end_that_the_limit_forced_was_not_chosen(objective):
     """Its log-probability must not be pushed, whatever the translation was worth."""
     learner = student(objective, decoding={"max_length_ratio": 0.01, "max_length_extra": 9}, samples=20)
-    batch = learner.batches.next(1000)[0]["policy_gradient"]  # by then MIXER forces nothing
+    batch = learner.batches.next(1000)[0][0]["policy_gradient"]  # by then MIXER forces nothing
     lengths = (batch["tokens"] != PAD).sum(axis=1)
     assert lengths.min() < 8 and lengths.max() == 9
     assert (batch["tokens"][lengths == 9, 8] == EOS).all()
@@ -82,7 +82,7 @@ def test_mixer_begins_with_the_reference_and_gives_it_up_from_the_end(monkeypatc
     learner = student("mixer", mixer_pieces=2, mixer_updates=5, samples=2)
     drawn = drawn_rows(learner, monkeypatch)
     for step, sampled in ((1, 2), (6, 4), (26, 99)):
-        batch = learner.batches.next(step)[0]["policy_gradient"]
+        batch = learner.batches.next(step)[0][0]["policy_gradient"]
         references = np.repeat(drawn[-1].target_out, 2, axis=0)
         assert len(batch["tokens"]) == len(references)
         for row, reference in enumerate(references):
@@ -101,9 +101,9 @@ def test_the_learned_baseline_learns_and_is_restored():
     assert losses[-1] < 0.2 * losses[0]
     meta, arrays = learner.batches.state()
     arrays = {name: np.array(array) for name, array in arrays.items()}
-    first = learner.batches.next(25)[0]["policy_gradient"]
+    first = learner.batches.next(25)[0][0]["policy_gradient"]
     learner.batches.restore(meta, arrays)
-    second = learner.batches.next(25)[0]["policy_gradient"]
+    second = learner.batches.next(25)[0][0]["policy_gradient"]
     for name in first:
         np.testing.assert_array_equal(first[name], second[name])
 
@@ -112,7 +112,7 @@ def test_the_learned_baseline_learns_and_is_restored():
 def test_minimum_risk_counts_a_translation_once_and_has_the_reference(monkeypatch):
     learner = student("mrt", samples=6, temperature=0.3)
     drawn = drawn_rows(learner, monkeypatch)
-    batch = learner.batches.next(1)[0]["risk"]
+    batch = learner.batches.next(1)[0][0]["risk"]
     assert len(batch["tokens"]) == 4 * 6 + 4
     for source in range(4):
         rows = batch["source_index"] == source

@@ -55,8 +55,10 @@ def make(tmp_path_factory):
     model = build_model(config.model, tokenizer.size, tokenizer.size, 1)
     reward = make_reward(config.finetune.reward, tokenizer)
 
-    def batches(*terms):
-        rest = (terms, reward, corpus, tokenizer, config)
+    def batches(*terms, accumulate=1):
+        optimizer = config.finetune.optimizer.model_copy(update={"accumulate": accumulate})
+        settings = config.model_copy(update={"finetune": config.finetune.model_copy(update={"optimizer": optimizer})})
+        rest = (terms, reward, corpus, tokenizer, settings)
         return EpisodeBatches(Divergence(model, model), Prior(model, config.finetune), *rest)
 
     return batches
@@ -88,6 +90,23 @@ def test_a_batch_holds_long_and_short_sentences_alike(draw):
 def test_an_epoch_draws_every_pair_once(draw):
     indices = np.concatenate([rows.indices for rows in draw(PAIRS // SENTENCES)])
     np.testing.assert_array_equal(np.sort(indices), np.arange(PAIRS))
+
+
+def test_batches_of_one_update_share_each_term_by_its_size(make):
+    """Two batches, the second with three times the weights of the first."""
+
+    class Sized(Recorder):
+        def batch(self, drawn):
+            super().batch(drawn)
+            return {"weights": np.ones(2 * 3 ** (len(self.rows) - 1), np.float32)}, {
+                "tokens": 10.0,
+                "return": len(self.rows),
+            }
+
+    batches = make(Sized(), accumulate=2)
+    found, numbers = batches.next(11)
+    assert [float(batch["recorder"]["share"]) for batch in found] == [0.25, 0.75]
+    assert numbers == {"tokens": 20.0, "return": 1.5}
 
 
 def test_pieces_of_all_terms_count_and_of_other_numbers_the_first(make):

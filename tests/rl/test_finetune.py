@@ -137,7 +137,7 @@ def test_training_sentences_beyond_the_models_positions_are_left_out(prepared):
     lengths = np.maximum(corpus.train.source_lengths, corpus.train.target_lengths) + 1
     assert (lengths > 12).any() and (lengths <= 12).any()
     for step in range(3):
-        batch, _ = batches.next(step)
+        (batch,), _ = batches.next(step)
         assert batch["fork"]["source"].shape[1] <= 12 and batch["fork"]["target_in"].shape[1] <= 12
 
 

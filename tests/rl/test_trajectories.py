@@ -65,8 +65,8 @@ class Setting(Student):
         return self.part_b.batch(Drawn(step, rows, references, TAU, np.random.default_rng(seed)))
 
     def update(self, step):
-        batch, _ = self.batches.next(step)
-        self.learner.update(batch, 0.01)
+        batches, _ = self.batches.next(step)
+        self.learner.update(batches, 0.01)
         self.batches.after_update(step)
 
 
@@ -306,7 +306,7 @@ def test_the_value_head_learns():
     batch["target"][1, 3:] = 1e6  # behind the end
     batch = {name: array.astype(np.float32) for name, array in batch.items()}
     learner = Learner(head, value_objective, make_config().finetune.optimizer)
-    losses = [learner.update(batch, 0.03)["loss"] for _ in range(60)]
+    losses = [learner.update([batch], 0.03)["loss"] for _ in range(60)]
     assert losses[-1] < 0.05 * losses[0] < 10
 
 

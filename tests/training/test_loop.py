@@ -310,8 +310,10 @@ def test_a_finished_stage_without_snapshots_validates_its_last_weights(tmp_path)
 
 def test_a_checkpoint_of_another_model_is_refused(tmp_path):
     make_loop(tmp_path).run()
-    with pytest.raises(UserError, match=r"step-00000010\.npz does not fit the model: learner/\d+ is of shape"):
-        make_loop(tmp_path, optimizer={"accumulate": 2}).open()
+    with pytest.raises(
+        UserError, match=r"step-00000010\.npz does not fit the model: learner/\d+ is (of shape|missing)"
+    ):
+        make_loop(tmp_path, optimizer={"ema": 0.5}).open()
 
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]

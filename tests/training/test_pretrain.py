@@ -97,7 +97,7 @@ def test_pairs_that_the_model_has_no_room_for_are_left_out(tmp_path, caplog):
         "toy",
     )
     batches = CorpusBatches(EncodedCorpus.open(tmp_path / "train"), config, None, room=8)
-    widths = [batches.next(step)[0]["source"].shape for step in range(2)]
+    widths = [batches.next(step)[0][0]["source"].shape for step in range(2)]
     batches.close()
     assert widths == [(3, 8)] * 2
     assert "1 of 4 training pairs are longer than the model's 8 positions and left out" in caplog.text

@@ -6,7 +6,7 @@ from keras import ops
 
 from nmt_rl.config import OptimizerConfig, PretrainConfig, ValidationConfig
 from nmt_rl.training.events import EventLog
-from nmt_rl.training.learner import Learner
+from nmt_rl.training.learner import Learner, joined
 from nmt_rl.training.loop import TrainingLoop
 
 PLAIN = {"schedule": "constant", "warmup": 0, "learning_rate": 0.1, "clip_norm": 0.0}
@@ -25,7 +25,8 @@ class Line(keras.Model):
 
 def squared_error(model, batch, training):
     error = model.dense(model.dropout(batch["x"], training=training)) - batch["y"]
-    return {"loss": ops.mean(ops.square(error)), "tokens": ops.cast(ops.shape(error)[0], "float32")}
+    loss = ops.mean(ops.square(error)) * batch.get("share", 1.0)
+    return {"loss": loss, "tokens": ops.cast(ops.shape(error)[0], "float32")}
 
 
 def rows(step, count=4):
@@ -42,15 +43,20 @@ class NumberedBatches:
 
     def __init__(self, stop_at=None, poison_at=None):
         self.number, self.stop_at, self.poison_at, self.closed = 0, stop_at, poison_at, False
+        self.accumulate = 1
 
     def next(self, step):
+        batches = [self._one() for _ in range(self.accumulate)]
+        return joined(batches, [4] * len(batches)), {"number": float(self.number)}
+
+    def _one(self):
         self.number += 1
         if self.number == self.stop_at:
             raise KeyboardInterrupt
         batch = rows(self.number)
         if self.number == self.poison_at:
             batch["y"] = batch["y"] * np.nan
-        return batch, {"number": float(self.number)}
+        return batch
 
     def state(self):
         return {"number": self.number}, {}
@@ -87,6 +93,7 @@ def make_loop(run, batches=None, scores=(1.0,), dropout=0.0, optimizer=None, val
     learner = make_learner(dropout, **optimizer)
     learner.run_eagerly = True  # ten updates are not worth a compilation
     batches = batches or NumberedBatches()
+    batches.accumulate = config.optimizer.accumulate
     return TrainingLoop("pretrain", config, learner, batches, Scores(learner, scores), run, EventLog(run))
 
 
