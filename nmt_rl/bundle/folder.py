@@ -18,6 +18,8 @@ CONFIG, WEIGHTS, CARD = "config.yaml", "model.weights.h5", "card.json"
 TOKENIZERS = ("tokenizer.model", "tokenizer.source.model", "tokenizer.target.model")
 BOUND = "bound"
 """Of config.yaml in the manifest: the hash of what the weights depend on. The rest may be edited by hand."""
+LAST_SECTION = "evaluation"
+"""Of every config.yaml that version 0.2.0 wrote into a model folder."""
 CARD_SHAPES = {
     "name": str, "languages": str, "stage": str, "parameters": int, "signature": str, "result": dict, "data": dict,
     "versions": dict, "seed": int, "date": str,
@@ -116,6 +118,8 @@ def read_bundle_config(path: Path) -> tuple[Config, dict[str, Any]]:
     manifest = read_hashes(folder)
     if manifest is not None:
         _check_config(folder, tree, manifest)
+    elif LAST_SECTION not in tree:
+        raise UserError(f"{folder / CONFIG} is cut off: it has no section {LAST_SECTION}")
     return config, read_card(folder / CARD)
 
 

@@ -26,7 +26,7 @@ def average(
     ] = None,
 ) -> None:
     """Average the weights of several models, or of a training stage's checkpoints, into a new model folder."""
-    from nmt_rl.errors import UserError
+    from nmt_rl.errors import UserError, printable
 
     if last is not None and best is not None:
         raise UserError("--last and --best exclude each other")
@@ -47,4 +47,4 @@ def average(
         names = average_snapshots(folders[0], last or best or 0, "last" if last else "best", output)
     else:
         names = average_models(folders, output)
-    typer.echo(f"{output} is the average of\n" + "\n".join(f"    {name}" for name in names))
+    typer.echo("\n".join(map(printable, [f"{output} is the average of", *(f"    {name}" for name in names)])))

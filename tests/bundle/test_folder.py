@@ -150,3 +150,10 @@ def test_a_folder_of_version_0_2_0_is_taken_as_it_is(old):
     config, card = read_bundle_config(old)
     check_bundle(old)
     assert config.name == "tiny" and card == json.loads((old / CARD).read_text())
+
+
+def test_settings_of_version_0_2_0_that_are_cut_off(old):
+    """Those that are missing have defaults, with which the model would translate otherwise."""
+    path = old / CONFIG
+    path.write_text(path.read_text().partition("decoding:")[0])
+    assert refused(read_bundle_config, old) == f"{path} is cut off: it has no section evaluation"
