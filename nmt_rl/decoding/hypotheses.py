@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from nmt_rl.config import DecodingConfig
 
 
 class Hypotheses(NamedTuple):
@@ -45,3 +48,15 @@ class Search(Protocol):
                 raises its row's limit.
             prefix: the first pieces of every hypothesis of the row; None: free.
         """
+
+
+def length_limits(pieces: np.ndarray, settings: DecodingConfig, longest: int) -> np.ndarray:
+    """Most pieces of the translation of each source, EOS included, int32 [sources].
+
+    Args:
+        pieces: of the sources, without EOS, int [sources].
+        settings: ratio, extra pieces, and the least length, which a limit leaves room for.
+        longest: what the model has room for.
+    """
+    limits = np.floor(pieces * settings.max_length_ratio) + settings.max_length_extra
+    return np.minimum(np.maximum(limits, settings.min_length + 1), min(longest, 2**30)).astype("int32")

@@ -19,7 +19,7 @@ from nmt_rl.corpus.batches import pad_source
 from nmt_rl.corpus.tokenizer import Tokenizers
 from nmt_rl.decoding.alignment import NOTHING, align_pairs
 from nmt_rl.decoding.engines import choose_conversion
-from nmt_rl.decoding.hypotheses import Prefix
+from nmt_rl.decoding.hypotheses import Prefix, length_limits
 from nmt_rl.decoding.memory import must_have_memory
 from nmt_rl.decoding.request import AS_CONFIGURED, Request
 from nmt_rl.errors import UserError
@@ -241,9 +241,7 @@ class Translator:
         self, sources: list[list[int]], nbest: int, forced: list[list[int]] | None, by_pieces: bool
     ) -> Iterator[Translation]:
         lengths = np.array([len(source) for source in sources])
-        limits = np.floor(lengths * self.config.max_length_ratio) + self.config.max_length_extra
-        limits = np.maximum(limits, self.config.min_length + 1)
-        limits = np.minimum(limits, min(self.search.max_length, 2**30)).astype("int32")
+        limits = length_limits(lengths, self.config, self.search.max_length)
         if forced is None:
             found = self.search(pad_source(sources), limits)
         else:

@@ -17,7 +17,7 @@ from nmt_rl.decoding.restrictions import Restrictions
 from nmt_rl.models.seq2seq import Seq2Seq, Tensor
 from nmt_rl.rl import policy_gradient as pg
 from nmt_rl.rl.reward import Reward
-from nmt_rl.rl.rollouts import length_limits, padded_length, shift_right
+from nmt_rl.rl.rollouts import padded_length, shift_right, source_limits
 from nmt_rl.rl.targets import monte_carlo_returns
 from nmt_rl.rl.term import Arrays, Drawn, Numbers, Term, root_mean_square
 from nmt_rl.rl.value import ValueHead, value_objective
@@ -64,7 +64,7 @@ class Sampler:
         if prefix is not None:
             prefix, forced = prefix[rows], forced[rows]
         source, seed = drawn.rows.source[rows], int(drawn.rng.integers(2**31))
-        limits = length_limits(source, self.decoding, self._longest)
+        limits = source_limits(source, self.decoding, self._longest)
         played = self._generator(source, limits, prefix, forced, temperature=self.settings.temperature, seed=seed)
         samples = self.padded(rows, played.ids)
         last = np.arange(samples.ids.shape[1]) >= limits[:, None] - 1
@@ -72,7 +72,7 @@ class Sampler:
 
     def greedy(self, drawn: Drawn) -> NDArray[np.int32]:
         """Greedy translations, int32 [batch, time]."""
-        return self._greedy(drawn.rows.source, length_limits(drawn.rows.source, self.decoding, self._longest)).ids
+        return self._greedy(drawn.rows.source, source_limits(drawn.rows.source, self.decoding, self._longest)).ids
 
     def padded(self, rows: NDArray[np.int64], ids: NDArray[np.int32]) -> Samples:
         """Translations with their lengths, padded to a width that is compiled."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,14 +9,6 @@ from nmt_rl.config import BehaviourConfig
 from nmt_rl.decoding.generator import Generation, Generator
 from nmt_rl.decoding.restrictions import FREE, Restrictions
 from nmt_rl.models.seq2seq import Seq2Seq
-
-
-class Played(NamedTuple):
-    """Sampled translations."""
-
-    generation: Generation
-    temperatures: NDArray[np.float32]
-    """Of each row; 1 for epsilon-greedy, [rows]."""
 
 
 def linear_schedule(start: float, end: float, step: int, steps: int) -> float:
@@ -42,13 +32,12 @@ class Behaviour:
 
     def __call__(
         self, source: NDArray[np.int32], limits: NDArray[np.int32], step: int, rng: np.random.Generator
-    ) -> Played:
+    ) -> Generation:
         """One translation for each row of source ids [rows, source], of at most `limits` pieces [rows]."""
         config, seed = self.config, int(rng.integers(2**31))
         if config.policy == "epsilon-greedy":
             epsilon = linear_schedule(config.epsilon, config.epsilon_end, step, config.epsilon_updates)
-            played = self._generator(source, limits, epsilon=epsilon, seed=seed)
-            return Played(played, np.ones(len(source), np.float32))
+            return self._generator(source, limits, epsilon=epsilon, seed=seed)
         # A ladder as it comes would give the same sources the same temperatures whenever the counts divide.
         temperatures = rng.permutation(np.resize(np.asarray(config.temperatures, np.float32), len(source)))
-        return Played(self._generator(source, limits, temperature=temperatures, seed=seed), temperatures)
+        return self._generator(source, limits, temperature=temperatures, seed=seed)

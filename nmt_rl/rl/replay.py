@@ -8,12 +8,10 @@ is a function of source and prefix, so it is computed afresh and cannot go stale
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from itertools import pairwise
-from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -26,9 +24,8 @@ class Origin(IntEnum):
     """Who wrote a translation."""
 
     SAMPLE = 0
-    GREEDY = 1
-    BEAM = 2
     REFERENCE = 3
+    """As in the checkpoints of 0.2.0, which knew others between."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,8 +49,6 @@ class EpisodeRecord:
     policy_version: int
     """Number of updates the behaviour policy had seen."""
     origin: Origin = Origin.SAMPLE
-    temperature: float = 1.0
-    """Temperature of the behaviour policy."""
 
     def __post_init__(self) -> None:
         lengths = {name: len(getattr(self, name)) for name in _RAGGED}
@@ -76,7 +71,6 @@ _SCALAR: dict[str, Any] = {
     "source_id": np.int64,
     "policy_version": np.int64,
     "origin": np.uint8,
-    "temperature": np.float32,
 }
 
 
@@ -98,8 +92,6 @@ class EpisodeBatch:
     """[batch]."""
     origin: NDArray[np.uint8]
     """[batch], values of `Origin`."""
-    temperature: NDArray[np.float32]
-    """[batch]."""
     mask: NDArray[np.bool_]
     """True at real steps [batch, time]."""
     discount: NDArray[np.float32]
@@ -147,7 +139,7 @@ class SequenceReplay:
         if capacity < 1:
             raise ValueError(f"capacity must be at least 1, found {capacity}")
         self.capacity = capacity
-        self._records: deque[EpisodeRecord] = deque(maxlen=capacity)
+        self._records: dict[int, EpisodeRecord] = {}
         self._demonstrations: list[EpisodeRecord] = []
         self._added = 0
 
@@ -170,7 +162,7 @@ class SequenceReplay:
 
         The age limit of a draw: `choose_uniform` takes the range, a `PrioritySampler` its start.
         """
-        old = bisect_left(self._records, version, key=attrgetter("policy_version"))
+        old = bisect_left(self.ids, version, key=lambda number: self._records[number].policy_version)
         return self.ids[old:]
 
     def add(self, records: Iterable[EpisodeRecord]) -> NDArray[np.int64]:
@@ -181,9 +173,10 @@ class SequenceReplay:
         """
         first = self._added
         for record in records:
-            if self._records and record.policy_version < (newest := self._records[-1].policy_version):
+            if self._records and record.policy_version < (newest := self._records[self._added - 1].policy_version):
                 raise ValueError(f"records go in by policy_version, found {record.policy_version} after {newest}")
-            self._records.append(record)
+            self._records[self._added] = record
+            self._records.pop(self._added - self.capacity, None)
             self._added += 1
         return np.arange(first, self._added)
 
@@ -199,7 +192,7 @@ class SequenceReplay:
         found = []
         for number in map(int, ids):
             if number in stored:
-                found.append(self._records[number - stored.start])
+                found.append(self._records[number])
             elif number in demonstrations:
                 found.append(self._demonstrations[-1 - number])
             else:
@@ -218,7 +211,7 @@ class SequenceReplay:
             "added": np.array(self._added, np.int64),
             "demonstrations": np.array(len(self._demonstrations), np.int64),
         }
-        rows = [*self._demonstrations, *self._records]
+        rows = [*self._demonstrations, *self._records.values()]
         state["lengths"] = np.array([len(record.tokens) for record in rows], np.int64)
         if rows:
             state |= {name: np.concatenate([getattr(r, name) for r in rows]) for name in _RAGGED}
@@ -238,8 +231,9 @@ class SequenceReplay:
             rows.append(EpisodeRecord(**fields))
         demonstrations = int(state["demonstrations"])
         self._demonstrations = rows[:demonstrations]
-        self._records = deque(rows[demonstrations:], maxlen=self.capacity)
         self._added = int(state["added"])
+        kept = rows[demonstrations:][-self.capacity :]
+        self._records = dict(enumerate(kept, start=self._added - len(kept)))
 
 
 def choose_uniform(ids: range, size: int, rng: np.random.Generator) -> NDArray[np.int64]:

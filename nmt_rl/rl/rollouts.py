@@ -14,6 +14,7 @@ from nmt_rl.config import BatchConfig, DecodingConfig, ForkConfig
 from nmt_rl.corpus.batches import bucket_lengths, pad_mode
 from nmt_rl.corpus.tokenizer import BOS, PAD, Tokenizer
 from nmt_rl.decoding.generator import Generation, Generator
+from nmt_rl.decoding.hypotheses import length_limits
 from nmt_rl.decoding.restrictions import Restrictions
 from nmt_rl.models.seq2seq import Seq2Seq
 from nmt_rl.rl.reward import Reward
@@ -67,7 +68,7 @@ class ForkRollout:
         self, source: NDArray[np.int32], references: Sequence[Any], rng: np.random.Generator
     ) -> tuple[Generation, NDArray[np.float64], Forks]:
         """Translations of source ids [batch, source], their scores [batch], and their forks."""
-        limits = length_limits(source, self.decoding, self._longest)
+        limits = source_limits(source, self.decoding, self._longest)
         sampled = self.settings.path == "sampled"
         seed = int(rng.integers(2**31)) if sampled or self.settings.alternatives > 1 else 0
         path = self._path(source, limits, temperature=self.settings.temperature if sampled else None, seed=seed)
@@ -118,17 +119,9 @@ def choose_forks(
     return row[kept].astype(np.int32), time[kept].astype(np.int32)
 
 
-def length_limits(source: NDArray[np.int32], decoding: DecodingConfig, longest: int) -> NDArray[np.int32]:
-    """Longest translation of each source int32 [batch, source], in pieces including EOS, as the translator sets it.
-
-    Args:
-        source: pieces, EOS, padding.
-        decoding: ratio and extra pieces.
-        longest: what the model has room for.
-    """
-    pieces = (source != PAD).sum(axis=1) - 1
-    limits = np.floor(pieces * decoding.max_length_ratio) + decoding.max_length_extra
-    return np.minimum(limits, min(longest, 2**30)).astype(np.int32)
+def source_limits(source: NDArray[np.int32], decoding: DecodingConfig, longest: int) -> NDArray[np.int32]:
+    """Most pieces of the translation of each source int32 [batch, source], as in translating; see `length_limits`."""
+    return length_limits((source != PAD).sum(axis=1) - 1, decoding, longest)
 
 
 def padded_length(length: int, longest: int) -> int:

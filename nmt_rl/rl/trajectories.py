@@ -21,7 +21,7 @@ from nmt_rl.rl.priorities import PrioritySampler, importance_exponent, importanc
 from nmt_rl.rl.q_network import Array, Evaluated, QNetwork
 from nmt_rl.rl.replay import EpisodeBatch, EpisodeRecord, Origin, SequenceReplay, choose_uniform, collate
 from nmt_rl.rl.reward import Reward
-from nmt_rl.rl.rollouts import length_limits, padded_length, shift_right
+from nmt_rl.rl.rollouts import padded_length, shift_right, source_limits
 from nmt_rl.rl.targets import n_step_targets, next_step, soft_lambda_targets
 from nmt_rl.rl.term import Arrays, Drawn, Numbers, Term, below
 from nmt_rl.training.losses import log_probs, real_positions
@@ -118,10 +118,10 @@ class TrajectoryTerm(Term):
     def _play(self, drawn: Drawn) -> list[EpisodeRecord]:
         rows = np.repeat(np.arange(len(drawn.rows.source)), self.settings.samples)
         source = drawn.rows.source[rows]
-        limits = length_limits(source, self.config.decoding, self._longest)
-        played, temperatures = self._behaviour(source, limits, drawn.step, drawn.rng)
+        limits = source_limits(source, self.config.decoding, self._longest)
+        played = self._behaviour(source, limits, drawn.step, drawn.rng)
         translations = [ids[:length] for ids, length in zip(played.ids, played.lengths, strict=True)]
-        return self._records(drawn, rows, translations, Origin.SAMPLE, temperatures)
+        return self._records(drawn, rows, translations, Origin.SAMPLE)
 
     def _records(
         self,
@@ -129,7 +129,6 @@ class TrajectoryTerm(Term):
         rows: NDArray[np.int64],
         translations: Sequence[NDArray[np.int32]],
         origin: Origin,
-        temperatures: NDArray[np.float32],
     ) -> list[EpisodeRecord]:
         """Translations of some rows of the batch with rewards and the prior's log-probabilities."""
         width = padded_length(max(map(len, translations)), self._longest)
@@ -149,7 +148,6 @@ class TrajectoryTerm(Term):
                     features=episode.features,
                     policy_version=drawn.step - 1,
                     origin=origin,
-                    temperature=float(temperatures[i]),
                 )
             )
         return records
@@ -181,8 +179,7 @@ class TrajectoryTerm(Term):
             return
         references = drawn.rows.target_out
         translations = [references[row][references[row] != PAD] for row in rows]
-        temperatures = np.ones(len(rows), np.float32)
-        self.replay.add_demonstrations(self._records(drawn, rows, translations, Origin.REFERENCE, temperatures))
+        self.replay.add_demonstrations(self._records(drawn, rows, translations, Origin.REFERENCE))
         self._demonstrated.update(int(drawn.rows.indices[row]) for row in rows)
 
     def _sources(self, source_id: NDArray[np.int64]) -> NDArray[np.int32]:

@@ -20,8 +20,7 @@ def record(number, length=None):
         prior_logp=(-2.0 - number - steps).astype(np.float32),
         features=np.stack([steps, steps + number], 1).astype(np.float32),
         policy_version=number // 2,
-        origin=Origin(number % 4),
-        temperature=0.5 + number,
+        origin=(Origin.SAMPLE, Origin.REFERENCE)[number % 2],
     )
 
 
@@ -59,8 +58,7 @@ def test_collate_by_hand():
     np.testing.assert_array_equal(batch.mask, [[True, True], [True, False]])
     np.testing.assert_array_equal(batch.discount, [[1, 0], [0, 0]])
     np.testing.assert_array_equal(batch.source_id, [1001, 1000])
-    np.testing.assert_array_equal(batch.origin, [Origin.GREEDY, Origin.SAMPLE])
-    np.testing.assert_array_equal(batch.temperature, [1.5, 0.5])
+    np.testing.assert_array_equal(batch.origin, [Origin.REFERENCE, Origin.SAMPLE])
     assert collate([record(1)], length=5).tokens.shape == (1, 5)
     with pytest.raises(ValueError, match="2 steps does not fit into 1"):
         collate([record(1)], length=1)
@@ -92,6 +90,20 @@ def test_age_limit_gives_the_ids_that_are_new_enough():
     assert since == {-1: range(3, 8), 1: range(3, 8), 2: range(4, 8), 3: range(6, 8), 4: range(8, 8)}
     with pytest.raises(ValueError, match="found 2 after 3"):
         replay.add([record(4)])
+
+
+def test_the_age_limit_looks_at_few_records():
+    """14 of 10,000: halving finds the place."""
+    replay, looked = SequenceReplay(10_000), []
+    replay.add(record(n, 1) for n in range(12_000))
+
+    class Noting(dict):
+        def __getitem__(self, number):
+            looked.append(number)
+            return super().__getitem__(number)
+
+    replay._records = Noting(replay._records)
+    assert replay.ids_since(3000) == range(6000, 12_000) and len(looked) <= 14
 
 
 def test_what_a_sampler_of_the_same_capacity_draws_is_stored():

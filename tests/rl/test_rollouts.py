@@ -1,4 +1,5 @@
 from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -6,9 +7,11 @@ from copy_task import WordTokenizer, make_model, make_reward, make_sources
 
 from nmt_rl.backend import compile_fn
 from nmt_rl.config import DecodingConfig, ForkConfig
-from nmt_rl.corpus.tokenizer import BOS, EOS, PAD, UNK
+from nmt_rl.corpus.tokenizer import BOS, EOS, PAD, UNK, Tokenizers
+from nmt_rl.decoding.hypotheses import Hypotheses
 from nmt_rl.decoding.search import Searcher
-from nmt_rl.rl.rollouts import ForkRollout, choose_forks, length_limits, padded_length, shift_right
+from nmt_rl.decoding.translator import Translator
+from nmt_rl.rl.rollouts import ForkRollout, choose_forks, padded_length, shift_right, source_limits
 
 REWARD = make_reward()
 DECODING = DecodingConfig(max_length_ratio=1.0, max_length_extra=2)
@@ -51,7 +54,7 @@ def played():
 @pytest.mark.jax
 def test_forks_are_the_exact_returns_of_the_greedy_policy(played):
     model, source, references, (greedy, scores, forks) = played
-    limits = length_limits(source, DECODING, model.max_length)
+    limits = source_limits(source, DECODING, model.max_length)
     go_on = by_hand(model, int(limits.max()) + 1)
     states = []
     for row in range(len(source)):
@@ -82,9 +85,9 @@ def test_translations_and_forks_obey_what_validation_obeys():
     settings = ForkConfig(per_source=99, probability=0.0)
     rollout = ForkRollout(model, WordTokenizer(), REWARD, decoding, settings)
     path, scores, forks = rollout.play(source, references, np.random.default_rng(0))
-    validated = Searcher(model, decoding.greedy())(source, length_limits(source, decoding, model.max_length))
+    validated = Searcher(model, decoding.greedy())(source, source_limits(source, decoding, model.max_length))
     np.testing.assert_array_equal(path.ids, validated.ids[:, 0])
-    limits = length_limits(source, decoding, model.max_length)
+    limits = source_limits(source, decoding, model.max_length)
     go_on, free = (by_hand(model, int(limits.max()) + 1, *rule) for rule in ([no_bigram_twice], []))
     changed = 0
     for row, time, (_, second), values in zip(forks.row, forks.time, forks.actions, forks.values, strict=True):
@@ -102,7 +105,7 @@ def test_forks_of_sampled_translations_are_exact_too():
     settings = ForkConfig(per_source=99, probability=0.0, path="sampled", temperature=2.0)
     rollout = ForkRollout(model, WordTokenizer(), REWARD, DECODING, settings)
     path, scores, forks = rollout.play(source, references, np.random.default_rng(0))
-    limits = length_limits(source, DECODING, model.max_length)
+    limits = source_limits(source, DECODING, model.max_length)
     go_on = by_hand(model, int(limits.max()) + 1)
     assert len(forks.row) == sum(min(n, limit - 1) for n, limit in zip(path.lengths, limits, strict=True))
     assert any(
@@ -119,7 +122,7 @@ def test_forks_of_sampled_translations_are_exact_too():
 def test_the_random_policy_meets_every_case(played):
     """What makes the test above worth its name."""
     model, source, _, (greedy, _, forks) = played
-    limits = length_limits(source, DECODING, model.max_length)
+    limits = source_limits(source, DECODING, model.max_length)
     forced = greedy.lengths == limits
     assert forced.any() and not forced.all()
     assert (forks.actions == EOS).any(axis=0).all()  # EOS as the greedy piece, and as its runner-up
@@ -128,7 +131,7 @@ def test_the_random_policy_meets_every_case(played):
 
 def test_the_forced_end_is_never_forked(played):
     model, source, _, (greedy, _, forks) = played
-    limits = length_limits(source, DECODING, model.max_length)
+    limits = source_limits(source, DECODING, model.max_length)
     assert (forks.time < limits[forks.row] - 1).all() and (forks.time < greedy.lengths[forks.row]).all()
     assert (forks.actions != PAD).all()
     last = greedy.lengths == limits
@@ -205,11 +208,29 @@ def test_two_forks_are_drawn_one_after_the_other_without_replacement():
     assert ((counts - expected)[off] ** 2 / expected[off]).sum() < CHI_SQUARE[5]
 
 
-def test_length_limits_are_the_translators():
-    source = np.array([[5, 6, 7, EOS], [5, EOS, PAD, PAD]], np.int32)
-    decoding = DecodingConfig(max_length_ratio=1.5, max_length_extra=4)
-    np.testing.assert_array_equal(length_limits(source, decoding, 100), [8, 5])
-    np.testing.assert_array_equal(length_limits(source, decoding, 6), [6, 5])
+@pytest.mark.parametrize("settings", [{}, {"min_length": 9}])
+def test_limits_are_those_of_the_translator(settings):
+    """Whatever bounds a translation bounds a rollout: a search is told the same limits of the same sources."""
+    told = []
+
+    class Search:
+        max_length = 11
+
+        def __call__(self, source, limits):
+            told.append((source, limits))
+            ids = np.full((len(source), 1, 1), EOS, np.int32)
+            return Hypotheses(ids, np.ones((len(source), 1), int), *(np.zeros((2, len(source), 1), np.float32)))
+
+    decoding = DecodingConfig(max_length_ratio=1.5, max_length_extra=4, **settings)
+    words = SimpleNamespace(
+        encode=lambda lines: [[5] * len(line.split()) for line in lines],
+        decode=lambda ids: [""] * len(ids),
+        pieces=lambda ids: [],
+    )
+    Translator(Search(), Tokenizers(words, words), decoding).translate(["a b c", "a", "a b c d e f g"])
+    assert sum(len(limits) for _, limits in told) == 3
+    for source, limits in told:
+        np.testing.assert_array_equal(source_limits(source, decoding, 11), limits)
 
 
 def test_shapes_are_few_on_jax(monkeypatch):
