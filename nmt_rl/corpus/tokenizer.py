@@ -21,6 +21,7 @@ import numpy as np
 import sentencepiece
 
 from nmt_rl.config import TokenizerConfig
+from nmt_rl.corpus.byte_pieces import NONE, byte_value
 from nmt_rl.corpus.characters import UNSPACED
 from nmt_rl.corpus.sentencepiece_model import Nature, read_nature
 from nmt_rl.errors import UserError
@@ -91,6 +92,12 @@ class Tokenizer:
         r"""Text of each list of ids, on one line each; PAD, BOS and EOS vanish, a generated `\n` becomes a space."""
         rows = [row.tolist() if isinstance(row, np.ndarray) else [int(i) for i in row] for row in ids]
         return [text.replace("\n", " ") for text in self._processor.decode(rows)] if rows else []
+
+    @functools.cached_property
+    def byte_values(self) -> np.ndarray:
+        """Of each piece the byte that it is, or -1: int32 [pieces]."""
+        is_byte = self._processor.is_byte
+        return np.array([byte_value(p) if is_byte(i) else NONE for i, p in enumerate(self.pieces(range(self.size)))])
 
     def pieces(self, ids: Iterable[int]) -> list[str]:
         """The pieces themselves; none of them holds a blank."""

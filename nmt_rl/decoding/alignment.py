@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from nmt_rl.corpus.byte_pieces import parts_words, spelled
 from nmt_rl.corpus.tokenizer import SPACE
 
 if TYPE_CHECKING:
@@ -63,12 +64,18 @@ def align_words(source: Sequence[str], target: Sequence[str], attention: np.ndar
         source, target: pieces, without the end symbol.
         attention: float [pieces of the target or more, pieces of the source or more].
     """
+    source, target = (
+        [SPACE if p else piece for p, piece in zip(parts_words(x), x, strict=True)] for x in (source, target)
+    )
     rows, columns = word_starts(target), word_starts(source)
     weights = np.asarray(attention, "float32")[: len(target), : len(source)]
     if rows and columns:
         sizes = np.diff([*rows, len(target)])[:, None]
         weights = np.add.reduceat(np.add.reduceat(weights, columns, axis=1), rows, axis=0) / sizes
-    return Alignment(_words(source, columns), _words(target, rows), weights.reshape(len(rows), len(columns)))
+    words = [np.array(_words(side, starts), object) for side, starts in ((target, rows), (source, columns))]
+    there = [np.flatnonzero(each != "") for each in words]  # What is a blank alone is no word.
+    weights = weights.reshape(len(rows), len(columns))[np.ix_(*there)]
+    return Alignment(tuple(words[1][there[1]]), tuple(words[0][there[0]]), weights)
 
 
 def word_starts(pieces: Sequence[str]) -> list[int]:
@@ -82,4 +89,4 @@ def word_starts(pieces: Sequence[str]) -> list[int]:
 
 def _words(pieces: Sequence[str], starts: list[int]) -> tuple[str, ...]:
     bounds = itertools.pairwise([*starts, len(pieces)])
-    return tuple("".join(pieces[i:j]).replace(SPACE, "") for i, j in bounds)
+    return tuple(spelled(pieces[i:j]).replace(SPACE, "") for i, j in bounds)

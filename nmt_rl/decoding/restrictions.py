@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from keras import ops
 
 from nmt_rl.corpus.tokenizer import EOS, PAD
@@ -25,6 +26,8 @@ class Restrictions:
         banned: piece ids of phrases that no hypothesis may contain.
         shortest: fewest pieces of a hypothesis, without EOS but with a forced prefix.
         prefix: what is forced was written by the same policy, as in a fork of its translation, and counts as chosen.
+        byte_values: of each piece the byte that it is, or -1: bytes that make no characters must not follow each other;
+            None: they may.
     """
 
     def __init__(
@@ -34,16 +37,25 @@ class Restrictions:
         banned: Sequence[Sequence[int]] = (),
         shortest: int = 0,
         prefix: bool = False,
+        byte_values: np.ndarray | None = None,
     ) -> None:
         """See the class docstring."""
+        self.byte_values = byte_values
         self.ngram, self.repetition, self.shortest = ngram, repetition, shortest
         self.banned = [list(phrase) for phrase in banned if phrase]
         self.prefix = prefix and (bool(ngram) or repetition != 1.0 or bool(self.banned))
 
     @classmethod
-    def of(cls, settings: DecodingConfig, banned: Sequence[Sequence[int]] = (), prefix: bool = False) -> Restrictions:
-        """What a section of decoding restricts, and banned phrases."""
-        return cls(settings.no_repeat_ngram, settings.repetition_penalty, banned, settings.min_length, prefix)
+    def of(
+        cls,
+        settings: DecodingConfig,
+        banned: Sequence[Sequence[int]] = (),
+        prefix: bool = False,
+        byte_values: np.ndarray | None = None,
+    ) -> Restrictions:
+        """What a section of decoding restricts, banned phrases, and bytes."""
+        shortest = settings.min_length
+        return cls(settings.no_repeat_ngram, settings.repetition_penalty, banned, shortest, prefix, byte_values)
 
     def rescaled(self, logits: Any, ids: Any, step: Any) -> Any:
         """Logits float32 [rows, vocab] after the repetition penalty.
@@ -66,6 +78,8 @@ class Restrictions:
         for *before, last in self.banned:
             is_last = ops.arange(vocabulary, dtype="int32")[None, :] == last
             scores = ops.where(is_last & ends_with(ids, step, before)[:, None], NEVER, scores)
+        if self.byte_values is not None:
+            scores = ops.where(breaks_characters(self.byte_values, ids, step), NEVER, scores)
         return scores
 
     def unended(self, scores: Any, length: Any, last: Any) -> Any:
@@ -115,3 +129,46 @@ def ends_with(ids: Any, step: Any, phrase: Sequence[int]) -> Any:
     for back, piece in enumerate(reversed(phrase), start=1):
         matches = matches & (ops.take(ids, ops.maximum(step - back, 0), axis=1) == piece)
     return matches
+
+
+def breaks_characters(values: np.ndarray, ids: Any, step: Any) -> Any:
+    """Pieces that are bytes which cannot follow, or that follow bytes which are no character yet: bool [rows, vocab].
+
+    UTF-8 (RFC 3629, section 4); C0 and C1 control characters are none that a text may hold, and neither are blanks.
+
+    Args:
+        values: byte of each piece, or -1, int [vocab].
+        ids: int32 [rows, time]; what stands at `step` and behind it does not count.
+        step: int32 [].
+    """
+    table = ops.convert_to_tensor(np.asarray(values, "int32"))
+
+    def back(n: int) -> Any:
+        found = ops.take(table, ops.take(ids, ops.maximum(step - n, 0), axis=1))
+        return ops.where(step >= n, found, -1)
+
+    last, second, third = (back(n) for n in (1, 2, 3))
+    size = [_character_size(byte) for byte in (last, second, third)]
+    follows, both = _continues(last), _continues(last) & _continues(second)
+    missing = ops.maximum(size[0] - 1, 0)
+    missing = ops.where(follows, ops.maximum(size[1] - 2, 0), missing)
+    missing = ops.where(both, ops.maximum(size[2] - 3, 0), missing)
+    least, most = ops.full_like(last, 0x80), ops.full_like(last, 0xBF)
+    for byte, bound in {0xC2: 0xA1, 0xE0: 0xA0, 0xF0: 0x90}.items():
+        least = ops.where(last == byte, bound, least)
+    for byte, bound in {0xED: 0x9F, 0xF4: 0x8F}.items():
+        most = ops.where(last == byte, bound, most)
+    piece = table[None, :]
+    goes_on = (piece >= least[:, None]) & (piece <= most[:, None])
+    begins = (piece == -1) | ((piece > 0x20) & (piece < 0x7F)) | ((piece >= 0xC2) & (piece <= 0xF4))
+    return ~ops.where((missing > 0)[:, None], goes_on, begins)
+
+
+def _character_size(byte: Any) -> Any:
+    """Bytes of the character of UTF-8 that each byte begins, 0 for what begins none: int32 as the bytes."""
+    several = ops.where(byte >= 0xF0, 4, ops.where(byte >= 0xE0, 3, 2))
+    return ops.where((byte >= 0xC2) & (byte <= 0xF4), several, ops.where((byte >= 0) & (byte < 0x80), 1, 0))
+
+
+def _continues(byte: Any) -> Any:
+    return (byte >= 0x80) & (byte <= 0xBF)

@@ -27,12 +27,19 @@ class Sampler:
         model: the built model; its current weights are used at each call.
         settings: samples, temperature, top_k, top_p, seed; repetitions; length penalty of the scores.
         banned: piece ids of phrases that no sample may contain.
+        byte_values: of pieces, so that bytes drawn make characters; see `Restrictions`.
     """
 
-    def __init__(self, model: Seq2Seq, settings: DecodingConfig, banned: Sequence[Sequence[int]] = ()) -> None:
+    def __init__(
+        self,
+        model: Seq2Seq,
+        settings: DecodingConfig,
+        banned: Sequence[Sequence[int]] = (),
+        byte_values: np.ndarray | None = None,
+    ) -> None:
         """See the class docstring."""
         self.settings, self.max_length = settings, model.max_length
-        restrictions = Restrictions.of(settings, banned)
+        restrictions = Restrictions.of(settings, banned, byte_values=byte_values)
         self._generator = Generator(model, settings.top_k, settings.top_p, restrictions=restrictions)
 
     def __call__(self, source: np.ndarray, max_lengths: np.ndarray, prefix: Prefix | None = None) -> Hypotheses:

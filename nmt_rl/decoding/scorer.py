@@ -16,7 +16,7 @@ from nmt_rl.decoding.alignment import NOTHING, Alignment, align_pairs
 from nmt_rl.decoding.attention import Attention
 from nmt_rl.decoding.penalties import length_penalty
 from nmt_rl.decoding.task import Beginning, make_task
-from nmt_rl.decoding.translator import batches_within, encode_sources
+from nmt_rl.decoding.translator import batches_within, encode_sources, plain
 from nmt_rl.errors import UserError
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class Scorer:
     def _encode_targets(self, targets: Sequence[str], first_line: int, in_pieces: bool) -> list[list[int]]:
         """Piece ids of each line, without EOS."""
         limit, tokenizer = self.max_length - 1, self.tokenizers.target
-        encoded = [] if in_pieces else tokenizer.encode(list(targets))
+        encoded = [] if in_pieces else tokenizer.encode([plain(target) for target in targets])
         for number, target in enumerate(targets if in_pieces else (), start=first_line):
             try:
                 ids = tokenizer.ids_of(target.split())

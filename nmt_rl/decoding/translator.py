@@ -117,7 +117,12 @@ class Translator:
         from nmt_rl.decoding.search import Searcher
 
         pieces = _spelled(tokenizers, banned)
-        search = Sampler(model, config, pieces) if config.samples else Searcher(model, config, banned=pieces)
+        byte_values = tokenizers.target.byte_values
+        search: Search = (
+            Sampler(model, config, pieces, byte_values if (byte_values >= 0).any() else None)
+            if config.samples
+            else Searcher(model, config, banned=pieces)
+        )
         return cls(_least_risk(search, tokenizers, config, language), tokenizers, config, Attention(model))
 
     @classmethod
@@ -197,7 +202,7 @@ class Translator:
         )
         if prefixes is not None and self.config.coverage_penalty:
             raise UserError("a coverage penalty does not know what a prefix has looked at; leave out one of them")
-        forced = self.tokenizers.target.encode([_plain(p) for p in prefixes]) if prefixes is not None else None
+        forced = self.tokenizers.target.encode([plain(p) for p in prefixes]) if prefixes is not None else None
         longest = self.search.max_length - 2
         for number, ids in enumerate(forced or (), start=first_line):
             if len(ids) > longest:
@@ -264,13 +269,13 @@ class Translator:
         pieces = [ids[n, : lengths[n] - 1] for n in kept]
         names = (tuple(self.tokenizers.target.pieces(own)) for own in pieces)
         return [
-            Hypothesis(_plain(text), float(scores[n]), named, float(log_probs[n]), int(lengths[n]))
+            Hypothesis(plain(text), float(scores[n]), named, float(log_probs[n]), int(lengths[n]))
             for text, named, n in zip(self.tokenizers.target.decode(pieces), names, kept, strict=True)
         ]
 
 
 def _spelled(tokenizers: Tokenizers, phrases: Sequence[str]) -> list[list[int]]:
-    return [ids for phrase in phrases for ids in tokenizers.target.spellings(_plain(phrase))]
+    return [ids for phrase in phrases for ids in tokenizers.target.spellings(plain(phrase))]
 
 
 def batches_within(costs: Mapping[int, int], budget: int) -> Iterator[list[int]]:
@@ -285,7 +290,7 @@ def batches_within(costs: Mapping[int, int], budget: int) -> Iterator[list[int]]
         yield batch
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Without control characters and surrounding blanks."""
     return text.translate(_PLAIN).strip()
 
@@ -296,7 +301,7 @@ def encode_sources(
     """Piece ids of each line without EOS, cut to `limit`, with a warning if it has a number; empty for a blank line."""
     most = LONGEST_PIECE * (limit + 1)
     texts = [beginning(line, most) for line in lines]
-    sources = tokenizer.encode([_plain(text) for text in texts])
+    sources = tokenizer.encode([plain(text) for text in texts])
     for number, line, text, source in zip(numbers, lines, texts, sources, strict=bool(numbers)):
         if len(source) > limit:
             count = f"{len(source)}" if text is line else f"more than {limit}"

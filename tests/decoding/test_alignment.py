@@ -44,3 +44,11 @@ def test_a_scorer_gives_the_models_attention(tiny_model, tokenizers, translator)
     (alone,) = scorer.score(sources[:1], targets[:1], align=True)
     np.testing.assert_allclose(alone.alignment.weights, scores[0].alignment.weights, atol=1e-5)
     assert ((alone.alignment.weights.sum(axis=1) > 0) & (alone.alignment.weights.sum(axis=1) <= 1.0001)).all()
+
+
+def test_words_are_those_of_the_text_whatever_bytes_it_is_made_of():
+    """Bytes of a character are one word, a control character parts words, and a blank alone is none."""
+    pieces = ["▁a", "<0xF0>", "<0x9F>", "<0x91>", "<0x8D>", "<0xC2>", "<0x85>", "b", "<0xF0>", "<0x0A>", "▁"]
+    found = align_words(pieces, ["▁x", "<0xCE>", "<0xA9>", "<0x00>", "▁y"], np.eye(5, 11))
+    assert (found.source, found.target) == (("a👍", "b\ufffd"), ("xΩ", "y"))
+    np.testing.assert_allclose(found.weights, [[1, 0], [1, 0]])

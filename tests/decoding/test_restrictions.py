@@ -5,7 +5,7 @@ import pytest
 from keras import ops
 
 from nmt_rl.decoding.policies import NEVER
-from nmt_rl.decoding.restrictions import Restrictions, completions, ends_with
+from nmt_rl.decoding.restrictions import Restrictions, breaks_characters, completions, ends_with
 
 IDS = np.array([[4, 5, 6, 4, 5, 0, 0], [4, 4, 4, 4, 4, 0, 0], [4, 5, 6, 7, 8, 0, 0]], "int32")
 VOCABULARY = 9
@@ -59,3 +59,29 @@ def test_banned_phrases():
 def test_ngrams_are_blocked():
     found = Restrictions(ngram=2).blocked(np.zeros((3, VOCABULARY), "float32"), IDS, 5)
     assert named(ops.convert_to_numpy(found) < 0) == [{6}, {4}, set()]
+
+
+@pytest.mark.jax
+def test_bytes_that_may_follow_are_those_that_python_decodes():
+    """Any bytes that are permitted make whole characters, but for the last."""
+    values = np.array([-1] * 4 + list(range(256)) + [-1] * 3)
+    draw = np.random.default_rng(1)
+    ids = np.zeros((64, 24), "int32")
+    for step in range(24):
+        broken = ops.convert_to_numpy(breaks_characters(values, ids, step))
+        ids[:, step] = [draw.choice(np.flatnonzero(~row[4:260]) + 4) for row in broken]
+    for row in ids:
+        data = bytes(values[row].tolist())
+        text = data.decode("utf-8", "replace")
+        assert "\ufffd" not in text.rstrip("\ufffd") and len(data) - len(text.rstrip("\ufffd").encode()) <= 3
+        assert not any(0x7F <= ord(c) <= 0xA0 or ord(c) <= 0x20 for c in text)
+
+
+@pytest.mark.parametrize("text", ["é", "Ω", "€", "한", "👍", "\U0010ffff"])
+def test_every_character_may_be_said_and_not_be_left(text):
+    values = np.array([-1, *range(256)])
+    data = list(text.encode())
+    ids = np.array([[byte + 1 for byte in data] + [0]], "int32")
+    for step, byte in enumerate([*data, -1]):
+        broken = ops.convert_to_numpy(breaks_characters(values, ids, step))[0]
+        assert not broken[byte + 1] and broken[0] == (0 < step < len(data))
