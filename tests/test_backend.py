@@ -169,7 +169,9 @@ def test_nothing_is_hidden_where_stderr_is_closed(monkeypatch):
     def closed(descriptor):
         raise OSError(errno.EBADF, "Bad file descriptor")
 
-    monkeypatch.setattr(os, "dup", closed)
-    monkeypatch.setattr(os, "dup2", None)
+    before = os.fstat(2)
     with _without_native_messages():
-        pass
+        assert os.path.samestat(os.fstat(2), os.stat(os.devnull))  # noqa: PTH116
+    monkeypatch.setattr(os, "dup", closed)
+    with _without_native_messages():
+        assert os.path.samestat(os.fstat(2), before)
