@@ -98,7 +98,7 @@ def main() -> None:
 def _run(arguments: list[str]) -> int:
     """Run a command, say in one sentence how it ended if not well; its exit code."""
     without = " without --fresh" if "--fresh" in arguments else ""
-    again = f"; the same command{without} goes on from the last checkpoint" if STAGES & set(arguments[:2]) else ""
+    again = f"; the same command{without} goes on from what is saved" if STAGES & set(arguments[:2]) else ""
     try:
         code = app(arguments, standalone_mode=False)
     except UserError as error:

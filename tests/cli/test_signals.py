@@ -31,7 +31,7 @@ def test_a_terminated_command_says_so_and_tidies(command, monkeypatch, tmp_path,
     assert (result.code, result.out, result.err) == (128 + number, "", f"nmt-rl: terminated by {name}\n")
     assert [path.name for path in tmp_path.iterdir()] == ["out"] and (tmp_path / "out").read_text() == "old\n"
     result = command("pretrain", "recipe", "--out", "run")
-    assert result.err == f"nmt-rl: terminated by {name}; the same command goes on from the last checkpoint\n"
+    assert result.err == f"nmt-rl: terminated by {name}; the same command goes on from what is saved\n"
     assert signal.getsignal(number) == signal.SIG_DFL
 
 

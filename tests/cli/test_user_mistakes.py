@@ -342,10 +342,10 @@ def test_what_is_interrupted_says_so(command, monkeypatch):
     result = command("-q", "pretrain", "recipe", "--out", "run")
     assert (result.code, result.err) == (
         130,
-        "nmt-rl: interrupted; the same command goes on from the last checkpoint\n",
+        "nmt-rl: interrupted; the same command goes on from what is saved\n",
     )
     result = command("-q", "pretrain", "recipe", "--out", "run", "--fresh")
-    assert result.err == "nmt-rl: interrupted; the same command without --fresh goes on from the last checkpoint\n"
+    assert result.err == "nmt-rl: interrupted; the same command without --fresh goes on from what is saved\n"
 
 
 def test_a_message_steers_no_terminal(refuses, tmp_path):
