@@ -65,7 +65,7 @@ class ForkConfig(Section):
     `probability: 0`, or few states qualify)."""
     path: Literal["greedy", "sampled"] = "greedy"
     """Fork from greedy translations; or from sampled ones, where both the best piece and the alternative are tried."""
-    temperature: float = Field(1.0, gt=0.0)
+    temperature: float = Field(1.0, ge=0.01)
     """Of the sampled translations."""
 
 
@@ -73,7 +73,7 @@ class BehaviourConfig(Section):
     """The policy that samples translations."""
 
     policy: Literal["boltzmann", "epsilon-greedy"] = "boltzmann"
-    temperatures: tuple[Annotated[float, Field(gt=0.0)], ...] = Field((0.7, 1.0, 1.2), min_length=1)
+    temperatures: tuple[Annotated[float, Field(ge=0.01)], ...] = Field((0.7, 1.0, 1.2), min_length=1)
     """Ladder of temperatures (boltzmann); each source gets some of them."""
     top_k: int = Field(20, ge=0)
     """Draw among this many pieces only; 0: all."""
@@ -197,7 +197,7 @@ class PolicyGradientConfig(Section):
 
     samples: int = Field(5, ge=1)
     """Sampled translations per source."""
-    temperature: float = Field(1.0, gt=0.0)
+    temperature: float = Field(1.0, ge=0.01)
     """Of the samples. Only 1, with top_k 0 and nothing in `decoding` that forbids repetitions, samples the policy whose
     gradient is taken; nothing corrects for others."""
     top_k: int = Field(0, ge=0)
