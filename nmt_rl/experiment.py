@@ -124,11 +124,11 @@ def _finetune(config: Config, run: Path, fresh: bool = False) -> dict[str, Any]:
 @contextlib.contextmanager
 def _begun(config: Config, run: Path, stage: str, prepared: Prepared, fresh: bool) -> Iterator[None]:
     """What stands around a stage: its record before, release after; an old one is put back if the new one fails."""
-    if fresh:
-        set_aside(run, stage)
-        if stage == "finetune":
-            release(run)
     try:
+        if fresh:
+            set_aside(run, stage)
+            if stage == "finetune":
+                release(run)
         begin_stage(config, run, stage, prepared)
         write_config(config, run, stage)
         yield

@@ -78,6 +78,15 @@ def test_a_fresh_start_that_cannot_begin_loses_nothing(tiny_run, copy, call, ove
     assert content(copy) == before
 
 
+def test_a_fresh_stage_on_a_damaged_one_loses_nothing(tiny_run, copy):
+    weights = copy / "pretrain" / "model" / "model.weights.h5"
+    weights.write_bytes(weights.read_bytes()[:100])
+    before = content(copy)
+    with pytest.raises(UserError, match=r"model\.weights\.h5 is damaged"):
+        finetune_stage(load_config(str(tiny_run.recipe)), copy, fresh=True)
+    assert content(copy) == before
+
+
 def test_a_fresh_start_that_fails_before_its_first_checkpoint_is_undone(tiny_run, copy):
     before = content(copy)
     rates = ["pretrain.optimizer.learning_rate=1e30", "pretrain.optimizer.warmup=0", "pretrain.checkpoint_every=100"]
@@ -87,7 +96,9 @@ def test_a_fresh_start_that_fails_before_its_first_checkpoint_is_undone(tiny_run
 
 
 def test_a_fresh_stage_leaves_no_trace_of_the_old_one(tiny_run, copy):
-    config = load_config(str(tiny_run.recipe), ["finetune.updates=1", "finetune.tau=0.1"])
+    config = load_config(
+        str(tiny_run.recipe), ["finetune.updates=1", "finetune.tau=0.1", "finetune.validation.sentences=8"]
+    )
     result = finetune_stage(config, copy, fresh=True)
     assert result["updates"] == 1
     events = [json.loads(line) for line in (copy / "metrics.jsonl").read_text().splitlines()]
@@ -98,7 +109,11 @@ def test_a_fresh_stage_leaves_no_trace_of_the_old_one(tiny_run, copy):
 
 
 def test_a_finished_stage_goes_on_with_more_updates_at_another_rate(tiny_run, copy):
-    config = load_config(str(tiny_run.recipe), ["finetune.updates=5", "finetune.optimizer.learning_rate=0.0001"])
-    assert finetune_stage(config, copy)["updates"] == 5
-    begun = json.loads((copy / "finetune" / "begun.json").read_text())
-    assert begun["settings"]["finetune"]["optimizer"]["learning_rate"] == 0.0001
+    shutil.rmtree(copy / "finetune")
+    rate = ["pretrain.optimizer.learning_rate=0.0001", "pretrain.batch.size=5"]
+    config = load_config(str(tiny_run.recipe), ["pretrain.updates=25", *rate])
+    assert pretrain_stage(config, copy)["updates"] == 25
+    begun = json.loads((copy / "pretrain" / "begun.json").read_text())
+    assert begun["settings"]["pretrain"]["optimizer"]["learning_rate"] == 0.0001
+    steps = [json.loads(line)["step"] for line in (copy / "metrics.jsonl").read_text().splitlines()]
+    assert max(steps) == 25 and load_bundle(copy).card["result"]["updates"] == 25
