@@ -178,7 +178,7 @@ class TrainingLoop:
                 raise self._too_large() from error
             if not self._has_diverged():
                 raise
-            raise self._diverged(self.progress.step + 1, float("nan")) from error
+            raise self._diverged(self.progress.step + 1, float("nan"), before=True) from error
 
     def kept(self, which: Literal["best", "last"]) -> list[int]:
         """Steps of the best, or of the last, `config.average` validated weights."""
@@ -227,7 +227,7 @@ class TrainingLoop:
         self._drawn, numbers = self.batches.next(step)
         numbers = {**numbers, **self.learner.update(self._drawn, rate)}
         if not np.isfinite(numbers["loss"]):
-            raise self._diverged(step, numbers["loss"])
+            raise self._diverged(step, numbers["loss"], before=True)
         self._recent.append(numbers)
         self.progress.tokens += numbers["tokens"]
         self.batches.after_update(step)
@@ -236,10 +236,16 @@ class TrainingLoop:
         if step % self.config.log_every == 0:
             self._log(rate, line)
 
-    def _diverged(self, step: int, loss: float) -> RunError:
-        """The loss of an update is that of the weights before it: a checkpoint of those is of no use."""
+    def _diverged(self, step: int, loss: float, before: bool = False) -> RunError:
+        """At an update; a checkpoint of weights that give such a loss is of no use.
+
+        Args:
+            step: of the update.
+            loss: that is not finite.
+            before: it is that of the weights before the update, as the losses of updates are.
+        """
         steps = self.checkpoints.steps()
-        if self._saved and step == self._saved[0] + 1 and steps[-2:-1]:
+        if self._saved and self._saved[0] == step - before and steps[-2:-1]:
             self.checkpoints.delete(self._saved[0])
             self._saved = (steps[-2], False)
         return RunError(

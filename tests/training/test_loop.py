@@ -161,6 +161,11 @@ def test_a_validation_that_is_not_finite_ends_the_run(tmp_path):
     with pytest.raises(RunError, match="the loss became nan at update 2; the checkpoint of update 0 is kept"):
         loop.run()
     assert list((tmp_path / "pretrain" / "snapshots").iterdir()) == []
+    # The weights of the update before gave a loss: their checkpoint stays.
+    loop = make_loop(tmp_path / "dense", checkpoint_every=1)
+    loop.validate = lambda: {"bleu": 0.0, "loss": float("nan")}
+    with pytest.raises(RunError, match="the loss became nan at update 2; the checkpoint of update 1 is kept"):
+        loop.run()
 
 
 def test_weights_that_are_finite_and_absurd_are_blamed_for_what_they_lead_to(tmp_path):
