@@ -126,4 +126,6 @@ def _must_be_as_long(prefix: Path | None, input: Path) -> None:
     if prefix is None or not (prefix.is_file() and input.is_file()):
         return
     if (given := count_lines(prefix)) < (lines := count_lines(input)):
-        raise UserError(f"{prefix} has {given:,} lines, but {input} has {lines:,}; they must agree")
+        names = input_name(prefix), input_name(input)
+        count = f"{given:,} line{'s' if given != 1 else ''}"
+        raise UserError(f"{names[0]} has {count}, but {names[1]} has {lines:,}; they must agree")

@@ -283,6 +283,15 @@ def test_average_of_nothing_in_particular(refuses, tiny_run, tmp_path):
             "--precision is that of Keras; CTranslate2 has --quantization; --engine keras translates it",
         ),
         (["--prefix", "nowhere"], "nowhere does not exist"),
+        (["--ban", " "], "--ban needs a phrase, found a blank one"),
+        (["--scores", "--nbest", 2], "--scores is in n-best lists already; leave it out"),
+        (["--scores", "--format", "json"], "--scores is in JSON already; leave it out"),
+        (
+            ["--beam", 1, "--mbr", "bleu"],
+            "--mbr chooses among several translations; give --beam N or --samples N, or --mbr none",
+        ),
+        (["--beam", 1_000_000], "beam: Input should be less than or equal to 10000"),
+        (["--length-penalty", 1000], "length_penalty: Input should be less than or equal to 10"),
         (["--beam", 1, "--stopping", "exact"], "--stopping is of a beam; give --beam N, too"),
         (
             ["--quantization", "int8", "--engine", "keras"],
@@ -351,3 +360,11 @@ def test_what_is_interrupted_says_so(command, monkeypatch):
 def test_a_message_steers_no_terminal(refuses, tmp_path):
     text = refuses("info", tmp_path / "\x1b[2Jno\nmodel")
     assert r"\x1b[2Jno\nmodel" in text and "\x1b" not in text
+
+
+def test_prefixes_are_found_fewer_than_the_lines_before_a_model_is_loaded(refuses, tiny_run, tiny_corpus, tmp_path):
+    (tmp_path / "prefix").write_text("dog\n")
+    words = ("translate", tiny_run.folder, "-i", tiny_corpus / "test.de", "--prefix", tmp_path / "prefix")
+    assert refuses(*words) == f"{tmp_path / 'prefix'} has 1 line, but {tiny_corpus / 'test.de'} has 8; they must agree"
+    text = refuses(*words, "--coverage-penalty", 0.2, "--beam", 2)
+    assert text.startswith("a coverage penalty does not know what --prefix has looked at")
