@@ -18,7 +18,7 @@ COURSE = (
         f"optimizer.{name}"
         for name in (
             "learning_rate", "beta_1", "beta_2", "epsilon", "weight_decay", "schedule", "warmup", "floor",
-            "plateau_factor", "plateau_patience", "clip_norm",
+            "plateau_factor", "plateau_patience", "clip_norm", "accumulate",
         )
     ),
     *(f"batch.{name}" for name in ("type", "size", "pool", "sort", "pad", "buckets")),

@@ -313,6 +313,13 @@ def test_a_finished_stage_without_snapshots_validates_its_last_weights(tmp_path)
     assert (progress.step, progress.best_step, loop.kept("best")) == (5, 5, [5])
 
 
+def test_a_stage_goes_on_with_other_batches_per_update(tmp_path):
+    """Half as large and twice as many, for a smaller machine: no state is kept of them between updates."""
+    make_loop(tmp_path, updates=4).run()
+    loop = make_loop(tmp_path, updates=6, optimizer={"accumulate": 2})
+    assert loop.run().step == 6 and loop.batches.number == 4 + 2 * 2
+
+
 def test_a_checkpoint_of_another_model_is_refused(tmp_path):
     make_loop(tmp_path).run()
     with pytest.raises(
