@@ -26,6 +26,7 @@ from nmt_rl.rl.forks import logit_difference
 from nmt_rl.rl.targets import log_ratio, q_values
 from nmt_rl.rl.term import Objective
 from nmt_rl.rl.value import ValueHead
+from nmt_rl.training.learner import joined
 
 pytestmark = pytest.mark.jax
 
@@ -198,6 +199,29 @@ def test_terms_add_up_with_their_weights(model, prior):
     parts = [float(plain[name](model, batch, True)["loss"]) for batch in alone for name in batch]
     assert float(whole["loss"]) == pytest.approx(parts[0] + 0.25 * parts[1] + 0.5 * parts[2], rel=1e-5)
     assert set(whole) == {"loss", "td_error", "trajectory_td_error", "cross_entropy"}
+
+
+@pytest.mark.parametrize("name", ["fork", "trajectory"])
+def test_parts_of_a_batch_add_up_to_the_whole(model, prior, name):
+    """4 forks and 2, or a translation and two: loss and gradient, with the shares of batches that are one update."""
+    summed = objective(objective=name)
+    (term,) = summed.terms
+    if name == "fork":
+        batch = fork_batch(prior)
+        cut = list(batch)[2:-1]
+        parts = [batch | {key: batch[key][forks] for key in cut} for forks in (slice(0, 4), slice(4, 6))]
+    else:
+        batch, width = trajectory_batch(), max(LENGTHS)
+        cut = [key for key in batch if key not in ("positions", "tau")]
+        parts = [batch | {key: batch[key][rows] for key in cut} for rows in (slice(0, 1), slice(1, 3))]
+        for part in parts:
+            part["positions"] = np.arange(width * len(part["tokens"]), dtype=np.int32)
+    shared = joined(parts, [term.size(part) for part in parts])
+    loss, gradients = weight_gradients(summed, model, {name: batch})
+    found = [weight_gradients(summed, model, {name: part}) for part in shared]
+    assert sum(each for each, _ in found) == pytest.approx(loss, rel=1e-5)
+    for whole, *each in zip(gradients, *(part for _, part in found), strict=True):
+        np.testing.assert_allclose(sum(each), whole, atol=1e-6)
 
 
 def test_the_reported_td_error_is_the_root_mean_square(model, prior):
