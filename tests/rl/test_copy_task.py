@@ -64,7 +64,9 @@ def test_a_constant_reward_teaches_nothing(control, pretrained, seed):
 
 
 def test_trajectories_teach_copying(pretrained):
-    assert share_after(student(pretrained[0], objective="trajectory"), 100, 5e-4, 1) > pretrained[1] + 0.03
+    """With four samples of each sentence the gain is 0.07 to 0.09 for seeds 1, 2 and 3; with two, 0.03 to 0.11."""
+    learner = student(pretrained[0], objective="trajectory", trajectory={"samples": 4})
+    assert min(share_after(learner, 100, 5e-4, seed) for seed in (1, 2)) > pretrained[1] + 0.04
 
 
 @pytest.mark.parametrize("objective", ["rloo", "mrt"])
