@@ -341,9 +341,14 @@ def out_of_memory(error: Exception) -> bool:
 
 
 def limit_threads(threads: int) -> None:
-    """Use this many CPU threads; must be called before the first tensor is made (JAX reads XLA_FLAGS at import)."""
-    if not is_jax():
-        import tensorflow as tf
+    """Use this many CPU threads; must be called before the first tensor is made.
 
-        tf.config.threading.set_intra_op_parallelism_threads(threads)
-        tf.config.threading.set_inter_op_parallelism_threads(1)
+    Raises:
+        UserError: under JAX, which takes the processors that it may use.
+    """
+    if is_jax():
+        raise UserError("JAX has no number of threads; limit the processors it may use, such as by 'taskset -c 0'")
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_inter_op_parallelism_threads(1)

@@ -62,7 +62,7 @@ def main() -> None:
 
 def train(data: Path, run: Path, updates: int, precision: str) -> None:
     """Make so many updates as `nmt-rl pretrain` makes them, without validation; prepares the corpus in `run` first."""
-    from nmt_rl.backend import limit_threads
+    from nmt_rl.backend import is_jax, limit_threads
     from nmt_rl.config import load_config
     from nmt_rl.corpus.prepare import prepare
     from nmt_rl.models.build import build_model
@@ -70,7 +70,8 @@ def train(data: Path, run: Path, updates: int, precision: str) -> None:
     from nmt_rl.training.losses import CrossEntropy
     from nmt_rl.training.pretrain import CorpusBatches
 
-    limit_threads(1)
+    if not is_jax():
+        limit_threads(1)
     sources = (f"corpus.train={data / 'train'}", f"corpus.valid={data / 'val'}", "corpus.test=null")
     config = load_config(RECIPE, [*sources, *SETTINGS, f"pretrain.precision={precision}"])
     prepared = prepare(config, run)

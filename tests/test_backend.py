@@ -16,6 +16,7 @@ from nmt_rl.backend import (
     gather,
     gather_rows,
     hidden,
+    limit_threads,
 )
 from nmt_rl.errors import UserError
 
@@ -175,3 +176,9 @@ def test_nothing_is_hidden_where_stderr_is_closed(monkeypatch):
     monkeypatch.setattr(os, "dup", closed)
     with _without_native_messages():
         assert os.path.samestat(os.fstat(2), before)
+
+
+def test_jax_takes_no_number_of_threads(monkeypatch):
+    monkeypatch.setattr("nmt_rl.backend.is_jax", lambda: True)
+    with pytest.raises(UserError, match="JAX has no number of threads"):
+        limit_threads(2)

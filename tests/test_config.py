@@ -148,7 +148,10 @@ def test_a_source_is_of_one_kind():
         ("finetune.fork.path={a: b}", ["finetune.fork.path", "'greedy' or 'sampled', found {'a': 'b'}"]),
         ("finetune.fork.temperature=.inf", ["finetune.fork.temperature", "finite number", "inf"]),
         ("finetune.trajectory.behaviour.temperatures=1.0", ["a list such as [0.7, 1.0], found 1.0"]),
-        ("finetune.trajectory.behaviour.temperatures=[0.7, 0]", ["temperatures.1", "greater than 0, found 0"]),
+        (
+            "finetune.trajectory.behaviour.temperatures=[0.7, 0]",
+            ["temperatures.1", "greater than or equal to 0.01, found 0"],
+        ),
         ("finetune={tau: 0, controller: {every: 5}}", ["finetune", "controller multiplies tau", "found 0"]),
         ("finetune={objective: scst, controller: {every: 5}}", ["finetune", "objective scst does not use"]),
         (

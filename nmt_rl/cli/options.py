@@ -76,7 +76,9 @@ Precision = Annotated[
         "--precision", help="Of matrix products (an LSTM: of most of it); bfloat16 is faster on CPUs that have it."
     ),
 ]
-Threads = Annotated[int | None, typer.Option(min=1, max=1024, help="Processor threads; default: the engine's own.")]
+Threads = Annotated[
+    int | None, typer.Option(min=1, max=1024, help="Processor threads (not under JAX); default: the engine's own.")
+]
 
 
 def check_texts(

@@ -193,7 +193,7 @@ def _parse_yaml(path: Path, text: str) -> dict[str, Any]:
         raise UserError(f"{path} line {line} is not valid YAML: character U+{ord(text[error.position]):04X}") from None
     except yaml.MarkedYAMLError as error:
         where = f" line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise UserError(f"{path}{where} is not valid YAML: {str(error.problem)[:200]}") from None
+        raise UserError(f"{path}{where} is not valid YAML: {str(error.problem)[:150]}") from None
     except (ValueError, OverflowError, ArithmeticError) as error:  # A number of thousands of digits.
         raise UserError(f"{path} holds a value that YAML cannot have: {error}") from None
     if not isinstance(tree, dict):

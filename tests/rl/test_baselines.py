@@ -5,7 +5,7 @@ import pytest
 from copy_task import Student, WordTokenizer, make_config, make_corpus, make_model
 
 from nmt_rl.corpus.tokenizer import EOS, PAD
-from nmt_rl.rl.rollouts import length_limits
+from nmt_rl.rl.rollouts import source_limits
 
 CORPUS = make_corpus(30)
 START = make_model(noise=0.4, seed=3).get_weights()
@@ -51,7 +51,7 @@ def test_self_critical_advantages_are_against_the_greedy_translation(monkeypatch
     drawn = drawn_rows(learner, monkeypatch)
     batch = learner.batches.next(1)[0][0]["policy_gradient"]
     played = WordTokenizer().decode(
-        learner.decode(drawn[0].source, length_limits(drawn[0].source, learner.config.decoding, 99)).ids
+        learner.decode(drawn[0].source, source_limits(drawn[0].source, learner.config.decoding, 99)).ids
     )
     references = learner.reward.references(WordTokenizer().decode([CORPUS.target(int(i)) for i in drawn[0].indices]))
     baseline = learner.reward.scores(played, references)

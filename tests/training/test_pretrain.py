@@ -124,10 +124,10 @@ def test_batches_of_other_sizes_begin_with_the_next_epoch(tiny_run):
     meta, _ = before.state()
     for batches in (same, other):
         batches.restore(json.loads(json.dumps(meta)), {})
-    expected, fresh = before.next(2)[0], CorpusBatches(prepared.train, smaller, prepared.tokenizers, 64)
-    np.testing.assert_array_equal(same.next(2)[0]["source"], expected["source"])
+    expected, fresh = before.next(2)[0][0], CorpusBatches(prepared.train, smaller, prepared.tokenizers, 64)
+    np.testing.assert_array_equal(same.next(2)[0][0]["source"], expected["source"])
     fresh.restore({"epoch": 1, "batch": 0}, {})
-    np.testing.assert_array_equal(other.next(2)[0]["source"], fresh.next(1)[0]["source"])
+    np.testing.assert_array_equal(other.next(2)[0][0]["source"], fresh.next(1)[0][0]["source"])
     for batches in (before, same, other, fresh):
         batches.close()
 
