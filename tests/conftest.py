@@ -117,10 +117,14 @@ class Run:
 def tiny_run(tiny_recipe, shared):
     """The tiny experiment, prepared, pretrained, fine-tuned and reported; tests only read it."""
     from nmt_rl.config import load_config
+    from nmt_rl.decoding.conversions import export_ctranslate2
     from nmt_rl.experiment import run_stages
 
-    folder = shared("whole", lambda folder: run_stages(load_config(str(tiny_recipe)), folder))
-    return Run(folder, tiny_recipe)
+    def make(folder):
+        run_stages(load_config(str(tiny_recipe)), folder)
+        export_ctranslate2(folder)  # Otherwise the first test that translates would, beside others that copy.
+
+    return Run(shared("whole", make), tiny_recipe)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ FILES = [
 
 @pytest.fixture
 def run(tiny_run, tmp_path):
-    return shutil.copytree(tiny_run.folder, tmp_path / "run")
+    return shutil.copytree(tiny_run.folder, tmp_path / "run", ignore=shutil.ignore_patterns("ctranslate2"))
 
 
 def flip(path):

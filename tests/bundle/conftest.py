@@ -11,7 +11,7 @@ from nmt_rl.storage.ownership import MARK
 @pytest.fixture
 def copy(tiny_run, tmp_path):
     """A model folder that a test may spoil."""
-    return shutil.copytree(tiny_run.folder / "model", tmp_path / "copy")
+    return shutil.copytree(tiny_run.folder / "model", tmp_path / "copy", ignore=shutil.ignore_patterns("ctranslate2"))
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ def test_a_terminated_command_says_so_and_tidies(command, monkeypatch, tmp_path,
                 os.kill(os.getpid(), number)
 
     (tmp_path / "out").write_text("old\n")
+    signal.signal(number, signal.SIG_DFL)  # The tests may run under nohup.
     monkeypatch.setattr("nmt_rl.bundle.bundle_folder", end)
     monkeypatch.setattr("nmt_rl.config.load_config", end)
     result = command("info", "model")
