@@ -25,7 +25,8 @@ from nmt_rl.storage.reading import read_yaml
 @pytest.fixture
 def copy(tiny_run, tmp_path):
     """The finished tiny run, in a folder that a test may change."""
-    return shutil.copytree(tiny_run.folder, tmp_path / "copy", ignore=shutil.ignore_patterns("tensorboard"))
+    ignored = shutil.ignore_patterns("tensorboard", "ctranslate2")
+    return shutil.copytree(tiny_run.folder, tmp_path / "copy", ignore=ignored)
 
 
 def content(folder):

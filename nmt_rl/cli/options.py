@@ -11,11 +11,14 @@ import typer
 Recipe = Annotated[str, typer.Argument(help="Name of a shipped recipe, or path of a YAML file; -: stdin.")]
 
 
-def named_folder(text: str) -> Path:
-    """The folder that an option names: not standard output, nor, by an unset variable, the working folder."""
-    if text.strip() in ("", "-"):
-        raise typer.BadParameter(f"needs the name of a folder, found {text!r}")
-    return Path(text)
+def named_folder(given: str | Path) -> Path:
+    """The folder that an option names: not standard output, nor, by an unset variable, the working folder.
+
+    Typer hands over an option's default as well, which is a path.
+    """
+    if str(given).strip() in ("", "-"):
+        raise typer.BadParameter(f"needs the name of a folder, found {str(given)!r}")
+    return Path(given)
 
 
 Out = Annotated[

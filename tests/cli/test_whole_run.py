@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 
@@ -20,6 +21,7 @@ def test_a_run_leaves_report_numbers_curves_and_a_model(tiny_run):
         "tokenizer.model",
         "model.weights.h5",
         "card.json",
+        "ctranslate2",
         "hashes.json",
         ".nmt-rl",
     }
@@ -244,3 +246,11 @@ def test_info_tells_where_a_model_comes_from(tiny_run, command):
     assert facts["data train"].strip().startswith("sha256 ")
     tree = json.loads(command("info", tiny_run.folder, "--json").out)
     assert tree["config"]["name"] == tree["card"]["name"] == "tiny"
+
+
+def test_quickstart_needs_no_options(command, monkeypatch):
+    called = []
+    monkeypatch.setattr("nmt_rl.cli.train.run", lambda *arguments: called.append(arguments))
+    assert command("quickstart").code == 0
+    assert command("quickstart", "--out", "elsewhere", "--fresh").code == 0
+    assert called == [("quickstart", Path("quickstart"), None, False), ("quickstart", Path("elsewhere"), None, True)]
