@@ -9,13 +9,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from nmt_rl.config import Config, parse_config
+from nmt_rl.config import TRAINING, ModelDescription, parse_description
 from nmt_rl.errors import UserError
 from nmt_rl.storage.hashes import HASHES, Manifest, check_hashes, file_hash, read_hashes
 from nmt_rl.storage.reading import file_size, must_be, read_json, read_yaml
 
 CONFIG, WEIGHTS, CARD = "config.yaml", "model.weights.h5", "card.json"
 TOKENIZERS = ("tokenizer.model", "tokenizer.source.model", "tokenizer.target.model")
+FORMAT_KEY, FORMAT = "format", 2
+"""Of config.yaml. 1, where no number stands: versions up to 0.2.0. 2: with a manifest; how a model was trained is for
+people to read, and translating and scoring do not depend on it."""
 BOUND = "bound"
 """Of config.yaml in the manifest: the hash of what the weights depend on. The rest may be edited by hand."""
 LAST_SECTION = "evaluation"
@@ -100,7 +103,7 @@ def must_be_text(option: str, *paths: Path) -> None:
         raise UserError(f"{option} {path} is a folder, not a text file")
 
 
-def read_bundle_config(path: Path) -> tuple[Config, dict[str, Any]]:
+def read_bundle_config(path: Path) -> tuple[ModelDescription, dict[str, Any]]:
     """The experiment and the card of a model folder, without its weights.
 
     Args:
@@ -114,13 +117,29 @@ def read_bundle_config(path: Path) -> tuple[Config, dict[str, Any]]:
     """
     folder = bundle_folder(path)
     tree = read_yaml(folder / CONFIG)
-    config = parse_config(tree, str(folder / CONFIG))
+    check_format(tree, folder / CONFIG)
+    config = parse_description({key: value for key, value in tree.items() if key != FORMAT_KEY}, str(folder / CONFIG))
     manifest = read_hashes(folder)
     if manifest is not None:
         _check_config(folder, tree, manifest)
     elif LAST_SECTION not in tree:
         raise UserError(f"{folder / CONFIG} is cut off: it has no section {LAST_SECTION}")
     return config, read_card(folder / CARD)
+
+
+def check_format(tree: Mapping[str, Any], path: Path) -> None:
+    """Raise a UserError if a model folder is of a format that is not known yet; see `FORMAT`."""
+    found = tree.get(FORMAT_KEY, 1)
+    if not isinstance(found, int) or not found >= 1:
+        raise UserError(f"{path}: {FORMAT_KEY} should be a number from 1, found {found!r}")
+    if found > FORMAT:
+        raise UserError(f"{path}: {FORMAT_KEY} is {found}, of a newer nmt-rl; this one knows up to {FORMAT}")
+
+
+def training_sections(folder: Path) -> dict[str, Any]:
+    """How a model was trained, as its config.yaml says it in the words of the version that did it."""
+    tree = read_yaml(folder / CONFIG)
+    return {key: tree[key] for key in TRAINING if key in tree}
 
 
 def read_card(path: Path) -> dict[str, Any]:
@@ -172,12 +191,12 @@ def check_bundle(folder: Path, full: bool | None = None) -> None:
     check_hashes(folder, [WEIGHTS, *tokenizers], full)
 
 
-def same_languages(one: Config, other: Config) -> bool:
+def same_languages(one: ModelDescription, other: ModelDescription) -> bool:
     """Whether both translate from one language into the same other one, whatever their regions (`en`, `en-GB`)."""
     return _languages(one) == _languages(other)
 
 
-def _languages(config: Config) -> tuple[str, str]:
+def _languages(config: ModelDescription) -> tuple[str, str]:
     from nmt_rl.corpus.languages import short_code
 
     return short_code(config.corpus.source_language), short_code(config.corpus.target_language)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from nmt_rl.bundle.folder import WEIGHTS, bundle_folder, check_bundle, read_bundle_config, same_languages
 from nmt_rl.bundle.weights import check_parameters, load_weights, must_have_room
-from nmt_rl.config import Config
+from nmt_rl.config import ModelDescription
 from nmt_rl.errors import UserError
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class Bundle:
     """A loaded model folder."""
 
-    config: Config
+    config: ModelDescription
     tokenizers: Tokenizers
     model: Seq2Seq
     card: dict[str, Any]
@@ -33,7 +33,7 @@ class Opened:
     """A model folder that was looked into, without Keras: all but its model."""
 
     folder: Path
-    config: Config
+    config: ModelDescription
     tokenizers: Tokenizers
     card: dict[str, Any]
 

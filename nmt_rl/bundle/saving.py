@@ -5,18 +5,19 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nmt_rl.bundle.folder import BOUND, CARD, CONFIG, TOKENIZERS, WEIGHTS, bound_hash, check_bundle
+from nmt_rl.bundle.folder import BOUND, CARD, CONFIG, FORMAT, FORMAT_KEY, TOKENIZERS, WEIGHTS, bound_hash, check_bundle
 from nmt_rl.bundle.weights import save_weights
-from nmt_rl.config import Config, dump_config
+from nmt_rl.config import ModelDescription
 from nmt_rl.errors import RunError, UserError
 from nmt_rl.storage.hashes import HASHES, folder_hashes
 from nmt_rl.storage.ownership import is_marked, mark, must_be_ours
 from nmt_rl.storage.reading import read_yaml
 from nmt_rl.storage.writing import write_json, write_text, written_folder
+from nmt_rl.storage.yaml_core import dump_yaml
 
 if TYPE_CHECKING:
     from nmt_rl.corpus.tokenizer import Tokenizers
@@ -28,15 +29,30 @@ CONTENTS = (*FILES, HASHES, EXPORTS)
 """What nmt-rl writes into a model folder."""
 
 
-def save_bundle(folder: Path, config: Config, tokenizers: Tokenizers, model: Seq2Seq, card: dict[str, Any]) -> None:
+def save_bundle(
+    folder: Path,
+    config: ModelDescription,
+    tokenizers: Tokenizers,
+    model: Seq2Seq,
+    card: dict[str, Any],
+    training: Mapping[str, Any] | None = None,
+) -> None:
     """Write a model folder, or replace one; a reader never sees half of it.
+
+    Args:
+        folder: where to.
+        config: of the model; of a whole experiment how it is trained is written, too.
+        tokenizers: of both sides.
+        model: its weights are written.
+        card: what is known of the model.
+        training: how it was trained, if `config` does not say it; see `training_sections`.
 
     Raises:
         RunError: if a weight is not finite or the disk is full; what was there is as it was.
         UserError: if a folder stands there that is no model folder of nmt-rl.
     """
     with _written(folder) as made:
-        write_text(made / CONFIG, dump_config(config))
+        write_text(made / CONFIG, dump_yaml({FORMAT_KEY: FORMAT, **config.model_dump(mode="json"), **(training or {})}))
         tokenizers.save(made)
         save_weights(made / WEIGHTS, model)
         write_json(made / CARD, card)

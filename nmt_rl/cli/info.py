@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from nmt_rl.config import Config
+    from nmt_rl.config import ModelDescription
 
 
 def info(
@@ -18,20 +18,22 @@ def info(
     """Languages, architecture, scores, versions and data hashes of a model."""
     import json
 
-    from nmt_rl.bundle import bundle_folder, read_bundle_config
+    from nmt_rl.bundle import bundle_folder, read_bundle_config, training_sections
     from nmt_rl.errors import printable
 
     folder = bundle_folder(model)
     config, card = read_bundle_config(folder)
     if json_output:
-        typer.echo(json.dumps({"card": card, "config": config.model_dump(mode="json")}, indent=2))
+        typer.echo(
+            json.dumps({"card": card, "config": config.model_dump(mode="json") | training_sections(folder)}, indent=2)
+        )
         return
     facts = {"model": str(folder), **_facts(config, card)}
     width = max(map(len, facts))
     typer.echo("\n".join(printable(f"{name.ljust(width)}  {value}") for name, value in facts.items()))
 
 
-def _facts(config: Config, card: dict[str, Any]) -> dict[str, str]:
+def _facts(config: ModelDescription, card: dict[str, Any]) -> dict[str, str]:
     """What a card does not say is left out."""
     languages = f"{config.corpus.source_language}-{config.corpus.target_language}"
     facts: dict[str, Any] = {"name": card.get("name", config.name), "languages": card.get("languages", languages)}

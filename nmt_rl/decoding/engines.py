@@ -12,14 +12,14 @@ from nmt_rl.config import LSTMConfig
 from nmt_rl.errors import RunError, UserError
 
 if TYPE_CHECKING:
-    from nmt_rl.config import Config, DecodingConfig
+    from nmt_rl.config import DecodingConfig, ModelDescription
     from nmt_rl.decoding.request import Request
 
 log = logging.getLogger("nmt_rl")
 
 
 def choose_conversion(
-    folders: Sequence[Path], config: Config, settings: DecodingConfig, request: Request
+    folders: Sequence[Path], config: ModelDescription, settings: DecodingConfig, request: Request
 ) -> Path | None:
     """The folder that CTranslate2 shall translate with, or None if Keras shall.
 
@@ -51,7 +51,9 @@ def choose_conversion(
     return None
 
 
-def check_engine(folders: Sequence[Path], config: Config, settings: DecodingConfig, request: Request) -> str | None:
+def check_engine(
+    folders: Sequence[Path], config: ModelDescription, settings: DecodingConfig, request: Request
+) -> str | None:
     """Why Keras shall translate; None: CTranslate2 shall.
 
     Args:
@@ -79,7 +81,9 @@ def _refuse_what_is_named(request: Request, why: str) -> None:
         raise UserError(f"--quantization is CTranslate2's, which does not translate here: {why}")
 
 
-def obstacle(folders: Sequence[Path], config: Config, settings: DecodingConfig, request: Request) -> str | None:
+def obstacle(
+    folders: Sequence[Path], config: ModelDescription, settings: DecodingConfig, request: Request
+) -> str | None:
     """Why CTranslate2 cannot do what is asked for; None: it can."""
     model = config.model
     if importlib.util.find_spec("ctranslate2") is None:

@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from nmt_rl.bundle import bundle_folder, load_ensemble, read_bundle_config
-from nmt_rl.config import Config, DecodingConfig
+from nmt_rl.config import DecodingConfig, ModelDescription
 from nmt_rl.corpus.batches import pad_source
 from nmt_rl.corpus.tokenizer import Tokenizers
 from nmt_rl.decoding.alignment import NOTHING, align_pairs
@@ -153,7 +153,7 @@ class Translator:
 
     @classmethod
     def _of_conversion(
-        cls, path: Path, experiment: Config, tokenizers: Tokenizers, config: DecodingConfig, request: Request
+        cls, path: Path, experiment: ModelDescription, tokenizers: Tokenizers, config: DecodingConfig, request: Request
     ) -> Translator:
         from nmt_rl.decoding.engine import EngineSearcher
         from nmt_rl.decoding.export import require_exportable

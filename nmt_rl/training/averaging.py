@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from nmt_rl.bundle import load_bundle, load_members, must_be_new, save_bundle
+from nmt_rl.bundle import bundle_folder, load_bundle, load_members, must_be_new, save_bundle, training_sections
 from nmt_rl.errors import UserError
 from nmt_rl.training.checkpoints import Checkpoints, assign, mean_arrays, select_steps
 
@@ -35,7 +35,14 @@ def average_models(folders: Sequence[Path], out: Path) -> list[str]:
     assert first is not None
     first.model.set_weights(sums)
     names = [str(folder) for folder in folders]
-    save_bundle(out, first.config, first.tokenizers, first.model, _card(first.card, names))
+    save_bundle(
+        out,
+        first.config,
+        first.tokenizers,
+        first.model,
+        _card(first.card, names),
+        training_sections(bundle_folder(folders[0])),
+    )
     return names
 
 
@@ -60,8 +67,8 @@ def average_snapshots(stage: Path, count: int, which: Literal["last", "best"], o
         raise UserError(f"{stage} is not a finished stage; give RUN/pretrain or RUN/finetune")
     scores = {int(step): score for step, score in checkpoint.meta["progress"]["snapshots"].items()}
     bundle = load_bundle(stage / "model")
-    settings = bundle.config.finetune if stage.resolve().name == "finetune" else bundle.config.pretrain
-    if count > (kept := min(settings.average, len(scores))):
+    settings = training_sections(stage / "model").get(stage.resolve().name, {})
+    if count > (kept := min(settings.get("average", len(scores)), len(scores))):
         raise UserError(
             f"{stage} keeps its {which} {kept} validated checkpoints, fewer than {count}; "
             f"{stage.resolve().name}.average keeps more"
@@ -74,7 +81,14 @@ def average_snapshots(stage: Path, count: int, which: Literal["last", "best"], o
         raise UserError(f"{paths[0]} does not fit the model in {stage / 'model'}")
     assign({variable.path: variable for variable in trained}, means, paths[0])
     names = [str(path) for path in paths]
-    save_bundle(out, bundle.config, bundle.tokenizers, bundle.model, _card(bundle.card, names))
+    save_bundle(
+        out,
+        bundle.config,
+        bundle.tokenizers,
+        bundle.model,
+        _card(bundle.card, names),
+        training_sections(stage / "model"),
+    )
     return names
 
 
