@@ -428,3 +428,63 @@ def test_a_recipe_from_a_pipe(tiny_recipe, tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text + b"sed: 3\n")))
     with pytest.raises(UserError, match=r"^standard input: unknown key sed"):
         load_config("-")
+
+
+@pytest.fixture
+def extending(tmp_path, recipe):
+    def write(**tree):
+        path = tmp_path / "differs.yaml"
+        path.write_text(yaml.safe_dump({"base": "small.yaml", "name": "differs", **tree}))
+        return str(path)
+
+    return write
+
+
+def test_a_recipe_is_its_base_and_its_differences(extending, recipe):
+    own = {
+        "model": {"width": 64},
+        "pretrain": {"optimizer": {"warmup": 7}},
+        "finetune": {"reward": {"metrics": {"chrf": 1}}},
+    }
+    config, base = load_config(extending(**own)), load_config(recipe)
+    assert (config.name, config.model.width, config.pretrain.optimizer.warmup) == ("differs", 64, 7)
+    assert config.finetune.reward.metrics == {"chrf": 1.0}, "what is no section is replaced as a whole"
+    assert config.corpus == base.corpus
+    assert config.model == base.model.model_copy(update={"width": 64})
+
+
+def test_a_source_and_a_section_of_another_type_replace_those_of_the_base(extending):
+    config = load_config(extending(corpus={"train": {"hub": "wmt14", "hub_config": "de-en"}}, model={"type": "lstm"}))
+    assert config.corpus.train[0].hub == "wmt14"
+    assert config.model == load_config("dqn-sa", ["model={type: lstm}"]).model
+
+
+def test_a_shipped_recipe_can_be_a_base(extending):
+    whole = load_config("quickstart").model_dump()
+    assert load_config(extending(base="quickstart")).model_dump() == whole | {"name": "differs"}
+
+
+def test_what_is_wrong_with_a_base_is_told_where_it_is(extending, tmp_path, recipe):
+    path = extending(base="smal.yaml")
+    assert message(path) == f"{path}: base: recipe file {tmp_path / 'smal.yaml'} does not exist"
+    assert (
+        message(extending(base="quick-start"))
+        == f"{path}: base: there is no recipe 'quick-start'; did you mean quickstart?"
+    )
+    assert message(extending(base="differs.yaml")) == f"{path}: base differs.yaml extends this recipe itself"
+    assert message(extending(base=3)) == f"{path}: base should be the name or the path of a recipe, found 3"
+    assert message(extending(modle={})).startswith(f"{path}: unknown key modle; did you mean model?")
+    Path(recipe).write_text(yaml.safe_dump(SMALL | {"sead": 2}))
+    assert message(extending()).startswith(f"{recipe}: unknown key sead; did you mean seed?")
+
+
+def test_keys_of_a_base_that_a_difference_makes_idle_are_no_mistake(extending, recipe):
+    Path(recipe).write_text(yaml.safe_dump(SMALL | {"model": {"type": "lstm", "attention_units": 32}}))
+    assert load_config(extending(model={"attention": "dot"})).model.attention == "dot"
+    path = extending(model={"attention": "dot", "attention_units": 16})
+    assert message(path).startswith(f"{path}: model.attention_units 16 has no effect with attention dot")
+
+
+def test_the_config_of_a_model_folder_is_a_recipe(recipe, tmp_path):
+    (tmp_path / "config.yaml").write_text("format: 2\n" + dump_config(load_config(recipe)))
+    assert load_config(str(tmp_path / "config.yaml")) == load_config(recipe)

@@ -6,12 +6,13 @@ A recipe is a YAML file of these sections. Unknown keys are errors; `--set secti
 from nmt_rl.config.corpus import BatchConfig, CleaningConfig, CorpusConfig, SourceSpec, TokenizerConfig
 from nmt_rl.config.decoding import DecodingConfig, EvaluationConfig
 from nmt_rl.config.experiment import (
+    TRAINING,
     Config,
+    ModelDescription,
     dump_config,
     first_difference,
-    load_config,
     parse_config,
-    recipe_path,
+    parse_description,
 )
 from nmt_rl.config.finetuning import (
     BehaviourConfig,
@@ -26,10 +27,12 @@ from nmt_rl.config.finetuning import (
     TrajectoryConfig,
 )
 from nmt_rl.config.model import LSTMConfig, ModelConfig, QHeadsConfig, TransformerConfig
+from nmt_rl.config.recipes import load_config, recipe_path
 from nmt_rl.config.training import OptimizerConfig, PretrainConfig, ValidationConfig
 from nmt_rl.storage.reading import read_yaml
 
 __all__ = [
+    "TRAINING",
     "BatchConfig",
     "BehaviourConfig",
     "CleaningConfig",
@@ -44,6 +47,7 @@ __all__ = [
     "ForkConfig",
     "LSTMConfig",
     "ModelConfig",
+    "ModelDescription",
     "OptimizerConfig",
     "PolicyGradientConfig",
     "PretrainConfig",
@@ -59,6 +63,7 @@ __all__ = [
     "first_difference",
     "load_config",
     "parse_config",
+    "parse_description",
     "read_yaml",
     "recipe_path",
 ]
