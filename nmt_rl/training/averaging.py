@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from nmt_rl.bundle import bundle_folder, load_bundle, load_members, must_be_new, save_bundle, training_sections
 from nmt_rl.errors import UserError
 from nmt_rl.training.checkpoints import Checkpoints, assign, mean_arrays, select_steps
@@ -25,15 +27,12 @@ def average_models(folders: Sequence[Path], out: Path) -> list[str]:
         UserError: if a folder is no model, or does not fit the first, or `out` exists.
     """
     must_be_new(out)
-    first = None
-    for bundle in load_members(folders, "an average", one_architecture=True):
-        shares = [weight / len(folders) for weight in bundle.model.get_weights()]
-        if first is None:
-            first, sums = bundle, shares
-        else:
-            sums = [total + share for total, share in zip(sums, shares, strict=True)]
-    assert first is not None
-    first.model.set_weights(sums)
+    members = load_members(folders, "an average", one_architecture=True)
+    first = next(members)
+    sums = [weight.astype(np.float64) for weight in first.model.get_weights()]
+    for bundle in members:
+        sums = [total + weight for total, weight in zip(sums, bundle.model.get_weights(), strict=True)]
+    first.model.set_weights([total / len(folders) for total in sums])
     names = [str(folder) for folder in folders]
     save_bundle(
         out,
@@ -65,7 +64,10 @@ def average_snapshots(stage: Path, count: int, which: Literal["last", "best"], o
     checkpoint = Checkpoints(stage / "checkpoints").latest() if (stage / "checkpoints").is_dir() else None
     if checkpoint is None or not (stage / "model").is_dir():
         raise UserError(f"{stage} is not a finished stage; give RUN/pretrain or RUN/finetune")
-    scores = {int(step): score for step, score in checkpoint.meta["progress"]["snapshots"].items()}
+    try:
+        scores = checkpoint.snapshots
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{checkpoint.path} is no checkpoint of this version ({error!r})") from error
     bundle = load_bundle(stage / "model")
     settings = training_sections(stage / "model").get(stage.resolve().name, {})
     if count > (kept := min(settings.get("average", len(scores)), len(scores))):

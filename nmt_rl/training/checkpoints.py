@@ -33,6 +33,11 @@ class Checkpoint:
     arrays: dict[str, np.ndarray]
     meta: dict[str, Any]
 
+    @property
+    def snapshots(self) -> dict[int, float]:
+        """Scores of the validated weights that are kept, by their updates; raises KeyError, TypeError or ValueError."""
+        return {int(step): float(score) for step, score in dict(self.meta["progress"]["snapshots"]).items()}
+
 
 class Checkpoints:
     """The checkpoints of one stage: `step-00001000.npz`, the newest two kept.

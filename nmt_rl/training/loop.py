@@ -366,9 +366,7 @@ class TrainingLoop:
         variables = {f"learner/{i}": variable for i, variable in enumerate(self.learner.state)}
         assign(variables, checkpoint.arrays, checkpoint.path)
         try:
-            saved = checkpoint.meta["progress"]
-            saved["snapshots"] = {int(step): score for step, score in saved["snapshots"].items()}
-            self.progress = Progress(**saved)
+            self.progress = Progress(**{**checkpoint.meta["progress"], "snapshots": checkpoint.snapshots})
             self.batches.restore(checkpoint.meta["batches"], checkpoint.arrays)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             what = f"{checkpoint.path} does not fit these settings or this version ({error!r})"
@@ -388,6 +386,7 @@ class TrainingLoop:
             elif damage:
                 logger.warning("%s; %s goes on without these weights", damage, self.stage)
                 del progress.snapshots[step]
+                self.snapshots.named.discard(step)
         if progress.best_step and progress.best_step not in progress.snapshots:
             best = select_steps(progress.snapshots, 1, "best")
             progress.best_step, progress.best = (best[0], progress.snapshots[best[0]]) if best else (0, -np.inf)

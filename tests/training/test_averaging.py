@@ -52,6 +52,12 @@ def test_more_than_are_kept(tiny_run, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_the_mean_of_equal_models_is_that_model(tiny_run, tmp_path):
+    average_models([tiny_run.folder] * 3, tmp_path / "mean")
+    for mean, one in zip(weights(tmp_path / "mean"), weights(tiny_run.folder), strict=True):
+        np.testing.assert_array_equal(mean, one)
+
+
 def test_what_is_no_stage(tiny_run, tmp_path):
     with pytest.raises(UserError, match="is not a finished stage"):
         average_snapshots(tiny_run.folder, 1, "last", tmp_path / "out")
