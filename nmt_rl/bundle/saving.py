@@ -13,7 +13,8 @@ from nmt_rl.bundle.folder import BOUND, CARD, CONFIG, FORMAT, FORMAT_KEY, TOKENI
 from nmt_rl.bundle.weights import save_weights
 from nmt_rl.config import ModelDescription
 from nmt_rl.errors import RunError, UserError
-from nmt_rl.storage.hashes import HASHES, folder_hashes
+from nmt_rl.storage.hashes import HASHES, check_hashes, folder_hashes
+from nmt_rl.storage.outputs import must_be_possible
 from nmt_rl.storage.ownership import is_marked, mark, must_be_ours
 from nmt_rl.storage.reading import read_yaml
 from nmt_rl.storage.writing import write_json, write_text, written_folder
@@ -71,7 +72,7 @@ def copy_bundle(source: Path, folder: Path) -> None:
     check_bundle(source, full=True)
     names = [name for name in FILES if (source / name).exists()]
     new, old = folder_hashes(source, names), _hashes_of(folder)
-    if new == old and (folder / HASHES).exists():
+    if new == old and _is_bound(folder):
         return
     with _written(folder) as made:
         for name in names:
@@ -80,6 +81,13 @@ def copy_bundle(source: Path, folder: Path) -> None:
         if all(new.get(name) == old.get(name) for name in (WEIGHTS, *TOKENIZERS)) and _bound(made) == _bound(folder):
             for export in folder.glob(EXPORTS):
                 shutil.copytree(export, made / export.name)
+
+
+def _is_bound(folder: Path) -> bool:
+    """Whether a model folder has a manifest that says what its files are."""
+    with contextlib.suppress(UserError):
+        return check_hashes(folder, full=True)
+    return False
 
 
 def _hashes_of(folder: Path) -> dict[str, Any]:
@@ -131,10 +139,6 @@ def must_be_new(folder: Path) -> None:
     Args:
         folder: the output; folders above it that are missing will be made.
     """
-    if folder.exists() or folder.is_symlink():
+    if os.path.lexists(folder):
         raise UserError(f"output {folder} exists already; give the name of a new folder")
-    above = next(path for path in folder.absolute().parents if path.exists())
-    if not above.is_dir():
-        raise UserError(f"output {folder} cannot be written: {above} is not a directory")
-    if not os.access(above, os.W_OK | os.X_OK):
-        raise UserError(f"output {folder} cannot be written: no permission to write into {above}")
+    must_be_possible(folder)

@@ -14,11 +14,14 @@ Recipe = Annotated[str, typer.Argument(help="Name of a shipped recipe, or path o
 def named_folder(given: str | Path) -> Path:
     """The folder that an option names: not standard output, nor, by an unset variable, the working folder.
 
-    Typer hands over an option's default as well, which is a path.
+    Shells leave the `~` of `--out=~/run` as it is. Typer hands over an option's default as well, which is a path.
     """
     if str(given).strip() in ("", "-"):
         raise typer.BadParameter(f"needs the name of a folder, found {str(given)!r}")
-    return Path(given)
+    try:
+        return Path(given).expanduser()
+    except RuntimeError:  # There is no such user.
+        return Path(given)
 
 
 Out = Annotated[

@@ -16,7 +16,7 @@ from nmt_rl.decoding.export import require_ctranslate2, require_exportable, writ
 from nmt_rl.decoding.request import Quantization
 from nmt_rl.errors import RunError, UserError
 from nmt_rl.storage.hashes import HASHES, check_hashes, file_hash, read_hashes, write_hashes
-from nmt_rl.storage.outputs import FULL
+from nmt_rl.storage.outputs import folder_error, must_be_possible
 from nmt_rl.storage.ownership import mark, must_be_ours
 from nmt_rl.storage.reading import read_json
 from nmt_rl.storage.writing import write_json, written_folder
@@ -83,15 +83,16 @@ def export_ctranslate2(folder: Path, quantization: Quantization = "float32", out
     place = out or folder / FOLDER / quantization
     require_ctranslate2()
     key = _key(folder, require_exportable(read_bundle_config(folder)[0].model, folder), quantization)
-    if place.exists() or place.is_symlink():
+    if os.path.lexists(place):
         must_be_ours(place, FILES, "be replaced")
+    elif out is not None:
+        must_be_possible(place)
     try:
         with written_folder(place, _must_be_ours) as made:
             _fill(made, folder, quantization, key)
     except OSError as error:
-        where = "; give another folder with -o" if out is None else ""
-        kind = RunError if error.errno in FULL else UserError
-        raise kind(f"export {place} cannot be written: {error.strerror or error}{where}") from error
+        failure = folder_error(place, "output", error)
+        raise type(failure)(f"{failure}{'; give another folder with -o' if out is None else ''}") from error
     return place
 
 

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from nmt_rl.errors import UserError
+from nmt_rl.storage.writing import made_folder
 
 try:
     import fcntl
@@ -42,15 +43,8 @@ def held(folder: Path) -> Iterator[None]:
         UserError: if another process holds it; says which.
         OSError: if the folder cannot be written.
     """
-    missing = [path for path in (folder, *folder.parents) if not path.exists()]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with _locked(folder) if fcntl else contextlib.nullcontext():
-            yield
-    finally:
-        with contextlib.suppress(OSError):  # Something lies in it.
-            for path in missing:
-                path.rmdir()
+    with made_folder(folder), _locked(folder) if fcntl else contextlib.nullcontext():
+        yield
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ from typing import IO, Any
 
 from nmt_rl.errors import RunError, UserError
 from nmt_rl.storage.streams import STANDARD, Writer, standard_output
-from nmt_rl.storage.writing import written_file
+from nmt_rl.storage.writing import made_folder, written_file
 
 COMPRESSED: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
 UNKNOWN = (".zst", ".lz4", ".zip", ".7z")
@@ -63,6 +63,32 @@ def open_output(path: Path, option: str = "output") -> Iterator[IO[bytes]]:
             raise
         kind = RunError if opened or error.errno in FULL else UserError
         raise kind(f"{option} {path} cannot be written: {error.strerror or error}") from error
+
+
+def must_be_possible(folder: Path, option: str = "output") -> None:
+    """Before the work for it: see that a folder can be made, by making it.
+
+    Args:
+        folder: folders above it that are missing will be made, too; nothing of it stays.
+        option: what errors call it.
+
+    Raises:
+        UserError: if it cannot be made.
+        RunError: if the disk is full.
+    """
+    try:
+        with made_folder(folder):
+            pass
+    except OSError as error:
+        raise folder_error(folder, option, error) from error
+
+
+def folder_error(folder: Path, option: str, error: OSError) -> UserError | RunError:
+    """What an error of the system's means to who named a folder that is to be written."""
+    file = next((path for path in (folder, *folder.absolute().parents) if os.path.lexists(path)), folder)
+    reason = error.strerror or str(error) if file.is_dir() else f"{file} is not a folder"
+    kind = RunError if error.errno in FULL else UserError
+    return kind(f"{option} {folder} cannot be written: {reason}")
 
 
 @contextlib.contextmanager

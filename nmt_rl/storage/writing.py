@@ -136,6 +136,23 @@ def write_json(path: Path, tree: Any) -> None:
 
 
 @contextlib.contextmanager
+def made_folder(path: Path) -> Iterator[None]:
+    """A folder that is there while the block lasts; it and those above that had to be made go again if they are empty.
+
+    Raises:
+        OSError: if it cannot be made.
+    """
+    missing = [folder for folder in (path, *path.parents) if not os.path.lexists(folder)]
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        yield
+    finally:
+        for folder in missing:
+            with contextlib.suppress(OSError):  # Something lies in it.
+                folder.rmdir()
+
+
+@contextlib.contextmanager
 def written_folder(path: Path, replaceable: Callable[[Path], None] | None = None) -> Iterator[Path]:
     """A folder to write into, elsewhere, that stands at `path` when the block ends well.
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import nmt_rl
+from nmt_rl.cli.options import named_folder
 
 
 @pytest.fixture
@@ -59,6 +60,12 @@ def test_out_has_no_name(refuses, tiny_recipe, verb):
     assert "Invalid value for '--out': needs the name of a folder, found ''" in refuses(verb, tiny_recipe, "--out", "")
 
 
+def test_a_home_that_the_shell_has_left_to_others(monkeypatch, tmp_path):
+    """As of `--out=~/run`; it would be a folder of that name in the working folder."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert named_folder("~/run") == tmp_path / "run" and named_folder("a~") == Path("a~")
+
+
 def test_a_users_own_folder_is_no_run(refuses, tiny_corpus, tmp_path, monkeypatch):
     """A project with a recipe named config.yaml and the text in corpus/."""
     monkeypatch.chdir(tmp_path)
@@ -74,9 +81,15 @@ def test_a_users_own_folder_is_no_run(refuses, tiny_corpus, tmp_path, monkeypatc
     assert sorted(path.name for path in tmp_path.iterdir()) == ["corpus", "recipe.yaml"]
 
 
-def test_out_is_a_file(refuses, tiny_recipe, tmp_path):
-    (tmp_path / "file").touch()
-    assert f"{tmp_path / 'file'} is a file" in refuses("prepare", tiny_recipe, "--out", tmp_path / "file")
+def test_folders_that_cannot_be_made(refuses, tiny_recipe, tiny_run, tmp_path):
+    file = tmp_path / "file"
+    file.touch()
+    for path in (file, file / "x", file / "x" / "y"):
+        for words in (("prepare", tiny_recipe, "--out"), ("run", tiny_recipe, "--out")):
+            assert refuses(*words, path) == f"--out {path} cannot be written: {file} is not a folder"
+    for path in (file / "x", file / "x" / "y"):
+        for words in (("export", tiny_run.folder, "-o"), ("average", tiny_run.folder, tiny_run.folder, "-o")):
+            assert refuses(*words, path) == f"output {path} cannot be written: {file} is not a folder"
 
 
 def test_evaluate_with_unequal_files_names_both(refuses, tiny_run, tiny_corpus, tmp_path):
@@ -117,7 +130,7 @@ def test_what_cannot_be_written_is_one_sentence(tiny_corpus, tiny_run, tmp_path)
     scores = f"evaluate --hypothesis {tiny_corpus}/test.en --reference {tiny_corpus}/test.en > /dev/full"
     (tmp_path / "file").touch()
     folder = f"average {tiny_run.folder}/pretrain --last 1 -o {tmp_path}/file/x"
-    for words, expected in ((scores, "No space left"), (folder, "is not a directory")):
+    for words, expected in ((scores, "No space left"), (folder, "is not a folder")):
         done = subprocess.run(f"{sys.executable} -m nmt_rl {words}", shell=True, capture_output=True, text=True)
         last = done.stderr.splitlines()[-1]
         assert done.returncode in (1, 2) and last.startswith("nmt-rl: error: ") and expected in last, done.stderr
