@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Literal
 
 from nmt_rl.bundle import CONFIG, WEIGHTS, bundle_folder, check_weights, open_bundle
-from nmt_rl.corpus.prepared import checked_split, read_record
+from nmt_rl.corpus.prepared import check_corpus, checked_split, is_prepared, read_record
 from nmt_rl.corpus.store import EncodedCorpus
 from nmt_rl.errors import UserError
 from nmt_rl.storage.hashes import HASHES, check_hashes, read_hashes
+from nmt_rl.storage.ownership import RUN, kind_of
 from nmt_rl.storage.reading import file_size, read_json
 
 
@@ -35,10 +36,13 @@ def verify(path: Path) -> Iterator[Finding]:
     Raises:
         UserError: if it is neither.
     """
+    if kind_of(path) == RUN or is_prepared(path):  # 0.2.0 left no mark.
+        return _verify_run(path)
+    return _verify_model(bundle_folder(path))
+
+
+def _verify_run(path: Path) -> Iterator[Finding]:
     stages = [path / stage for stage in ("pretrain", "finetune") if (path / stage).is_dir()]
-    if not stages and not (path / "corpus").is_dir():
-        yield from _verify_model(bundle_folder(path))
-        return
     if (path / "corpus").is_dir():
         yield from _verify_corpus(path / "corpus")
     for stage in stages:
@@ -46,8 +50,9 @@ def verify(path: Path) -> Iterator[Finding]:
             yield _finding(arrays, "same", partial(_check_archive, arrays))
         for record in sorted(stage.glob("*.json")):
             yield _finding(record, "readable", partial(read_json, record))
+    finished = [stage for stage in stages if (stage / "result.json").exists()]
     for folder in (*stages, path):
-        if (folder / "model").is_dir():
+        if (folder / "model").is_dir() or folder in finished or (folder == path and finished):
             yield from _verify_model(folder / "model")
 
 
@@ -72,6 +77,8 @@ def _verify_corpus(folder: Path) -> Iterator[Finding]:
     yield record
     if record.state == "readable":
         known, names = read_record(folder), {each.path.name for each in hashed}
+        if not hashed and (manifest := _finding(folder / HASHES, "same", partial(check_corpus, folder, known))).damage:
+            yield manifest
         for split in sorted(known["hashes"]):
             if split != "train" and f"{split}.source" not in names:
                 yield _finding(folder / f"{split}.source", "same", partial(checked_split, folder, split, known))

@@ -3,7 +3,9 @@
 import shutil
 
 import pytest
+from older import corpus_without_hashes, without_hashes
 
+from nmt_rl.errors import UserError
 from nmt_rl.verification import verify
 
 FILES = [
@@ -49,6 +51,33 @@ def test_a_missing_file_is_found(run, command):
     assert result.code == 1 and f"damaged   {run / 'model' / 'tokenizer.model'} is missing\n" in result.out
 
 
+@pytest.mark.parametrize("folder", ["corpus", "model", "pretrain/model"])
+def test_hashes_that_are_missing_are_damage(run, command, folder):
+    (run / folder / "hashes.json").unlink()
+    result = command("verify", run)
+    assert result.code == 1
+    assert f"damaged   {run / folder / 'hashes.json'} is missing" in result.out
+
+
+def test_a_folder_of_somebody_is_no_run(tmp_path):
+    """Its corpus is not to be deleted, as a damaged one of a run is."""
+    (tmp_path / "corpus").mkdir()
+    (tmp_path / "pretrain").mkdir()
+    with pytest.raises(UserError, match=f"{tmp_path} holds no model"):
+        list(verify(tmp_path))
+
+
+@pytest.mark.parametrize("folder", ["model", "finetune/model"])
+def test_a_model_that_is_missing_is_damage(run, command, folder):
+    shutil.rmtree(run / folder)
+    assert f"damaged   model folder {run / folder} does not exist" in command("verify", run).out
+
+
+def test_what_is_no_run_is_told_before_others_are_read(tiny_run, command):
+    result = command("verify", tiny_run.folder, "nowhere")
+    assert (result.code, result.out) == (2, "") and "nowhere does not exist" in result.err
+
+
 def test_settings_may_be_edited(run):
     path = run / "model" / "config.yaml"
     path.write_text(path.read_text().replace("beam: 2", "beam: 3"))
@@ -57,7 +86,7 @@ def test_settings_may_be_edited(run):
 
 
 def test_a_corpus_of_version_0_2_0_is_compared_with_what_it_was_prepared_from(run):
-    (run / "corpus" / "hashes.json").unlink()
+    corpus_without_hashes(run / "corpus")
     assert "damaged" not in {each.state for each in verify(run)}
     text, tokens = run / "corpus" / "test.target", run / "corpus" / "train" / "source.tokens.npy"
     text.write_text(text.read_text().replace("dog", "cat", 1))
@@ -67,6 +96,5 @@ def test_a_corpus_of_version_0_2_0_is_compared_with_what_it_was_prepared_from(ru
 
 
 def test_a_model_of_version_0_2_0_is_read(run):
-    for name in ("hashes.json", ".nmt-rl"):
-        (run / "model" / name).unlink()
+    without_hashes(run / "model")
     assert {each.state for each in verify(run / "model")} == {"readable"}

@@ -85,8 +85,10 @@ def _is_archive(path: Path) -> bool:
 def _what_is_missing(folder: Path) -> str:
     if _is_there(folder / "model.bin"):
         return f"{folder} is a model of CTranslate2; give the model folder that it was exported from"
-    if _is_there(folder / CARD) or _is_there(folder / HASHES):
+    if _is_there(folder / CARD):
         return f"{folder / WEIGHTS} is missing"
+    if _is_there(folder / "prepared.json"):
+        return f"{folder} is the corpus of a run, not a model; {RUN}"
     if _is_there(folder / "checkpoints") or _is_there(folder / "corpus"):
         return f"{folder} holds no model yet: its training is not finished; the command that began it goes on with it"
     found = ", ".join(sorted(p.name for p in folder.iterdir())[:5]) or "nothing"
@@ -119,21 +121,30 @@ def read_bundle_config(path: Path) -> tuple[ModelDescription, dict[str, Any]]:
     tree = read_yaml(folder / CONFIG)
     check_format(tree, folder / CONFIG)
     config = parse_description({key: value for key, value in tree.items() if key != FORMAT_KEY}, str(folder / CONFIG))
-    manifest = read_hashes(folder)
+    manifest, card = _read_manifest(folder), read_card(folder / CARD)
     if manifest is not None:
         _check_config(folder, tree, manifest)
     elif LAST_SECTION not in tree:
         raise UserError(f"{folder / CONFIG} is cut off: it has no section {LAST_SECTION}")
-    return config, read_card(folder / CARD)
+    return config, card
 
 
-def check_format(tree: Mapping[str, Any], path: Path) -> None:
-    """Raise a UserError if a model folder is of a format that is not known yet; see `FORMAT`."""
+def _read_manifest(folder: Path) -> Manifest | None:
+    """As `read_hashes`; raises UserError if there is none, although the folder was written with one."""
+    manifest = read_hashes(folder)
+    if manifest is None and check_format(read_yaml(folder / CONFIG), folder / CONFIG) > 1:
+        raise UserError(f"{folder / HASHES} is missing; copy all files of the model from where it comes from")
+    return manifest
+
+
+def check_format(tree: Mapping[str, Any], path: Path) -> int:
+    """The format of a model folder, see `FORMAT`; raises UserError if it is not known yet."""
     found = tree.get(FORMAT_KEY, 1)
     if not isinstance(found, int) or not found >= 1:
         raise UserError(f"{path}: {FORMAT_KEY} should be a number from 1, found {found!r}")
     if found > FORMAT:
         raise UserError(f"{path}: {FORMAT_KEY} is {found}, of a newer nmt-rl; this one knows up to {FORMAT}")
+    return found
 
 
 def training_sections(folder: Path) -> dict[str, Any]:
@@ -186,7 +197,7 @@ def check_bundle(folder: Path, full: bool | None = None) -> None:
         UserError: naming the first file that is missing, damaged or of another model.
     """
     file_size(folder / WEIGHTS)
-    manifest = read_hashes(folder) or {}
+    manifest = _read_manifest(folder) or {}
     tokenizers = [name for name in TOKENIZERS if name in manifest or _is_there(folder / name)]
     check_hashes(folder, [WEIGHTS, *tokenizers], full)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Annotated
 
@@ -19,9 +20,8 @@ def verify(
     from nmt_rl.verification import verify
 
     found = []
-    for folder in folders:
-        for each in verify(folder):
-            typer.echo(printable(f"{each.state:<8}  {each.damage or each.path}"))
-            found.append(each)
+    for each in itertools.chain.from_iterable([verify(folder) for folder in folders]):  # First whether all are there.
+        typer.echo(printable(f"{each.state:<8}  {each.damage or each.path}"))
+        found.append(each)
     if damaged := sum(each.state == "damaged" for each in found):
         raise RunError(f"{damaged} of {len(found)} checks found damage")

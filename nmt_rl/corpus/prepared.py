@@ -84,7 +84,7 @@ def open_prepared(config: Config, run: Path) -> Prepared:
     hashes = {"train": record["hashes"].get("train", "")}
     texts: dict[str, list[Pair]] = {}
     with _named_remedy(folder):
-        check_hashes(folder)
+        check_corpus(folder, record)
         for split in config.corpus.held_out:
             texts[split], hashes[split] = checked_split(folder, split, record)
         return Prepared(
@@ -96,6 +96,13 @@ def open_prepared(config: Config, run: Path) -> Prepared:
             report=CleaningReport.from_json(read_json(folder / "cleaning.json"), str(folder / "cleaning.json")),
             hashes=hashes,
         )
+
+
+def check_corpus(folder: Path, record: Record) -> None:
+    """Compare a corpus with its manifest, which every version but 0.2.0 wrote; raises UserError as `check_hashes`."""
+    trained = record["sources"].get("train", [])
+    if not check_hashes(folder) and all(each.get("files") is not None for each in trained):
+        raise UserError(f"{folder / HASHES} is missing")
 
 
 @contextlib.contextmanager

@@ -98,8 +98,7 @@ def check_hashes(folder: Path, names: Iterable[str] | None = None, full: bool | 
         if name not in manifest:
             raise UserError(f"{folder / name} does not belong to this folder: {HASHES} does not name it")
         if found != (size := manifest[name]["size"]):
-            cut = "; it is cut off" if found < size else ""
-            raise UserError(f"{folder / name} is damaged: {found:,} bytes, where {size:,} were written{cut}")
+            raise UserError(f"{folder / name} is damaged or another file: {found:,} bytes, where {size:,} were written")
     if full is None:
         full = sum(manifest[name]["size"] for name in chosen) <= CHEAP
     for name in chosen if full else ():

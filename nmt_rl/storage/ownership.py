@@ -11,6 +11,8 @@ from nmt_rl.errors import UserError
 
 MARK = ".nmt-rl"
 """A file in every folder that nmt-rl made."""
+RUN = "run"
+"""Kind of the folder of a run; those of its parts have their names."""
 
 
 def mark(folder: Path, kind: str) -> None:

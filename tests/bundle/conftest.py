@@ -1,11 +1,10 @@
 import shutil
 
 import pytest
+from older import without_hashes
 
 from nmt_rl.bundle import load_bundle
 from nmt_rl.errors import UserError
-from nmt_rl.storage.hashes import HASHES
-from nmt_rl.storage.ownership import MARK
 
 
 @pytest.fixture
@@ -17,8 +16,7 @@ def copy(tiny_run, tmp_path):
 @pytest.fixture
 def old(copy):
     """One as version 0.2.0 wrote it: without hashes and without a mark."""
-    (copy / HASHES).unlink()
-    (copy / MARK).unlink()
+    without_hashes(copy)
     return copy
 
 

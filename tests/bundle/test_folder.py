@@ -94,17 +94,17 @@ def test_every_file_and_every_damage_is_named(copy, message, name, damage, what)
     assert f"{copy / name} {what}" in message(copy)
 
 
-@pytest.mark.parametrize("name", [CONFIG, "tokenizer.model", WEIGHTS])
+@pytest.mark.parametrize("name", [CONFIG, "tokenizer.model", WEIGHTS, HASHES])
 def test_a_missing_file_is_named(copy, message, name):
     (copy / name).unlink()
-    assert message(copy) == f"{copy / name} is missing"
+    assert message(copy).startswith(f"{copy / name} is missing")
 
 
 @pytest.mark.parametrize("name", [WEIGHTS, "tokenizer.model"])
 def test_a_flipped_bit_and_a_cut_are_found(copy, name):
     data = bytearray((copy / name).read_bytes())
     (copy / name).write_bytes(data[:-100])
-    assert "is damaged" in refused(check_bundle, copy) and "it is cut off" in refused(check_bundle, copy)
+    assert "is damaged or another file" in refused(check_bundle, copy)
     data[len(data) // 2] ^= 1
     (copy / name).write_bytes(data)
     assert refused(check_bundle, copy).startswith(f"{copy / name} is damaged or of another folder")

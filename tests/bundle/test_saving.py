@@ -34,7 +34,7 @@ def test_saved_and_loaded(bundle, tmp_path):
     loaded = load_bundle(tmp_path / "new")
     for one, other in zip(loaded.model.get_weights(), bundle.model.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
-    assert loaded.card == {"name": "two", "format": 2}
+    assert loaded.card == {"name": "two"}
     assert [path.name for path in tmp_path.iterdir()] == ["new"]
 
 

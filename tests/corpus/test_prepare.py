@@ -3,6 +3,7 @@ import re
 from pathlib import Path
 
 import pytest
+from older import corpus_without_hashes
 
 from nmt_rl.config import TokenizerConfig, parse_config
 from nmt_rl.corpus import prepare as prepare_module
@@ -149,6 +150,7 @@ def flip_last_byte(path):
         ("prepared.json", lambda p: p.write_text("[]"), "should hold a mapping, found an empty list"),
         ("prepared.json", lambda p: p.write_text("{}"), "settings should hold a mapping, found nothing"),
         ("hashes.json", lambda p: p.write_text("{"), "not valid JSON"),
+        ("hashes.json", lambda p: p.unlink(), "is missing"),
         ("valid.source", cut_last_line, "is damaged"),
         ("test.target", Path.unlink, "is missing"),
         ("valid.target", flip_last_byte, "is not what hashes.json says of it"),
@@ -174,7 +176,7 @@ def test_a_damaged_file_of_the_corpus_is_named(name, spoil, words, data, tmp_pat
 def test_a_corpus_of_an_older_version_has_no_hashes(name, tree, data, tmp_path):
     run = tmp_path / "run"
     prepare(config(data), run)
-    (run / "corpus" / "hashes.json").unlink()
+    corpus_without_hashes(run / "corpus")
     assert len(open_prepared(config(data), run).valid) == 3
     path = run / "corpus" / name
     cut_last_line(path) if tree is None else path.write_text(json.dumps(tree))

@@ -9,6 +9,7 @@ import sys
 import h5py
 import pytest
 from exportable import LINES, SMALL, save_model
+from older import without_hashes
 
 from nmt_rl.bundle import read_bundle_config
 from nmt_rl.config import LSTMConfig, TransformerConfig
@@ -121,7 +122,7 @@ def test_int8_is_smaller_and_beside_float32(model, tokenizers, translator):
 
 def test_weights_that_do_not_fit_the_configuration_are_refused(model):
     text = (model / "config.yaml").read_text()
-    (model / "hashes.json").unlink()  # As older versions wrote model folders.
+    without_hashes(model)
     for old, new, why in (
         ("encoder_layers: 2", "encoder_layers: 1", "has encoder/__layer_1/.*, too"),
         ("encoder_layers: 2", "encoder_layers: 3", "has no encoder/__layer_2/self_qkv/vars/0"),
@@ -135,7 +136,7 @@ def test_weights_that_do_not_fit_the_configuration_are_refused(model):
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_weights_that_are_no_numbers_are_refused(model, value):
-    (model / "hashes.json").unlink()
+    without_hashes(model)
     with h5py.File(model / "model.weights.h5", "r+") as file:
         file["encoder/__layer/wide/vars/1"][3] = value
     with pytest.raises(UserError, match="is damaged: weights of encoder/__layer/wide/vars/1 are not finite"):
@@ -144,7 +145,7 @@ def test_weights_that_are_no_numbers_are_refused(model, value):
 
 
 def test_damaged_weights_of_older_versions_are_refused(model):
-    (model / "hashes.json").unlink()
+    without_hashes(model)
     path = model / "model.weights.h5"
     data = path.read_bytes()
     place = data.index(b"SNOD")

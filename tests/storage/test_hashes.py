@@ -34,8 +34,8 @@ def test_a_folder_without_a_manifest_is_taken_as_it_is(folder):
 @pytest.mark.parametrize(
     ("data", "what"),
     [
-        (b"ab", "weights is damaged: 2 bytes, where 3 were written; it is cut off"),
-        (b"abcd", "weights is damaged: 4 bytes, where 3 were written"),
+        (b"ab", "weights is damaged or another file: 2 bytes, where 3 were written"),
+        (b"abcd", "weights is damaged or another file: 4 bytes, where 3 were written"),
         (b"abd", f"weights is damaged or of another folder: it is not what {HASHES} says of it"),
         (b"", r"weights is empty \(0 bytes\)"),
         (None, "weights is missing"),
