@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import shlex
 import shutil
@@ -27,7 +28,7 @@ from nmt_rl.corpus.prepared import (
 from nmt_rl.errors import UserError
 from nmt_rl.results import read_result
 from nmt_rl.storage.hashes import file_hash
-from nmt_rl.storage.ownership import is_marked, kind_of, mark, must_be_ours, strangers
+from nmt_rl.storage.ownership import RUN, is_marked, kind_of, mark, must_be_ours, strangers
 from nmt_rl.storage.reading import must_be, read_json, read_text, read_yaml
 from nmt_rl.storage.writing import PREFIX, write_json, write_text
 from nmt_rl.storage.yaml_core import dump_yaml, load_yaml
@@ -92,8 +93,9 @@ def check_run(config: Config, run: Path, stage: str, fresh: bool = False, whole:
 
 
 def _check_ownership(run: Path) -> None:
-    if run.exists() and not run.is_dir():
-        raise UserError(f"{run} is a file; --out needs a folder")
+    if (kind := kind_of(run)) not in (None, RUN):
+        whole = f"; give --out {shlex.quote(str(run.parent))}" if kind_of(run.parent) == RUN else ""
+        raise UserError(f"{run} is a folder of kind {kind} that nmt-rl made, not a run{whole}")
     found = [name for name in NAMES if (run / name).exists() or (run / name).is_symlink()]
     ours = is_marked(run) or ("corpus" in found and (CONFIG not in found or _is_written(run / CONFIG)))
     for name in found:
@@ -241,7 +243,7 @@ def write_config(config: Config, run: Path, stage: str) -> None:
         if (run / name).is_dir() and not (run / name).is_symlink() and not is_marked(run / name):
             mark(run / name, name)
     if not is_marked(run):
-        mark(run, "run")
+        mark(run, RUN)
     tree = config.model_dump(mode="json")
     for name in STAGES[STAGES.index(stage) + 1 :]:
         if has_begun(run, name):
@@ -250,10 +252,14 @@ def write_config(config: Config, run: Path, stage: str) -> None:
 
 
 def clear_leftovers(run: Path) -> None:
-    """Delete what a killed preparation has left half made; nobody else prepares in a run that this process holds."""
+    """Delete what a killed preparation or stage has left half made; nobody else works in a run that is held."""
     for path in run.glob(f"{PREFIX}*"):
         if path.is_dir() and not path.is_symlink() and kind_of(path) == "corpus":
             shutil.rmtree(path)
+    for stage in STAGES[1:]:
+        if is_marked(run / stage) and not (run / stage).is_symlink():  # Another run may be working in what is linked.
+            for path in [*(run / stage).glob(f"checkpoints/{PREFIX}*"), *(run / stage).glob(f"snapshots/{PREFIX}*")]:
+                path.unlink()
 
 
 def set_aside(run: Path, first: str) -> None:
@@ -268,15 +274,18 @@ def set_aside(run: Path, first: str) -> None:
     aside = run / REPLACED
     aside.mkdir(exist_ok=True)
     mark(aside, REPLACED)
-    keep = (aside / first / "result.json").exists() and not (run / first / "result.json").exists()
-    for name in reversed(names):  # A kill on the way leaves the first stage, by which `keep` is told.
-        shared = name == CONFIG or (first == "finetune" and name in (EVENTS, "tensorboard"))  # Pretraining's stay.
-        if not keep:
-            _remove(aside / name)
-            copy = shutil.copytree if (run / name).is_dir() else shutil.copyfile
-            copy(run / name, aside / name) if shared else (run / name).rename(aside / name)
-        elif not shared:
+    kept = [n for n in stages if (aside / n / "result.json").exists() and not (run / n / "result.json").exists()]
+    shared = [n for n in names if n == CONFIG or (first == "finetune" and n in (EVENTS, "tensorboard"))]
+    if first not in kept:
+        for name in shared:  # Pretraining's stay. Before anything is moved: a copy may find the disk full.
+            _copy(run / name, aside / name)
+    for name in reversed([n for n in names if n not in shared]):
+        # A kill on the way leaves the first stage, by which it is told what to keep.
+        if first in kept or name in kept:
             _remove(run / name)
+        else:
+            _remove(aside / name)
+            (run / name).rename(aside / name)
     if first == "finetune":
         from nmt_rl.training.events import EventLog
 
@@ -284,9 +293,29 @@ def set_aside(run: Path, first: str) -> None:
     logger.info("what was there of %s is in %s until it is finished anew", " and ".join(stages), aside)
 
 
-def put_back(run: Path) -> None:
-    """Undo `set_aside`, if a new stage has failed before its first checkpoint."""
+def _copy(path: Path, to: Path) -> None:
+    beside = to.with_name(PREFIX + to.name)
+    _remove(beside)
+    if path.is_dir():
+        shutil.copytree(path, beside)
+    else:
+        shutil.copyfile(path, beside)
+    _remove(to)
+    beside.rename(to)
+
+
+def put_back(run: Path, corpus: str | None) -> None:
+    """Undo `set_aside`, if a new stage has failed before its first checkpoint.
+
+    Args:
+        run: the folder of the run.
+        corpus: hash of its corpus; stages that were begun with another one are not put beside it.
+    """
     aside = run / REPLACED
+    for stage in STAGES[1:]:
+        with contextlib.suppress(UserError):
+            if read_begun(aside, stage).get("corpus") not in (None, corpus):
+                return
     for old in sorted(aside.iterdir()) if is_marked(aside) else ():
         if old.name in NAMES:
             _remove(run / old.name)

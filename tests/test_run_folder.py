@@ -1,10 +1,13 @@
 """What a folder must be to be a run, what binds a stage that has begun, and what --fresh leaves and sets aside."""
 
+import errno
 import json
+import os
 import shutil
 from pathlib import Path
 
 import pytest
+from older import corpus_without_hashes, without_hashes
 
 from nmt_rl.config import dump_config, load_config
 from nmt_rl.errors import UserError
@@ -167,6 +170,13 @@ def test_a_folder_that_is_no_run_is_left_alone(tiny_run, tmp_path, name, fresh):
     assert f"{run / name} is not nmt-rl's" in text and "give --out another folder" in text
 
 
+@pytest.mark.parametrize("name", ["corpus", "pretrain", "model"])
+def test_a_part_of_a_run_is_no_run(tiny_run, copy, name):
+    """It is nmt-rl's, but what another run writes into it would replace what is there."""
+    text = message(tiny_run, copy / name, "corpus")
+    assert text == f"{copy / name} is a folder of kind {name} that nmt-rl made, not a run; give --out {copy}"
+
+
 def test_a_copy_of_a_runs_settings_is_a_users_own(tiny_run, tmp_path):
     write_config(load_config(str(tiny_run.recipe)), tmp_path, "finetune")
     (tmp_path / MARK).unlink()
@@ -224,14 +234,12 @@ def test_a_stage_needs_those_before_it(tiny_run, tmp_path, copy):
 def test_a_run_of_an_older_version_is_recognised_strictly(tiny_run, copy):
     """0.2.0 left no marks, no begun.json, and the tokenizer in RUN."""
     config = load_config(str(tiny_run.recipe))
-    for path in [*copy.rglob(MARK), *copy.rglob("begun.json"), *copy.rglob("hashes.json")]:
+    for path in [*copy.rglob(MARK), *copy.rglob("begun.json")]:
         path.unlink()
+    for card in copy.rglob("card.json"):
+        without_hashes(card.parent)
+    corpus_without_hashes(copy / "corpus")
     (copy / "corpus" / "tokenizer.model").rename(copy / "tokenizer.model")
-    record = json.loads((copy / "corpus" / "prepared.json").read_text())
-    sources = record.pop("sources")
-    for split, several in sources.items():
-        record["settings"]["corpus"][split] = [s["spec"] for s in several] if split == "train" else several[0]["spec"]
-    (copy / "corpus" / "prepared.json").write_text(json.dumps(record))
     (copy / "config.yaml").write_text(dump_config(config))
     passes(tiny_run, copy, "finetune")
     assert "model.width was 8, now 16" in message(tiny_run, copy, "pretrain", "model.width=16")
@@ -254,7 +262,7 @@ def test_a_stage_keeps_to_the_corpus_and_the_model_it_was_begun_with(tiny_run, c
     (copy / "pretrain/model/model.weights.h5").write_bytes(whole[:100])
     with pytest.raises(UserError, match=r"is damaged.*; delete .*pretrain/model, then nmt-rl pretrain writes it again"):
         begin_stage(config, copy, "finetune", prepared)
-    (copy / "pretrain/model/hashes.json").unlink()
+    without_hashes(copy / "pretrain/model")
     shutil.copyfile(copy / "finetune/model/model.weights.h5", copy / "pretrain/model/model.weights.h5")
     with pytest.raises(UserError, match=r"finetune was begun with another .*pretrain/model than there is now"):
         begin_stage(config, copy, "finetune", prepared)
@@ -272,7 +280,10 @@ def test_what_is_set_aside_can_be_put_back_and_goes_in_the_end(copy, first):
     assert {path.name for path in copy.iterdir()} == left[first]
     if first == "finetune":
         assert '"finetune"' not in (copy / "metrics.jsonl").read_text()
-    put_back(copy)
+    corpus = json.loads((copy / "replaced" / first / "begun.json").read_text())["corpus"]
+    put_back(copy, "of another corpus")
+    assert (copy / "replaced" / first / "result.json").exists() and not (copy / first).exists()
+    put_back(copy, corpus)
     after = content(copy)
     assert {k: v for k, v in after.items() if k.parts[0] != "tensorboard"} == before
     set_aside(copy, first)
@@ -294,6 +305,29 @@ def test_what_is_set_aside_can_be_put_back_and_goes_in_the_end(copy, first):
     assert not (copy / "replaced").exists()
 
 
+def test_a_finished_stage_stays_when_an_earlier_one_starts_over(copy):
+    set_aside(copy, "finetune")
+    (copy / "finetune" / "checkpoints").mkdir(parents=True)
+    (copy / "finetune" / "checkpoints" / "step-00000001.npz").touch()
+    set_aside(copy, "pretrain")
+    assert all((copy / "replaced" / stage / "result.json").exists() for stage in ("pretrain", "finetune"))
+
+
+def test_a_full_disk_while_something_is_set_aside_changes_nothing(copy, monkeypatch):
+    """Half a copy of the diary must not take its place when all is put back."""
+
+    def full(source, to):
+        Path(to).write_text("half")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    before = content(copy)
+    monkeypatch.setattr(shutil, "copyfile", full)
+    with pytest.raises(OSError, match="No space"):
+        set_aside(copy, "finetune")
+    put_back(copy, None)
+    assert content(copy) == before
+
+
 def test_a_run_may_share_the_corpus_and_the_stages_of_another_by_links(tiny_run, tmp_path):
     for name in ("corpus", "pretrain"):
         (tmp_path / name).symlink_to(tiny_run.folder / name)
@@ -307,8 +341,12 @@ def test_what_a_killed_preparation_left_is_cleared(tmp_path):
         (tmp_path / name).mkdir()
         mark(tmp_path / name, kind)
     (tmp_path / ".nmt-rl-c3").mkdir()
+    (tmp_path / "pretrain" / "checkpoints").mkdir(parents=True)
+    mark(tmp_path / "pretrain", "pretrain")
+    (tmp_path / "pretrain" / "checkpoints" / ".nmt-rl-d4").touch()
     clear_leftovers(tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} == {".nmt-rl-b2", ".nmt-rl-c3", "corpus"}
+    assert {path.name for path in tmp_path.iterdir()} == {".nmt-rl-b2", ".nmt-rl-c3", "corpus", "pretrain"}
+    assert not list((tmp_path / "pretrain" / "checkpoints").iterdir())
 
 
 def test_nothing_is_set_aside_of_a_run_without_a_stage(copy):
@@ -316,4 +354,4 @@ def test_nothing_is_set_aside_of_a_run_without_a_stage(copy):
         shutil.rmtree(copy / name)
     set_aside(copy, "pretrain")
     assert not (copy / "replaced").exists()
-    put_back(Path(copy))
+    put_back(copy, None)
