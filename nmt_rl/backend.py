@@ -42,12 +42,15 @@ def check_backend() -> None:
 
 def _configured() -> tuple[Any, str]:
     """The backend of Keras' own file of settings, where there is one, and what names it."""
-    home = os.environ.get("KERAS_HOME") or Path("~/.keras").expanduser()
-    path = Path(home) / "keras.json"
+    path = _settings()
     try:
         return json.loads(path.read_bytes())["backend"], str(path)
     except (OSError, ValueError, KeyError, TypeError):  # Keras reports what it cannot do without.
         return "tensorflow", "Keras' default"
+
+
+def _settings() -> Path:
+    return Path(os.environ.get("KERAS_HOME") or Path("~/.keras").expanduser()) / "keras.json"
 
 
 @contextlib.contextmanager
@@ -98,7 +101,8 @@ try:
             tensorflow.config.list_physical_devices()
             tensorflow.get_logger().setLevel("ERROR")
 except Exception as error:  # Of whatever kind the libraries raise that do not fit together.
-    raise UserError(f"Keras cannot be loaded: {str(error).strip().partition(chr(10))[0]}") from error
+    told = f" (its settings are in {_settings()})" if _settings().exists() else ""
+    raise UserError(f"Keras cannot be loaded{told}: {str(error).strip().partition(chr(10))[0]}") from error
 keras.config.set_floatx("float32")  # Whatever Keras' file of settings says for other projects.
 
 

@@ -24,6 +24,7 @@ from nmt_rl.run_folder import (
     write_config,
 )
 from nmt_rl.storage.lock import held
+from nmt_rl.storage.outputs import folder_error
 from nmt_rl.storage.ownership import must_be_ours
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def run_stages(config: Config, run: Path, fresh: bool = False) -> Report:
     with _working_in(run):
         check_run(config, run, "corpus" if fresh else "finetune", fresh, whole=True)
         if fresh or not is_prepared(run):
-            _prepare(config, run, fresh)
+            _tell_counts(_prepare(config, run, fresh))
         _pretrain(config, run)
         _finetune(config, run)
         return report_stage(config, run)
@@ -67,9 +68,11 @@ def run_stages(config: Config, run: Path, fresh: bool = False) -> Report:
 
 @contextlib.contextmanager
 def _working_in(run: Path) -> Iterator[None]:
-    if run.exists() and not run.is_dir():
-        raise UserError(f"{run} is a file; --out needs a folder")
-    with held(run):
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(held(run))
+        except OSError as error:
+            raise folder_error(run, "--out", error) from error
         clear_leftovers(run)
         yield
 
@@ -99,12 +102,21 @@ def _prepare(config: Config, run: Path, fresh: bool) -> Prepared:
     return prepared
 
 
+def _tell_counts(prepared: Prepared) -> None:
+    """What nmt-rl prepare prints."""
+    for line in str(prepared.report).splitlines():
+        logger.info("%s", line)
+
+
 def _pretrain(config: Config, run: Path, fresh: bool = False) -> dict[str, Any]:
     from nmt_rl.corpus.prepare import prepare
     from nmt_rl.training.pretrain import pretrain
 
     check_run(config, run, "pretrain", fresh)
+    first = not is_prepared(run)
     prepared = prepare(config, run)
+    if first:
+        _tell_counts(prepared)
     with _begun(config, run, "pretrain", prepared, fresh):
         return pretrain(config, prepared, run)
 
@@ -134,7 +146,7 @@ def _begun(config: Config, run: Path, stage: str, prepared: Prepared, fresh: boo
         yield
     except BaseException:
         if fresh and not has_begun(run, stage):
-            put_back(run)
+            put_back(run, prepared.train.header.get("sha256"))
         raise
     release(run)
     drop_replaced(run)

@@ -100,8 +100,6 @@ def _prepare_into(folder: Path, config: Config) -> None:
         raise UserError(f"every training pair is longer than pretrain.batch.max_length {longest}; {report.summary()}")
     report.warn_if_most_went(cleaned)
     shutil.rmtree(text.folder)
-    for line in str(report).splitlines():
-        log.info("%s", line)
     write_json(folder / "cleaning.json", report.to_json())
     write_json(folder / "prepared.json", {"settings": settings_of(config), "sources": sources, "hashes": hashes})
     bound = ("train/", "valid.", "tokenizer.", "cleaning.json")
