@@ -130,6 +130,17 @@ def test_keras_settings_that_name_no_backend(keras_home, text):
     check_backend()
 
 
+def test_keras_settings_that_keras_cannot_read_are_named(tmp_path):
+    (tmp_path / "keras.json").write_text("[]")
+    done = subprocess.run(
+        [sys.executable, "-c", "import nmt_rl.backend"],
+        env={**os.environ, "KERAS_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert f"UserError: Keras cannot be loaded (its settings are in {tmp_path / 'keras.json'}): " in done.stderr
+
+
 VERBS = """
 import sys
 from nmt_rl.cli.main import main

@@ -77,6 +77,11 @@ def test_the_dashboard_and_the_report_show_what_a_stage_measures(tiny_run):
     assert told <= shown
 
 
+def test_prepare_tells_its_counts_once(tiny_recipe, tmp_path, command):
+    result = command("prepare", tiny_recipe, "--out", tmp_path)
+    assert result.out.startswith("60 pairs read, 60 kept") and "pairs read" not in result.err
+
+
 def test_the_same_command_again_only_reports_again(tiny_run, command):
     weights = tiny_run.folder / "finetune" / "model" / "model.weights.h5"
     before = weights.stat().st_mtime_ns
