@@ -62,7 +62,8 @@ class EngineSearcher:
         self._banned = [self._pieces[1][phrase].tolist() for phrase in forbidden]
         # The engine shares the probability of what is forbidden out among the rest, and leaves out that of a prefix.
         restricted = scores or len(forbidden) > 2 or settings.no_repeat_ngram or settings.min_length
-        self._rescores = bool(restricted) and settings.repetition_penalty == 1
+        self._has_own_scores = settings.repetition_penalty == 1
+        self._rescores = bool(restricted) and self._has_own_scores
         try:
             self._translator = ctranslate2.Translator(
                 os.fsencode(path), device="cpu", inter_threads=1, intra_threads=threads or 0
@@ -76,13 +77,13 @@ class EngineSearcher:
         given = [[] for _ in rows] if prefix is None else [row[:n].tolist() for row, n in zip(*prefix, strict=True)]
         limits = np.maximum(max_lengths, [len(pieces) + 1 for pieces in given]).tolist()
         found = self._search(rows, given, max(limits))
-        # A batch has one limit: those that it was too large for are searched for again, with their own.
+        # A batch has one limit: those that reached their own are searched for again, with it.
         late = [
-            i for i, limit in enumerate(limits) if any(len(ids) > limit or ids[-1:] != [EOS] for ids, _ in found[i])
+            i for i, limit in enumerate(limits) if any(len(ids) >= limit or ids[-1:] != [EOS] for ids, _ in found[i])
         ]
         for limit, same in itertools.groupby(sorted(late, key=limits.__getitem__), key=limits.__getitem__):
             chosen = list(same)
-            cut = self._ended([rows[i] for i in chosen], [given[i] for i in chosen], limit)
+            cut = self._ended(*([each[i] for i in chosen] for each in (rows, given)), limit, [found[i] for i in chosen])
             for i, hypotheses in zip(chosen, cut, strict=True):
                 found[i] = hypotheses
         if self._rescores or prefix is not None:
@@ -109,13 +110,17 @@ class EngineSearcher:
     def _named(self, side: int, ids: Sequence[int]) -> list[str]:
         return self._pieces[side][list(ids)].tolist() if ids else []
 
-    def _search(self, rows: list[list[int]], given: list[list[int]], limit: int) -> list[Found]:
-        """Hypotheses of at most `limit` pieces; what has no EOS was not finished."""
+    def _search(self, rows: list[list[int]], given: list[list[int]], limit: int, patience: int = 1) -> list[Found]:
+        """Hypotheses of at most `limit` pieces; what has no EOS was not finished.
+
+        The search ends when `patience` times as many are finished as the beam holds.
+        """
         results = self._translator.translate_batch(
             [self._named(0, ids) for ids in rows],
             [self._named(1, ids) for ids in given] if any(given) else None,
             beam_size=self.settings.beam,
-            num_hypotheses=self.settings.beam,
+            num_hypotheses=patience * self.settings.beam,
+            patience=patience,
             length_penalty=self._alpha,
             repetition_penalty=self.settings.repetition_penalty,
             no_repeat_ngram_size=self.settings.no_repeat_ngram,
@@ -135,16 +140,33 @@ class EngineSearcher:
             for result in results
         ]
 
-    def _ended(self, rows: list[list[int]], given: list[list[int]], limit: int) -> list[Found]:
-        """Hypotheses of at most `limit` pieces, the last of which is EOS, whether the model would end there or not."""
+    def _ended(self, rows: list[list[int]], given: list[list[int]], limit: int, longer: list[Found]) -> list[Found]:
+        """Hypotheses of at most `limit` pieces, the last of which is EOS, whether the model would end there or not.
+
+        Keras ends there all that it would go on with. The engine gives back what is finished, in twice the beam all of
+        it, and the first of the rest; what it went on with beyond the limit is of the rest, too.
+
+        Args:
+            rows, given: sources, and what their translations begin with.
+            limit: most pieces.
+            longer: what was found with a larger limit.
+        """
         nothing: list[Found] = [[([], 0.0)] for _ in rows]
-        found = self._search(rows, given, limit - 1) if limit > 1 else nothing
-        ended = [[ids[-1:] == [EOS] for ids, _ in each] for each in found]
-        found = [[(ids if ids[-1:] == [EOS] else [*ids, EOS], log_prob) for ids, log_prob in each] for each in found]
-        ends = [[values[-1] for values in each] for each in self._log_probs(rows, found)]
+        found = self._search(rows, given, limit - 1, patience=2) if limit > 1 else nothing
+        if not self._has_own_scores:  # Those of beginnings are not known.
+            longer = [[(ids, log_prob) for ids, log_prob in each if _is_whole(ids, limit)] for each in longer]
+        both = [[*each, *others] for each, others in zip(found, longer, strict=True)]
+        cut = [{tuple(_cut(ids, limit)): (ids, log_prob) for ids, log_prob in reversed(each)} for each in both]
+        ended = [[(list(ids), 0.0) for ids in each] for each in cut]
+        if self._has_own_scores:
+            return self._rescored(rows, ended)
+        ends = [[values[-1] for values in each] for each in self._log_probs(rows, ended)]
         return [
-            [(ids, log_prob if done else log_prob + end) for (ids, log_prob), done, end in zip(*columns, strict=True)]
-            for columns in zip(found, ended, ends, strict=True)
+            [
+                (list(ids), log_prob + (0 if _is_whole(before, limit) else end))
+                for (ids, (before, log_prob)), end in zip(each.items(), of_each, strict=True)
+            ]
+            for each, of_each in zip(cut, ends, strict=True)
         ]
 
     def _rescored(self, rows: list[list[int]], found: list[Found]) -> list[Found]:
@@ -167,8 +189,18 @@ class EngineSearcher:
         scores = log_probs.copy()
         for row, each in enumerate(found):
             ranked = sorted(each, key=lambda hypothesis: -hypothesis[1] / len(hypothesis[0]) ** self._alpha)
-            for n, (pieces, log_prob) in enumerate(ranked):
+            for n, (pieces, log_prob) in enumerate(ranked[: self.settings.beam]):
                 ids[row, n, : len(pieces)] = pieces
                 log_probs[row, n] = log_prob
                 scores[row, n] = log_prob / len(pieces) ** self._alpha
         return Hypotheses(ids, (ids != PAD).sum(axis=-1).astype("int32"), log_probs, scores)
+
+
+def _is_whole(ids: list[int], limit: int) -> bool:
+    """Whether a hypothesis ends within a limit of its own accord."""
+    return len(ids) <= limit and ids[-1:] == [EOS]
+
+
+def _cut(ids: list[int], limit: int) -> list[int]:
+    """A hypothesis with an end, the last of `limit` pieces at the latest."""
+    return ids if _is_whole(ids, limit) else [*ids[: limit - 1], EOS]

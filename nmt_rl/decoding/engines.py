@@ -110,6 +110,8 @@ def difference(settings: DecodingConfig, request: Request) -> str | None:
         "CTranslate2 scores otherwise what --ban, --no-repeat-ngram or --min-length restrict": bool(request.banned)
         or settings.no_repeat_ngram > 0
         or settings.min_length > 0,
+        "CTranslate2 scores otherwise what --repetition-penalty changes": request.scores
+        and settings.repetition_penalty > 1,
         "CTranslate2 does not score what --prefix gives": request.prefixes,
         "it can use the GPU": _keras_has_gpu(),
     }

@@ -63,13 +63,14 @@ def translate_stream(
         UserError: if `prefixes` has fewer lines, or a line is not JSON that should be.
     """
     done, forced = 0, read_lines(prefixes) if prefixes is not None else None
+    forced_name = input_name(prefixes) if prefixes is not None else ""
     lines = read_lines(source, name)
     items = json_items(lines, name or "standard input") if is_json else plain_items(lines)
     for held in (_arriving if arriving else _chunks)(items, chunk):
         texts = [item.text for item in held]
         given = list(itertools.islice(forced, len(held))) if forced is not None else None
         if given is not None and len(given) < len(held):
-            raise UserError(f"{prefixes} has {done + len(given):,} lines, fewer than the source; they must agree")
+            raise UserError(f"{forced_name} has {done + len(given):,} lines, fewer than the source; they must agree")
         options: dict[str, Any] = {
             "first_line": done + 1,
             "prefixes": given,
@@ -87,7 +88,7 @@ def translate_stream(
         done += len(held)
         progress(done)
     if forced is not None and next(forced, None) is not None:
-        log.warning("%s has more lines than the source; those after line %d were not used", prefixes, done)
+        log.warning("%s has more lines than the source; those after line %d were not used", forced_name, done)
     return done
 
 

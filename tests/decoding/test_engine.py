@@ -18,9 +18,9 @@ OTHER = {"norm": "post", "positions": "learned", "activation": "swiglu", "tie": 
 def both(tokenizers, translator, tmp_path):
     """Translators of one model in Keras and in CTranslate2."""
 
-    def both(variant, settings, unknown=0.0, **request):
+    def both(variant, settings, unknown=0.0, end=3.0, **request):
         architecture = TransformerConfig(**SMALL | variant)
-        folder = save_model(tmp_path / "model", tokenizers, translator.config, architecture, unknown)
+        folder = save_model(tmp_path / "model", tokenizers, translator.config, architecture, unknown, end)
         engines = ("keras", "ctranslate2")
         return [Translator.from_folders([folder], Request(settings, engine=e, scores=True, **request)) for e in engines]
 
@@ -45,7 +45,7 @@ def test_the_engine_finds_what_keras_finds(both, variant, settings):
     ours, theirs = both(variant, settings)
     source = sources(ours)
     one, other = (t.search(source, np.full(len(source), LIMIT)) for t in (ours, theirs))
-    # What runs into its limit ends otherwise in a beam.
+    # Of what runs into its limit the last of a beam may be others.
     whole = (one.lengths < LIMIT).all(axis=1)
     assert whole.sum() >= 5
     width = min(one.ids.shape[2], other.ids.shape[2])
@@ -64,6 +64,19 @@ def test_what_is_cut_at_its_own_limit_ends_and_scores_as_in_keras(both):
     np.testing.assert_allclose(one.scores, other.scores, atol=1e-4)
     alone = theirs.search(source[3:4], limits[3:4])
     np.testing.assert_array_equal(alone.ids[0, 0, : limits[3]], other.ids[3, 0, : limits[3]])
+
+
+@pytest.mark.parametrize("beam", [2, 5])
+def test_a_beam_at_its_limit_finds_what_keras_finds(both, beam):
+    """At a limit Keras ends what has not ended; which is best then is not which was best before it had an end."""
+    ours, theirs = both({}, {"beam": beam}, end=1.0)
+    source = np.repeat(sources(ours), 12, axis=0)
+    limits = np.tile(np.arange(12) + 2, len(source) // 12)
+    one, other = (t.search(source, limits) for t in (ours, theirs))
+    assert (one.lengths == limits[:, None]).any(axis=1).sum() >= 20
+    longest = max(one.lengths[:, 0])
+    np.testing.assert_array_equal(one.ids[:, 0, :longest], other.ids[:, 0, :longest])
+    np.testing.assert_allclose(one.scores[:, 0], other.scores[:, 0], atol=1e-4)
 
 
 def test_scores_are_the_models_whatever_may_not_be_said(both):

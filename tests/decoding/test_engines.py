@@ -60,7 +60,13 @@ def test_what_ctranslate2_cannot_do_keras_does_and_a_line_says_why(choose, caplo
 
 @pytest.mark.parametrize(
     "arguments",
-    [{"banned": ["Hund"]}, {"prefixes": True}, {"settings": {"no_repeat_ngram": 3}}, {"settings": {"min_length": 3}}],
+    [
+        {"banned": ["Hund"]},
+        {"prefixes": True},
+        {"settings": {"no_repeat_ngram": 3}},
+        {"settings": {"min_length": 3}},
+        {"settings": {"repetition_penalty": 1.2}, "scores": True},
+    ],
 )
 def test_what_ctranslate2_would_find_otherwise_it_does_only_if_it_is_told(choose, tmp_path, arguments):
     assert choose(**arguments) is None
