@@ -32,7 +32,7 @@ from nmt_rl.corpus.provenance import changes, record_source, record_sources
 from nmt_rl.corpus.sources import hub_split, read_pairs
 from nmt_rl.corpus.store import CorpusWriter, EncodedCorpus
 from nmt_rl.corpus.tokenizer import Tokenizers, own_tokenizers, train_tokenizers
-from nmt_rl.corpus.words import word_splitter
+from nmt_rl.corpus.words import is_unspaced, word_splitter
 from nmt_rl.errors import UserError
 from nmt_rl.storage.hashes import folder_hashes, write_hashes
 from nmt_rl.storage.ownership import mark, must_be_ours
@@ -82,7 +82,9 @@ def _prepare_into(folder: Path, config: Config) -> None:
     sources, own = record_sources(config.corpus), own_tokenizers(config.tokenizer)
     word_splitter(bleu_tokenizer(config.corpus.target_language))  # What every validation needs is found missing now.
     hashes = {split: _copy_split(folder, split, spec, config) for split, spec in config.corpus.held_out.items()}
-    text, held_out = _CleanText(folder / "text"), HeldOut({split: read_split(folder, split)[0] for split in hashes})
+    splits = {split: read_split(folder, split)[0] for split in hashes}
+    _warn_if_unspaced([target for _, target in splits["valid"]], config.corpus.target_language)
+    text, held_out = _CleanText(folder / "text"), HeldOut(splits)
     report = text.write(config, held_out)
     if not report.read:
         raise UserError(_empty("train", *config.corpus.train))
@@ -104,6 +106,13 @@ def _prepare_into(folder: Path, config: Config) -> None:
     write_json(folder / "prepared.json", {"settings": settings_of(config), "sources": sources, "hashes": hashes})
     bound = ("train/", "valid.", "tokenizer.", "cleaning.json")
     write_hashes(folder, [name for name in folder_hashes(folder) if name.startswith(bound)])
+
+
+def _warn_if_unspaced(lines: list[str], language: str) -> None:
+    """BLEU, and with it the reward of fine-tuning, would be blind: say so on stderr."""
+    if bleu_tokenizer(language) == "13a" and is_unspaced(lines):
+        text = "corpus.valid has no blanks between words, but BLEU looks for them in corpus.target_language %s;"
+        log.warning(f"{text} give its code, such as zh, ja or th", language)
 
 
 def _trained_tokenizers(text: _CleanText, report: CleaningReport, config: Config) -> Tokenizers:

@@ -8,7 +8,7 @@ import itertools
 import math
 import re
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from nmt_rl.corpus.characters import ALPHABETS, IDEOGRAPHS, UNSPACED, composed
 from nmt_rl.errors import UserError
@@ -42,6 +42,11 @@ def count_words(text: str) -> int:
         letters += sum(unicodedata.category(letter)[0] in "LN" for letter in _LETTER.findall(token))
         words += len(_OTHER_WORD.findall(token))
     return words + math.ceil(ideographs / IDEOGRAPHS_PER_WORD) + math.ceil(letters / LETTERS_PER_WORD)
+
+
+def is_unspaced(lines: Sequence[str]) -> bool:
+    """Whether most lines of a text are in scripts that put no blanks between words."""
+    return 2 * sum(UNSPACED.search(line) is not None for line in lines) > len(lines)
 
 
 @functools.cache

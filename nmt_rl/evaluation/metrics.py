@@ -8,9 +8,9 @@ import logging
 from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
-from nmt_rl.corpus.characters import UNSPACED, composed
+from nmt_rl.corpus.characters import composed
 from nmt_rl.corpus.languages import bleu_tokenizer, short_code
-from nmt_rl.corpus.words import installed
+from nmt_rl.corpus.words import installed, is_unspaced
 from nmt_rl.errors import UserError
 from nmt_rl.evaluation.resampling import resample
 
@@ -146,11 +146,11 @@ def warn_if_tokenised(system: str, hypotheses: Sequence[str]) -> None:
 
 
 def warn_if_unspaced(name: str, lines: Sequence[str], target_language: str, tokenize: str | None) -> None:
-    """Say so on stderr if a text has no blanks between words and neither language nor tokenizer is known."""
-    unspaced = sum(UNSPACED.search(line) is not None for line in lines)
-    if not target_language and tokenize is None and 2 * unspaced > len(lines):
-        text = "%s has no blanks between words, so that BLEU takes a clause for a word; give the languages, such as %s"
-        logger.warning(text, name, "-l en-zh, or --tokenize char")
+    """Say so on stderr if a text has no blanks between words, but the language, if known at all, is said to have."""
+    if tokenize is None and bleu_tokenizer(target_language) == "13a" and is_unspaced(lines):
+        why = f", and the language is {target_language}" if target_language else ""
+        text = "%s has no blanks between words%s, so that BLEU takes a clause for a word; give the languages, such as"
+        logger.warning(f"{text} -l en-zh, or --tokenize char", name, why)
 
 
 def _metric_score(metric: Metric, hypotheses: Sequence[str], resamples: int, seed: int) -> MetricScore:

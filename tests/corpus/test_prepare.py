@@ -367,3 +367,12 @@ def test_real_text(tmp_path):
     text = [target for _, target in prepared.test]
     assert prepared.tokenizers.target.decode(prepared.tokenizers.target.encode(text)) == text
     assert json.loads((tmp_path / "run" / "corpus" / "cleaning.json").read_text())["read"] == 3000
+
+
+@pytest.mark.parametrize(("language", "told"), [("zh", False), ("chinese", True)])
+def test_text_without_blanks_in_a_language_that_has_them_is_told(data, tmp_path, caplog, language, told):
+    for name in ("train", "valid", "test"):
+        lines = [f"猫在垫子上{i}" for i, _ in enumerate((data / f"{name}.en").read_text().splitlines())]
+        (data / f"{name}.{language}").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    prepare(config(data, target_language=language, cleaning={"max_ratio": 10}), tmp_path / "run")
+    assert ("corpus.valid has no blanks between words" in caplog.text) == told

@@ -277,6 +277,8 @@ def test_composed_text_is_scored_and_signed_as_by_sacrebleu():
         ("猫在", "zh", None, False),
         ("猫在", "", "char", False),
         ("A cat", "", None, False),
+        ("猫在", "chinese", None, True),
+        ("猫在", "chinese", "char", False),
     ],
 )
 def test_text_without_blanks_needs_its_language(line, language, tokenize, told, caplog):
