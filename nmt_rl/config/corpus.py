@@ -52,7 +52,7 @@ class SourceSpec(Section):
     """Split of the quickstart corpus that ships with nmt-rl."""
     name: str | None = None
     """Name under which scores on this set are reported; the file name if absent."""
-    limit: int | None = Field(None, ge=1)
+    limit: int | None = Field(None, ge=1, le=10**15)
     """Use only the first pairs."""
 
     @property
@@ -174,7 +174,7 @@ class TokenizerConfig(Section):
     """A SentencePiece model of one's own, for both languages; or two, of source and target, with `shared: false`. Then
     none is trained. Its pad, unk, bos and eos must be 0, 1, 2 and 3."""
     type: Literal["unigram", "bpe"] = "unigram"
-    vocabulary: int = Field(8000, ge=16)
+    vocabulary: int = Field(8000, ge=16, le=10**7)
     """Number of pieces, control symbols included."""
     vocabulary_is_bound: bool = False
     """Take the most pieces that the training text permits if they are fewer, instead of an error."""

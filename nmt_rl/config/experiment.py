@@ -22,7 +22,7 @@ from nmt_rl.storage.yaml_core import dump_yaml
 TRAINING = ("pretrain", "finetune")
 """Sections of how a model is trained."""
 SHAPES = {
-    "tuple_type": "should be a list such as [0.7, 1.0]",
+    "tuple_type": "should be a list, in brackets",
     "dict_type": "should be a mapping such as {bleu: 1.0}",
     "model_type": "should be a mapping of keys",
     "model_attributes_type": "should be a mapping of keys",
@@ -94,6 +94,8 @@ def explain(error: Any) -> str:
         return f"unknown key {key}{hint}"
     if error["type"] == "missing":
         return f"key {key} is missing"
+    if error["type"] == "union_tag_invalid":
+        return f"{key}.type: should be {' or '.join(MODELS)}, found {_shown(error['input'].get('type'))}"
     message = SHAPES.get(error["type"]) or error["msg"].removeprefix("Value error, ")
     # A rule of a whole section says what it found itself.
     whole = error["type"] == "value_error" and isinstance(error["input"], dict | Section)

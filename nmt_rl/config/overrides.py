@@ -17,7 +17,11 @@ from nmt_rl.storage.yaml_core import load_yaml
 
 log = logging.getLogger("nmt_rl")
 
-MODELS: Mapping[object, Any] = {"transformer": TransformerConfig, "lstm": LSTMConfig}
+MODELS: Mapping[str, Any] = {"transformer": TransformerConfig, "lstm": LSTMConfig}
+
+
+SEVERAL = (("corpus", "train"), ("corpus", "valid"))
+"""Keys that have one entry or several; messages count the only one, too: `corpus.train.0`."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,9 @@ def _section(node: dict[str, Any], override: Override, depth: int) -> dict[str, 
     """The mapping at the next of an override's keys, made if there is none."""
     part, place = override.keys[depth], ".".join(override.keys[: depth + 1])
     child = node.get(part)
+    numbered = override.keys[: depth + 1] in SEVERAL and override.keys[depth + 1].isdigit()
+    if numbered and isinstance(child, str | dict):
+        child = node[part] = [child]
     if isinstance(child, list):
         return _entry(child, override, depth)
     if isinstance(child, str) and override.keys[0] == "corpus":

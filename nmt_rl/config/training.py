@@ -32,7 +32,7 @@ class OptimizerConfig(Section):
     """Validations without improvement before the plateau schedule lowers the rate."""
     clip_norm: float = Field(1.0, ge=0.0)
     """Global gradient norm; 0 turns clipping off."""
-    accumulate: int = Field(1, ge=1)
+    accumulate: int = Field(1, ge=1, le=10_000)
     """Batches that make up an update together, as one of them all would: each counts by its tokens (in fine-tuning, in
     each part of the loss by what that is a mean over)."""
     ema: float = Field(0.0, ge=0.0, lt=1.0)
