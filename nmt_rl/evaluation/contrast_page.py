@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from nmt_rl.evaluation.contrast import REPEATED, Bucket, Change, Contrast, change_sentence
 from nmt_rl.evaluation.markup import escape, example_groups, figure_html, score_table, signatures_html, whole_page
 from nmt_rl.evaluation.plots import buckets_png, changes_png
-from nmt_rl.evaluation.significance import PairedScore, PairedTest, decoding_notes, format_p
+from nmt_rl.evaluation.significance import UNCORRECTED, PairedScore, PairedTest, decoding_notes, format_p
 from nmt_rl.evaluation.tables import label, with_interval
 
 
@@ -63,6 +63,7 @@ def _scores(result: PairedTest) -> str:
         "randomization": "two-sided approximate randomization, trials",
     }
     caption = f"p: {kind[result.kind]}: {result.samples:,}, seed {result.seed}"
+    caption += f"; {UNCORRECTED}" if len(result.systems) > 2 else ""
     head = ["system", *(label(name) for name in result.signatures)]
     rows = (_row([escape(s.system), *map(_score, s.metrics.values())]) for s in result.systems)
     return score_table(caption, head, rows)

@@ -1,4 +1,15 @@
-"""Paired significance tests through sacreBLEU: bootstrap resampling and approximate randomization."""
+"""Paired significance tests through sacreBLEU: bootstrap resampling and approximate randomization.
+
+The numbers are those of `sacrebleu --paired-bs` or `--paired-ar` with `SACREBLEU_SEED=seed`, whatever the environment
+says, but for two. Where a system's score equals the baseline's, sacreBLEU gives its smallest p-value; here it is 1. And
+of the shuffles that give back the very difference that was observed (none exchanged, or all) sacreBLEU counts none;
+here `exchange_share` is added, without which two systems that differ in one sentence would differ significantly.
+
+sacreBLEU's bootstrap compares |d*|, of each resample, less the mean of all with |d|, which for a difference d that is
+larger than its standard error is the share of one tail: a system that is better with p < 0.05 is so by a one-sided
+test, and of equal systems about one pair in eight is called different. The randomization is two-sided. Of several
+systems each is tested against the first alone: p-values are not corrected for their number.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +21,9 @@ from nmt_rl.errors import UserError
 from nmt_rl.evaluation.metrics import build_metrics, check_lines, reference_streams, warn_if_tokenised
 from nmt_rl.evaluation.resampling import Kind, resample
 from nmt_rl.evaluation.tables import align_columns, label
+
+UNCORRECTED = "each against the baseline, not corrected for the number of systems"
+"""What the p-values of several systems are."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,15 +100,7 @@ def paired_test(
 ) -> PairedTest:
     """Test each system's difference from the first one: bootstrap (Koehn, 2004) or randomization (Riezler and Maxwell).
 
-    The numbers are those of `sacrebleu --paired-bs` or `--paired-ar` with `SACREBLEU_SEED=seed`, whatever the
-    environment says, but for two. Where a system's score equals the baseline's, sacreBLEU gives its smallest p-value;
-    here it is 1. And of the shuffles that give back the very difference that was observed (none exchanged, or all)
-    sacreBLEU counts none; here `exchange_share` is added, without which two systems that differ in one sentence would
-    differ significantly. Memory: see `resampling.BYTES`.
-
-    sacreBLEU's bootstrap compares |d*|, of each resample, less the mean of all with |d|, which for a difference d that
-    is larger than its standard error is the share of one tail: a system that is better with p < 0.05 is so by a
-    one-sided test, and of equal systems about one pair in eight is called different. The randomization is two-sided.
+    Memory: see `resampling.BYTES`.
 
     Args:
         systems: translations by name, one per line; the first is the baseline.
@@ -149,6 +155,7 @@ def format_paired(result: PairedTest) -> str:
     what = f"score (mean ± 95 % interval, {result.samples:,} resamples); p one-sided, as sacreBLEU's"
     if result.kind == "randomization":
         what = f"approximate randomization, {result.samples:,} trials; p two-sided"
+    what += f", {UNCORRECTED}" if len(result.systems) > 2 else ""
     return "\n".join(
         [
             f"{result.test_set}, {result.lines:,} lines; {what}",

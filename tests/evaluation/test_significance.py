@@ -156,3 +156,8 @@ def test_a_reference_that_is_not_composed_makes_no_difference():
     result = paired_test({"a": plain, "b": decomposed}, decomposed, test_set="t", metrics=("bleu", "chrf"), samples=10)
     assert [system.metrics["bleu"].score for system in result.systems] == pytest.approx([100, 100])
     assert all("nfc:yes" in signature for signature in result.signatures.values())
+
+
+def test_p_values_of_several_systems_are_said_to_be_uncorrected(corpus):
+    two, three = (format_paired(compare(corpus, names)) for names in (["bad", "good"], ["bad", "good", "good again"]))
+    assert "not corrected for the number of systems" in three and "corrected" not in two
