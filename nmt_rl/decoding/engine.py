@@ -83,7 +83,8 @@ class EngineSearcher:
         ]
         for limit, same in itertools.groupby(sorted(late, key=limits.__getitem__), key=limits.__getitem__):
             chosen = list(same)
-            cut = self._ended(*([each[i] for i in chosen] for each in (rows, given)), limit, [found[i] for i in chosen])
+            sources, prefixes, theirs = ([each[i] for i in chosen] for each in (rows, given, found))
+            cut = self._ended(sources, prefixes, limit, theirs)
             for i, hypotheses in zip(chosen, cut, strict=True):
                 found[i] = hypotheses
         if self._rescores or prefix is not None:
