@@ -9,23 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from nmt_rl.cli.option_groups import with_groups
-from nmt_rl.cli.options import (
-    Languages,
-    Metrics,
-    References,
-    Sources,
-    StandardSets,
-    Tokenize,
-    check_texts,
-    split_metrics,
-)
 from nmt_rl.cli.search_options import SearchOptions
+from nmt_rl.cli.test_set_options import TestSetOptions
 from nmt_rl.storage.streams import STANDARD
 
 if TYPE_CHECKING:
     from nmt_rl.evaluation.contrast import Contrast
+    from nmt_rl.evaluation.resampling import Kind
     from nmt_rl.evaluation.significance import PairedTest
-    from nmt_rl.systems import Candidate
+    from nmt_rl.evaluation.testsets import TestSet
+    from nmt_rl.systems import Candidate, System
 
 SAMPLES = {"bootstrap": 1000, "randomization": 10000}
 
@@ -35,12 +28,8 @@ def compare(
     systems: Annotated[
         list[Path], typer.Argument(help="Model folders, or files of translations; the first is the baseline.")
     ],
-    source: Sources = None,
-    reference: References = None,
-    test_set: StandardSets = None,
-    languages: Languages = None,
-    metrics: Metrics = "bleu,chrf",
-    tokenize: Tokenize = None,
+    *,
+    texts: TestSetOptions,
     test: Annotated[
         Literal["bootstrap", "randomization"],
         typer.Option(help="Paired bootstrap (Koehn, 2004) or approximate randomization (Riezler and Maxwell, 2005)."),
@@ -53,55 +42,68 @@ def compare(
         Path | None, typer.Option(help="Write a report with plots and examples; -: to stdout, instead of the table.")
     ] = None,
     json_output: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    *,
     search: SearchOptions,
 ) -> None:
     """Scores and paired p-values of systems against the first one, and in what their translations differ.
 
-    Search options are of the models; those that are not given are each model's own.
+    Search options are of the models; those that are not given are each model's own. p-values are not corrected for the
+    number of systems.
     """
     from nmt_rl.errors import UserError
-    from nmt_rl.evaluation.contrast import contrast
-    from nmt_rl.evaluation.significance import paired_test
-    from nmt_rl.evaluation.testsets import read_test_sets
     from nmt_rl.storage.outputs import open_output
     from nmt_rl.systems import check_scoring, find_systems
 
     if html == STANDARD and json_output:
         raise UserError("--html - and --json both write to standard output; give --html FILE")
-    wanted, samples = split_metrics(metrics), resamples or SAMPLES[test]
+    metrics, samples = texts.metric_names(), resamples or SAMPLES[test]
     _check_different(systems)
-    needs_source = any(path.is_dir() for path in systems)
-    check_texts(source, reference, [path for path in systems if not path.is_dir()])
-    sets = read_test_sets(source or [], reference or [], test_set or [], languages, needs_source)
+    files = [path for path in systems if not path.is_dir()]
+    sets = texts.read(files, needs_source=len(files) < len(systems))
     if len(sets) > 1:
         raise UserError(f"compare takes one test set, found {len(sets)}")
     found = find_systems(systems, sets)
     _check_different([each.path for each in found])  # A run is the model that it holds.
     request = search.request([each.path for each in found if each.lines is None])
-    source_language, target = _languages(found)
-    check_scoring([target], sets, ["bleu", *wanted], samples, tokenize)
-    with open_output(html, "--html") if html is not None else contextlib.nullcontext() as page:
+    languages = _languages(found)
+    check_scoring([languages[1]], sets, ["bleu", *metrics], samples, texts.tokenize)
+    inputs = [*texts.texts, *files]
+    with open_output(html, "--html", inputs) if html is not None else contextlib.nullcontext() as page:
         translated = [each.translate(sets, request) for each in found]
-        texts = {system.name: system.texts[0] for system in translated}
-        result = paired_test(
-            texts,
-            sets[0].references,
-            test_set=sets[0].name,
-            kind=test,
-            metrics=wanted,
-            samples=samples,
-            seed=seed,
-            target_language=target,
-            tokenize=tokenize,
-            reference_name=sets[0].reference_name,
-            decodings={system.name: system.decoding for system in translated},
-        )
-        differences = contrast(list(texts.values()), sets[0].references, sets[0].sources, target, tokenize, seed)
+        both = _compared(translated, sets[0], languages, texts.tokenize, metrics, test, samples, seed)
         if page is not None:
-            page.write(_page(result, differences, (source_language, target)).encode("utf-8", "backslashreplace"))
+            page.write(_page(*both, languages).encode("utf-8", "backslashreplace"))
         if html != STANDARD:
-            _show(result, differences, json_output)
+            _show(*both, json_output)
+
+
+def _compared(
+    systems: list[System],
+    on: TestSet,
+    languages: tuple[str, str],
+    tokenize: str | None,
+    metrics: list[str],
+    test: Kind,
+    samples: int,
+    seed: int,
+) -> tuple[PairedTest, Contrast]:
+    from nmt_rl.evaluation.contrast import contrast
+    from nmt_rl.evaluation.significance import paired_test
+
+    result = paired_test(
+        {system.name: system.texts[0] for system in systems},
+        on.references,
+        test_set=on.name,
+        kind=test,
+        metrics=metrics,
+        samples=samples,
+        seed=seed,
+        target_language=languages[1],
+        tokenize=tokenize,
+        reference_name=on.reference_name,
+        decodings={system.name: system.decoding for system in systems},
+    )
+    lines = [system.texts[0] for system in systems]
+    return result, contrast(lines, on.references, on.sources, languages[1], tokenize, seed)
 
 
 def _check_different(systems: list[Path]) -> None:

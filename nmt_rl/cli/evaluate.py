@@ -8,17 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from nmt_rl.cli.option_groups import with_groups
-from nmt_rl.cli.options import (
-    Languages,
-    Metrics,
-    References,
-    Sources,
-    StandardSets,
-    Tokenize,
-    check_texts,
-    split_metrics,
-)
 from nmt_rl.cli.search_options import SearchOptions
+from nmt_rl.cli.test_set_options import TestSetOptions
 
 if TYPE_CHECKING:
     from nmt_rl.evaluation.testsets import TestSet
@@ -32,15 +23,11 @@ SEED = 12345
 @with_groups
 def evaluate(
     models: Annotated[list[Path] | None, typer.Argument(help="Model folders; each translates every test set.")] = None,
-    source: Sources = None,
-    reference: References = None,
+    *,
     hypothesis: Annotated[
         list[Path] | None, typer.Option(help="Score these translations of the test set; repeatable.")
     ] = None,
-    test_set: StandardSets = None,
-    languages: Languages = None,
-    metrics: Metrics = "bleu,chrf",
-    tokenize: Tokenize = None,
+    test: TestSetOptions,
     confidence: Annotated[
         int, typer.Option(min=0, help="Resamples for 95 % confidence intervals, such as 1000; 0: none.")
     ] = 0,
@@ -49,35 +36,30 @@ def evaluate(
         bool, typer.Option("--sentences", help="Scores of every line: a list divided by tabs, or JSON lines.")
     ] = False,
     format: Annotated[Format, typer.Option(help="Of the table.")] = "text",
-    *,
     search: SearchOptions,
 ) -> None:
     """Score translations with sacreBLEU: cased (but TER), detokenised, with signature, test set and number of lines.
 
     Search options are of the models; those that are not given are each model's own.
     """
-    from nmt_rl.evaluation.testsets import read_test_sets
     from nmt_rl.systems import check_scoring, find_systems
 
     models, files = models or [], hypothesis or []
     _check_options(models, files, confidence, seed, sentences, format)
-    wanted = split_metrics(metrics, ("comet",))
-    check_texts(source, reference, files)
-    sets = read_test_sets(
-        source or [], reference or [], test_set or [], languages, needs_source=bool(models) or "comet" in wanted
-    )
+    wanted = test.metric_names(("comet",))
+    sets = test.read(files, needs_source=bool(models) or "comet" in wanted)
     found = find_systems([*files, *models], sets)
     request = search.request([each.path for each in found if each.lines is None])
     needed = wanted if sentences else ["bleu", *wanted]
-    check_scoring([each.languages[1] for each in found], sets, needed, confidence, tokenize)
+    check_scoring([each.languages[1] for each in found], sets, needed, confidence, test.tokenize)
     systems = [each.translate(sets, request) for each in found]
     if sentences:
-        _print_sentences(systems, sets, wanted, tokenize, format)
+        _print_sentences(systems, sets, wanted, test.tokenize, format)
         return
     from nmt_rl.evaluation.tables import format_scores
     from nmt_rl.systems import score_systems
 
-    typer.echo(format_scores(score_systems(systems, sets, wanted, confidence, seed or SEED, tokenize), format))
+    typer.echo(format_scores(score_systems(systems, sets, wanted, confidence, seed or SEED, test.tokenize), format))
 
 
 def _check_options(

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from nmt_rl.cli.options import AlignmentKind, LengthNormalization, LengthPenalty, Output, Precision
+from nmt_rl.cli.options import AlignmentKind, LengthNormalization, LengthPenalty, Output, Precision, option_name
 from nmt_rl.storage.streams import STANDARD
 
 
@@ -42,10 +42,12 @@ def score(
     given = {"length_penalty": length_penalty, "length_normalization": length_normalization}
     overrides = {key: value for key, value in given.items() if value is not None}
     # What is wrong must not cost the time of loading the model, or of scoring a part.
-    config = override(read_bundle_config(folders[0])[0].decoding, overrides)
+    config = override(read_bundle_config(folders[0])[0].decoding, overrides, option_name)
     check_inputs([source, target])
     _check_lines(source, target)
-    with open_output(output) as sink:
+    if pieces:
+        _check_pieces(target, folders[0])
+    with open_output(output, inputs=[source, target]) as sink:
         bundle = load_ensemble(folders, precision or "float32")  # Which loads Keras, quietly; so it comes first.
         from nmt_rl.decoding.scorer import Scorer
 
@@ -62,3 +64,15 @@ def _check_lines(source: Path, target: Path) -> None:
         lines, others = count_lines(source), count_lines(target)
         if lines != others:
             raise UserError(f"{source} has {lines:,} lines but {target} has {others:,}; they must agree")
+
+
+def _check_pieces(target: Path, folder: Path) -> None:
+    """Raise a UserError if a file holds what is no piece of a model; a pipe is found out on the way."""
+    from nmt_rl.corpus.lines import read_lines
+    from nmt_rl.corpus.tokenizer import Tokenizers
+    from nmt_rl.decoding.formats import read_pieces
+
+    if target.is_file():
+        tokenizer = Tokenizers.load(folder).target
+        for number, line in enumerate(read_lines(target), start=1):
+            read_pieces(line, tokenizer, number)

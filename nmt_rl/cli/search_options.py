@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import typer
 
-from nmt_rl.cli.options import LengthNormalization, LengthPenalty, Precision, Threads
+from nmt_rl.cli.options import LengthNormalization, LengthPenalty, Precision, Threads, option_name
 
 if TYPE_CHECKING:
     from nmt_rl.config import DecodingConfig
@@ -87,7 +87,7 @@ class SearchOptions:
         return [self._option(field.name) for field in fields(self) if getattr(self, field.name) != field.default]
 
     def _option(self, name: str) -> str:
-        return self.seed_option if name in ("seed", "sample_seed") else f"--{name.replace('_', '-')}"
+        return self.seed_option if name in ("seed", "sample_seed") else option_name(name)
 
     def overrides(self) -> dict[str, Any]:
         """Keys of the decoding section, and the values they get."""
@@ -114,6 +114,7 @@ class SearchOptions:
         """
         from nmt_rl.bundle import read_bundle_config
         from nmt_rl.decoding.engines import check_engine
+        from nmt_rl.decoding.mbr import sentence_utility
         from nmt_rl.decoding.request import Request
         from nmt_rl.decoding.translator import override
 
@@ -134,10 +135,12 @@ class SearchOptions:
         )
         for folder in models:
             config = read_bundle_config(folder)[0]
-            settings = override(config.decoding, overrides)
+            settings = override(config.decoding, overrides, self._option)
             self._refuse_what_does_nothing(overrides, settings, nbest, scores)
             _refuse_what_excludes_another(settings, prefixes)
             check_engine([folder], config, settings, request)
+            if settings.mbr is not None:  # What the utility needs is found missing before a model is loaded.
+                sentence_utility(settings.mbr, config.corpus.target_language)
         return request
 
     def _refuse_what_does_nothing(

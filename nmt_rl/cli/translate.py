@@ -87,10 +87,11 @@ def translate(
         languages = (corpus.source_language, corpus.target_language)
         require_splitter()
     # The files are opened first: a wrong path must not cost the time of loading the model.
-    check_inputs([input] if prefix is None else [input, prefix])
+    texts = [input] if prefix is None else [input, prefix]
+    check_inputs(texts)
     _must_be_as_long(prefix, input)
     typed = input == STANDARD and is_typed()
-    with open_output(output) as sink, line_progress(input) as progress:
+    with open_output(output, inputs=texts) as sink, line_progress(input) as progress:
         sink = prompted(sink) if typed else sink
         with open_binary(input) as source:
             translator = Translator.from_folders(folders, request)

@@ -28,6 +28,7 @@ from nmt_rl.config.finetuning import (
 )
 from nmt_rl.config.model import LSTMConfig, ModelConfig, QHeadsConfig, TransformerConfig
 from nmt_rl.config.recipes import load_config, recipe_path
+from nmt_rl.config.section import allowed_numbers
 from nmt_rl.config.training import OptimizerConfig, PretrainConfig, ValidationConfig
 from nmt_rl.storage.reading import read_yaml
 
@@ -59,6 +60,7 @@ __all__ = [
     "TrajectoryConfig",
     "TransformerConfig",
     "ValidationConfig",
+    "allowed_numbers",
     "dump_config",
     "first_difference",
     "load_config",

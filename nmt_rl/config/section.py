@@ -22,6 +22,16 @@ class Section(BaseModel):
         return {key: _truth_as_word(value) if key in numbers else value for key, value in tree.items()}
 
 
+def allowed_numbers(section: type[BaseModel], key: str) -> str:
+    """The range of a number in words, such as `above 0 and at most 1,000`; empty if it has none."""
+    words = {"ge": "from", "gt": "above", "le": "to", "lt": "below"}
+    bounds = {name: getattr(b, name) for b in section.model_fields[key].metadata for name in words if hasattr(b, name)}
+    if "ge" not in bounds:
+        words["le"] = "at most"
+    written = {name: f"{words[name]} {value:,}".removesuffix(".0") for name, value in bounds.items()}
+    return (" " if {"ge", "le"} == bounds.keys() else " and ").join(written.values())
+
+
 def _is_number(annotation: Any) -> bool:
     """Whether a field takes a number, or several."""
     kinds = [annotation, *get_args(annotation)]

@@ -7,9 +7,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from nmt_rl.corpus.tokenizer import BOS, EOS, PAD
 from nmt_rl.errors import UserError
 
 if TYPE_CHECKING:
+    from nmt_rl.corpus.tokenizer import Tokenizer
     from nmt_rl.decoding.alignment import Alignment
     from nmt_rl.decoding.translator import Hypothesis, Translation
 
@@ -44,6 +46,28 @@ def json_items(lines: Iterable[str], name: str) -> Iterator[Item]:
         if not isinstance(text, str):
             raise UserError(f'{name} line {number} should be a string or hold one, {{"text": "..."}}')
         yield Item(text, others)
+
+
+def read_pieces(line: str, tokenizer: Tokenizer, number: int) -> list[int]:
+    """Piece ids, without EOS, of a line that `Format.pieces` wrote.
+
+    Args:
+        line: pieces, divided by blanks.
+        tokenizer: of the target side.
+        number: of the line, for messages.
+
+    Raises:
+        UserError: naming what is no piece.
+    """
+    try:
+        ids = tokenizer.ids_of(line.split())
+    except ValueError as error:
+        raise UserError(f"translation {number} holds {str(error)!r}, which is no piece of the model") from None
+    ids = ids[:-1] if ids[-1:] == [EOS] else ids  # score --tokens writes it, too.
+    if control := {PAD, BOS, EOS} & set(ids):
+        (piece,) = tokenizer.pieces([min(control)])
+        raise UserError(f"translation {number} holds {piece}, which cannot stand within a translation")
+    return ids
 
 
 @dataclass(frozen=True)

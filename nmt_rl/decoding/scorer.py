@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nmt_rl.corpus.batches import pad_source
-from nmt_rl.corpus.tokenizer import BOS, EOS, PAD
 from nmt_rl.decoding.alignment import NOTHING, Alignment, align_pairs
 from nmt_rl.decoding.attention import Attention
+from nmt_rl.decoding.formats import read_pieces
 from nmt_rl.decoding.penalties import length_penalty
 from nmt_rl.decoding.task import Beginning, make_task
 from nmt_rl.decoding.translator import batches_within, encode_sources, plain
-from nmt_rl.errors import UserError
 
 if TYPE_CHECKING:
     from nmt_rl.config import DecodingConfig
@@ -100,15 +99,7 @@ class Scorer:
         limit, tokenizer = self.max_length - 1, self.tokenizers.target
         encoded = [] if in_pieces else tokenizer.encode([plain(target) for target in targets])
         for number, target in enumerate(targets if in_pieces else (), start=first_line):
-            try:
-                ids = tokenizer.ids_of(target.split())
-            except ValueError as error:
-                raise UserError(f"translation {number} holds {str(error)!r}, which is no piece of the model") from None
-            ids = ids[:-1] if ids[-1:] == [EOS] else ids  # score --tokens writes it, too.
-            if control := {PAD, BOS, EOS} & set(ids):
-                (piece,) = tokenizer.pieces([min(control)])
-                raise UserError(f"translation {number} holds {piece}, which cannot stand within a translation")
-            encoded.append(ids)
+            encoded.append(read_pieces(target, tokenizer, number))
         for number, ids in enumerate(encoded, start=first_line):
             if len(ids) > limit:
                 log.warning("translation %d has %d pieces; only the first %d are scored", number, len(ids), limit)

@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from nmt_rl.bundle import bundle_folder, load_ensemble, read_bundle_config
-from nmt_rl.config import DecodingConfig, ModelDescription
+from nmt_rl.config import DecodingConfig, ModelDescription, allowed_numbers
 from nmt_rl.corpus.batches import pad_source
 from nmt_rl.corpus.tokenizer import Tokenizers
 from nmt_rl.decoding.alignment import NOTHING, align_pairs
@@ -338,11 +338,25 @@ def _least_risk(search: Search, tokenizers: Tokenizers, config: DecodingConfig, 
     return MinimumRisk(search, tokenizers.target, sentence_utility(config.mbr, language))
 
 
-def override(config: DecodingConfig, overrides: Mapping[str, Any]) -> DecodingConfig:
-    """The settings with some keys replaced; raises UserError if they do not go together."""
+def override(config: DecodingConfig, overrides: Mapping[str, Any], name: Callable[[str], str] = str) -> DecodingConfig:
+    """The settings with some keys replaced.
+
+    Args:
+        config: the settings.
+        overrides: values by key.
+        name: what messages call a key.
+
+    Raises:
+        UserError: for a value outside its range, or keys that do not go together.
+    """
     try:
         return DecodingConfig.model_validate(config.model_dump() | dict(overrides))
     except ValidationError as error:
         first = error.errors()[0]
-        key = "".join(f"{part}: " for part in first["loc"])
-        raise UserError(f"{key}{first['msg'].removeprefix('Value error, ')}") from None
+        message = first["msg"].removeprefix("Value error, ")
+        if not first["loc"]:
+            raise UserError(message) from None
+        key, found = str(first["loc"][0]), f"found {first['input']}".removesuffix(".0")
+        numbers = allowed_numbers(DecodingConfig, key)
+        what = f" takes numbers {numbers}" if numbers else f": {message}"
+        raise UserError(f"{name(key)}{what}, {found}") from None

@@ -8,7 +8,7 @@ import errno
 import gzip
 import lzma
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -24,7 +24,7 @@ LINKS = 40
 
 
 @contextlib.contextmanager
-def open_output(path: Path, option: str = "output") -> Iterator[IO[bytes]]:
+def open_output(path: Path, option: str = "output", inputs: Sequence[Path] = ()) -> Iterator[IO[bytes]]:
     """A stream for writing to a file (.gz, .xz and .bz2 compressed), or, for `-`, to standard output.
 
     A regular file is written beside and put in place when the block ends well; otherwise what was there before stays.
@@ -33,9 +33,10 @@ def open_output(path: Path, option: str = "output") -> Iterator[IO[bytes]]:
     Args:
         path: of what is written.
         option: what errors call it.
+        inputs: of the same command, which must not be lost.
 
     Raises:
-        UserError: if it cannot be opened.
+        UserError: if it cannot be opened, or is one of the inputs.
         RunError: if not all can be written.
         SystemExit: if the reader of a pipe has gone; see `streams.Writer`.
     """
@@ -46,6 +47,8 @@ def open_output(path: Path, option: str = "output") -> Iterator[IO[bytes]]:
     suffix = path.suffix.lower()
     if suffix in UNKNOWN:
         raise UserError(f"{option} {path}: nmt-rl writes plain text, {', '.join(COMPRESSED)}, but no {suffix}")
+    if any(_is_file_of(path, given) for given in inputs):
+        raise UserError(f"{option} {path} is read by the same command and would be lost; give another name")
     opened = False
     try:
         if path.is_dir():
@@ -89,6 +92,14 @@ def folder_error(folder: Path, option: str, error: OSError) -> UserError | RunEr
     reason = error.strerror or str(error) if file.is_dir() else f"{file} is not a folder"
     kind = RunError if error.errno in FULL else UserError
     return kind(f"{option} {folder} cannot be written: {reason}")
+
+
+def _is_file_of(path: Path, given: Path) -> bool:
+    """Whether both names are of one regular file; that of standard input may be one, too."""
+    try:
+        return path.is_file() and os.path.samestat(path.stat(), os.fstat(0) if given == STANDARD else given.stat())
+    except OSError:
+        return False
 
 
 @contextlib.contextmanager

@@ -262,7 +262,7 @@ def test_score_looks_at_its_files_before_it_loads_a_model(refuses, tiny_run, tin
     )
     files = ("--source", tiny_corpus / "test.de", "--target", tiny_corpus / "test.en")
     text = refuses("score", tiny_run.folder / "model", *files, "--length-penalty", "inf")
-    assert text.startswith("length_penalty: Input should be a finite number")
+    assert text == "--length-penalty takes numbers from 0 to 10, found inf"
 
 
 def test_average_of_nothing_in_particular(refuses, tiny_run, tmp_path):
@@ -290,7 +290,7 @@ def test_average_of_nothing_in_particular(refuses, tiny_run, tmp_path):
             ["--samples", 4, "--nbest", 2, "--mbr", "bleu", "--length-normalization", "gnmt"],
             "--length-normalization is not in the utilities of --mbr",
         ),
-        (["--length-penalty", "inf"], "length_penalty: Input should be a finite number"),
+        (["--length-penalty", "inf"], "--length-penalty takes numbers from 0 to 10, found inf"),
         (
             ["--precision", "bfloat16", "--engine", "ctranslate2"],
             "--precision is that of Keras; CTranslate2 has --quantization; --engine keras translates it",
@@ -303,8 +303,8 @@ def test_average_of_nothing_in_particular(refuses, tiny_run, tmp_path):
             ["--beam", 1, "--mbr", "bleu"],
             "--mbr chooses among several translations; give --beam N or --samples N, or --mbr none",
         ),
-        (["--beam", 1_000_000], "beam: Input should be less than or equal to 10000"),
-        (["--length-penalty", 1000], "length_penalty: Input should be less than or equal to 10"),
+        (["--beam", 1_000_000], "--beam takes numbers from 1 to 10,000, found 1000000"),
+        (["--length-penalty", 1000], "--length-penalty takes numbers from 0 to 10, found 1000"),
         (["--beam", 1, "--stopping", "exact"], "--stopping is of a beam; give --beam N, too"),
         (
             ["--quantization", "int8", "--engine", "keras"],
@@ -381,3 +381,43 @@ def test_prefixes_are_found_fewer_than_the_lines_before_a_model_is_loaded(refuse
     assert refuses(*words) == f"{tmp_path / 'prefix'} has 1 line, but {tiny_corpus / 'test.de'} has 8; they must agree"
     text = refuses(*words, "--coverage-penalty", 0.2, "--beam", 2)
     assert text.startswith("a coverage penalty does not know what --prefix has looked at")
+
+
+def test_a_number_out_of_range_is_named_as_it_was_typed(refuses, tiny_run, tiny_corpus):
+    model, (de, en) = tiny_run.folder / "model", (tiny_corpus / "test.de", tiny_corpus / "test.en")
+    texts = ("--source", de, "--reference", en)
+    assert refuses("evaluate", model, *texts, "--max-length-ratio", 2000) == (
+        "--max-length-ratio takes numbers above 0 and at most 1,000, found 2000"
+    )
+    assert refuses("score", model, "--source", de, "--target", en, "--length-penalty", 11) == (
+        "--length-penalty takes numbers from 0 to 10, found 11"
+    )
+    assert "'--beam': Input should be" in (text := refuses("compare", model, en, *texts, "--beam", "0"))
+    assert ", found '0'; try " in text
+
+
+def test_what_needs_no_model_is_said_before_one_is_loaded(refuses, tiny_run, tiny_corpus, monkeypatch):
+    def load(*arguments):
+        raise AssertionError("loaded")
+
+    monkeypatch.setattr("nmt_rl.bundle.load_ensemble", load)
+    monkeypatch.setattr("nmt_rl.decoding.translator.load_ensemble", load)
+    model, (de, en) = tiny_run.folder / "model", (tiny_corpus / "test.de", tiny_corpus / "test.en")
+    text = refuses("score", model, "--source", de, "--target", en, "--pieces")
+    assert "translation 1 holds" in text and "no piece of the model" in text
+
+    def missing(language):
+        return "ja-mecab"
+
+    monkeypatch.setattr("nmt_rl.decoding.mbr.bleu_tokenizer", missing)
+    monkeypatch.setitem(sys.modules, "MeCab", None)
+    monkeypatch.delitem(sys.modules, "sacrebleu.tokenizers.tokenizer_ja_mecab", raising=False)
+    assert "sacrebleu[ja]" in refuses("translate", model, "-i", de, "--mbr", "bleu", "--engine", "keras")
+
+
+def test_a_page_over_a_reference(refuses, tiny_corpus, tmp_path):
+    reference = tmp_path / "reference"
+    reference.write_bytes((tiny_corpus / "test.en").read_bytes())
+    files = (tiny_corpus / "test.en", tiny_corpus / "test.de", "--reference", reference)
+    assert refuses("compare", *files, "--html", reference).startswith(f"--html {reference} is read by the same command")
+    assert reference.read_bytes() == (tiny_corpus / "test.en").read_bytes()

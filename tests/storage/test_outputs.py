@@ -126,3 +126,15 @@ def test_errors_of_the_block_pass(tmp_path):
     with pytest.raises(FileNotFoundError, match="other"), open_output(tmp_path / "out"):
         (tmp_path / "other").read_bytes()
     assert names(tmp_path) == []
+
+
+def test_what_the_command_reads_is_not_written_over(tmp_path):
+    text, link = tmp_path / "text", tmp_path / "link"
+    text.write_text("mine\n")
+    link.symlink_to(text)
+    for path in (text, link):
+        with pytest.raises(UserError, match="is read by the same command"), open_output(path, inputs=[text]):
+            raise AssertionError("opened")
+    with open_output(tmp_path / "other", inputs=[text, tmp_path / "none"]) as stream:
+        stream.write(b"x\n")
+    assert text.read_text() == "mine\n"
