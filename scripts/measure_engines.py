@@ -1,6 +1,6 @@
 """Keras against CTranslate2 on one model: the same translations, BLEU, and processor time per sentence.
 
-    OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 python scripts/measure_engines.py RUN/model SOURCE REFERENCE [--lines 1000]
+    OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 python scripts/measure_engines.py RUN/model SOURCE REFERENCE [--lines N]
 
 Start-up is not counted: every engine translates the
 first lines once before. Scores are averaged over the length, searches stop early. The last row of each beam is

@@ -121,7 +121,7 @@ def test_int8_is_smaller_and_beside_float32(model, tokenizers, translator):
 
 
 def test_weights_that_do_not_fit_the_configuration_are_refused(model):
-    text = (model / "config.yaml").read_text()
+    text = (model / "config.yaml").read_text().removeprefix("format: 2\n")  # of a version that wrote no hashes
     without_hashes(model)
     for old, new, why in (
         ("encoder_layers: 2", "encoder_layers: 1", "has encoder/__layer_1/.*, too"),
