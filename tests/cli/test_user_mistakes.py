@@ -277,6 +277,7 @@ def test_average_of_nothing_in_particular(refuses, tiny_run, tmp_path):
             ["--samples", 4, "--nbest", 2, "--mbr", "bleu", "--length-normalization", "gnmt"],
             "--length-normalization is not in the utilities of --mbr",
         ),
+        (["--word-reward", "nan"], "word_reward: Input should be a finite number"),
         (["--length-penalty", "inf"], "length_penalty: Input should be a finite number"),
         (
             ["--precision", "bfloat16", "--engine", "ctranslate2"],
