@@ -39,6 +39,12 @@ def read_lines(source: str | Path | IO[bytes], name: str | None = None) -> Itera
         yield from _decode(source, name or "standard input")
 
 
+def read_own_lines(path: Path) -> Iterator[str]:
+    """Lines of a text that nmt-rl wrote: whatever the first one looks like, it is no other kind of file."""
+    with path.open("rb") as stream:
+        yield from read_lines(stream, str(path))
+
+
 def count_lines(source: Path) -> int:
     """How many lines `read_lines` gives of a file; raises UserError as it does."""
     with open_binary(source) as stream:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from nmt_rl.config import Config, SourceSpec
 from nmt_rl.corpus.cleaning import DUPLICATE, TOO_MANY_PIECES, CleaningReport, DuplicateFinder, Pair, clean_pairs
 from nmt_rl.corpus.languages import bleu_tokenizer
-from nmt_rl.corpus.lines import read_lines
+from nmt_rl.corpus.lines import read_own_lines
 from nmt_rl.corpus.overlap import HeldOut
 from nmt_rl.corpus.prepared import (
     FILES,
@@ -188,7 +188,7 @@ class _CleanText:
 
     def read(self) -> Iterator[Pair]:
         """The pairs that are left."""
-        pairs = zip(read_lines(self.folder / "source"), read_lines(self.folder / "target"), strict=True)
+        pairs = zip(read_own_lines(self.folder / "source"), read_own_lines(self.folder / "target"), strict=True)
         return pairs if self._first is None else itertools.compress(pairs, self._first)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from nmt_rl.config import Config, first_difference
 from nmt_rl.config.stages import shared
 from nmt_rl.corpus.cleaning import CleaningReport, Pair
-from nmt_rl.corpus.lines import read_lines
+from nmt_rl.corpus.lines import read_own_lines
 from nmt_rl.corpus.provenance import Change, Record, changes
 from nmt_rl.corpus.store import EncodedCorpus
 from nmt_rl.corpus.tokenizer import Tokenizers
@@ -220,7 +220,7 @@ def read_split(folder: Path, split: str) -> tuple[list[Pair], str]:
     paths = [folder / f"{split}.{side}" for side in ("source", "target")]
     for path in paths:
         file_size(path)
-    source, target = (list(read_lines(path)) for path in paths)
+    source, target = (list(read_own_lines(path)) for path in paths)
     if len(source) != len(target):
         raise UserError(f"{paths[0]} has {len(source)} lines but {paths[1]} has {len(target)}: one of them is damaged")
     pairs, digest = list(zip(source, target, strict=True)), hashlib.sha256()

@@ -5,7 +5,7 @@ import lzma
 
 import pytest
 
-from nmt_rl.corpus.lines import count_lines, read_lines
+from nmt_rl.corpus.lines import count_lines, read_lines, read_own_lines
 from nmt_rl.errors import UserError
 
 
@@ -83,3 +83,11 @@ def test_lines_are_counted_as_they_are_read(tmp_path, data, lines):
     path.write_bytes(gzip.compress(data)[:-9])
     with pytest.raises(UserError, match=r"text\.gz is not a complete compressed file"):
         count_lines(path)
+
+
+def test_a_text_of_our_own_is_text_whatever_it_begins_with(tmp_path):
+    path = tmp_path / "source"
+    path.write_bytes(b"%PDF-1.7 is how such a file begins\nzwei\n")
+    assert list(read_own_lines(path)) == ["%PDF-1.7 is how such a file begins", "zwei"]
+    with pytest.raises(UserError):
+        list(read_lines(path))
