@@ -465,6 +465,11 @@ def test_a_source_and_a_section_of_another_type_replace_those_of_the_base(extend
     assert config.model == load_config("dqn-sa", ["model={type: lstm}"]).model
 
 
+def test_a_base_may_stand_at_home(extending, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert load_config(extending(base="~/small.yaml")).name == "differs"
+
+
 def test_a_shipped_recipe_can_be_a_base(extending):
     whole = load_config("quickstart").model_dump()
     assert load_config(extending(base="quickstart")).model_dump() == whole | {"name": "differs"}

@@ -9,16 +9,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from nmt_rl.config import TRAINING, ModelDescription, parse_description
+from nmt_rl.config import FORMAT_KEY, TRAINING, ModelDescription, parse_description
 from nmt_rl.errors import UserError
 from nmt_rl.storage.hashes import HASHES, Manifest, check_hashes, file_hash, read_hashes
 from nmt_rl.storage.reading import file_size, must_be, read_json, read_yaml
 
 CONFIG, WEIGHTS, CARD = "config.yaml", "model.weights.h5", "card.json"
 TOKENIZERS = ("tokenizer.model", "tokenizer.source.model", "tokenizer.target.model")
-FORMAT_KEY, FORMAT = "format", 2
-"""Of config.yaml. 1, where no number stands: versions up to 0.2.0. 2: with a manifest; how a model was trained is for
-people to read, and translating and scoring do not depend on it."""
+FORMAT = 2
+"""What stands in config.yaml under FORMAT_KEY. 1, where no number stands: versions up to 0.2.0. 2: with a manifest; how
+a model was trained is for people to read, and translating and scoring do not depend on it."""
 BOUND = "bound"
 """Of config.yaml in the manifest: the hash of what the weights depend on. The rest may be edited by hand."""
 LAST_SECTION = "evaluation"
@@ -120,7 +120,7 @@ def read_bundle_config(path: Path) -> tuple[ModelDescription, dict[str, Any]]:
     folder = bundle_folder(path)
     tree = read_yaml(folder / CONFIG)
     check_format(tree, folder / CONFIG)
-    config = parse_description({key: value for key, value in tree.items() if key != FORMAT_KEY}, str(folder / CONFIG))
+    config = parse_description(tree, str(folder / CONFIG))
     manifest, card = _read_manifest(folder), read_card(folder / CARD)
     if manifest is not None:
         _check_config(folder, tree, manifest)
@@ -140,7 +140,7 @@ def _read_manifest(folder: Path) -> Manifest | None:
 def check_format(tree: Mapping[str, Any], path: Path) -> int:
     """The format of a model folder, see `FORMAT`; raises UserError if it is not known yet."""
     found = tree.get(FORMAT_KEY, 1)
-    if not isinstance(found, int) or not found >= 1:
+    if isinstance(found, bool) or not isinstance(found, int) or found < 1:
         raise UserError(f"{path}: {FORMAT_KEY} should be a number from 1, found {found!r}")
     if found > FORMAT:
         raise UserError(f"{path}: {FORMAT_KEY} is {found}, of a newer nmt-rl; this one knows up to {FORMAT}")

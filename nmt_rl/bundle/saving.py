@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nmt_rl.bundle.folder import BOUND, CARD, CONFIG, FORMAT, FORMAT_KEY, TOKENIZERS, WEIGHTS, bound_hash, check_bundle
+from nmt_rl.bundle.folder import BOUND, CARD, CONFIG, FORMAT, TOKENIZERS, WEIGHTS, bound_hash, check_bundle
 from nmt_rl.bundle.weights import save_weights
-from nmt_rl.config import ModelDescription
+from nmt_rl.config import FORMAT_KEY, ModelDescription
 from nmt_rl.errors import RunError, UserError
 from nmt_rl.storage.hashes import HASHES, check_hashes, folder_hashes
 from nmt_rl.storage.outputs import must_be_possible

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from nmt_rl.cli.option_groups import with_groups
+from nmt_rl.cli.scoring_options import ScoringOptions
 from nmt_rl.cli.search_options import SearchOptions
-from nmt_rl.cli.test_set_options import TestSetOptions
 from nmt_rl.storage.streams import STANDARD
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def compare(
         list[Path], typer.Argument(help="Model folders, or files of translations; the first is the baseline.")
     ],
     *,
-    texts: TestSetOptions,
+    scoring: ScoringOptions,
     test: Annotated[
         Literal["bootstrap", "randomization"],
         typer.Option(help="Paired bootstrap (Koehn, 2004) or approximate randomization (Riezler and Maxwell, 2005)."),
@@ -55,21 +55,21 @@ def compare(
 
     if html == STANDARD and json_output:
         raise UserError("--html - and --json both write to standard output; give --html FILE")
-    metrics, samples = texts.metric_names(), resamples or SAMPLES[test]
+    metrics, samples = scoring.metric_names(), resamples or SAMPLES[test]
     _check_different(systems)
     files = [path for path in systems if not path.is_dir()]
-    sets = texts.read(files, needs_source=len(files) < len(systems))
+    sets = scoring.read(files, needs_source=len(files) < len(systems))
     if len(sets) > 1:
         raise UserError(f"compare takes one test set, found {len(sets)}")
     found = find_systems(systems, sets)
     _check_different([each.path for each in found])  # A run is the model that it holds.
     request = search.request([each.path for each in found if each.lines is None])
     languages = _languages(found)
-    check_scoring([languages[1]], sets, ["bleu", *metrics], samples, texts.tokenize)
-    inputs = [*texts.texts, *files]
+    check_scoring([languages[1]], sets, ["bleu", *metrics], samples, scoring.tokenize)
+    inputs = [*scoring.texts, *files]
     with open_output(html, "--html", inputs) if html is not None else contextlib.nullcontext() as page:
         translated = [each.translate(sets, request) for each in found]
-        both = _compared(translated, sets[0], languages, texts.tokenize, metrics, test, samples, seed)
+        both = _compared(translated, sets[0], languages, scoring.tokenize, metrics, test, samples, seed)
         if page is not None:
             page.write(_page(*both, languages).encode("utf-8", "backslashreplace"))
         if html != STANDARD:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from nmt_rl.cli.option_groups import with_groups
+from nmt_rl.cli.scoring_options import ScoringOptions
 from nmt_rl.cli.search_options import SearchOptions
-from nmt_rl.cli.test_set_options import TestSetOptions
 
 if TYPE_CHECKING:
     from nmt_rl.evaluation.testsets import TestSet
@@ -27,7 +27,7 @@ def evaluate(
     hypothesis: Annotated[
         list[Path] | None, typer.Option(help="Score these translations of the test set; repeatable.")
     ] = None,
-    test: TestSetOptions,
+    scoring: ScoringOptions,
     confidence: Annotated[
         int, typer.Option(min=0, help="Resamples for 95 % confidence intervals, such as 1000; 0: none.")
     ] = 0,
@@ -46,20 +46,20 @@ def evaluate(
 
     models, files = models or [], hypothesis or []
     _check_options(models, files, confidence, seed, sentences, format)
-    wanted = test.metric_names(("comet",))
-    sets = test.read(files, needs_source=bool(models) or "comet" in wanted)
+    wanted = scoring.metric_names(("comet",))
+    sets = scoring.read(files, needs_source=bool(models) or "comet" in wanted)
     found = find_systems([*files, *models], sets)
     request = search.request([each.path for each in found if each.lines is None])
     needed = wanted if sentences else ["bleu", *wanted]
-    check_scoring([each.languages[1] for each in found], sets, needed, confidence, test.tokenize)
+    check_scoring([each.languages[1] for each in found], sets, needed, confidence, scoring.tokenize)
     systems = [each.translate(sets, request) for each in found]
     if sentences:
-        _print_sentences(systems, sets, wanted, test.tokenize, format)
+        _print_sentences(systems, sets, wanted, scoring.tokenize, format)
         return
     from nmt_rl.evaluation.tables import format_scores
     from nmt_rl.systems import score_systems
 
-    typer.echo(format_scores(score_systems(systems, sets, wanted, confidence, seed or SEED, test.tokenize), format))
+    typer.echo(format_scores(score_systems(systems, sets, wanted, confidence, seed or SEED, scoring.tokenize), format))
 
 
 def _check_options(

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from nmt_rl.storage.streams import from_home
+
 Recipe = Annotated[str, typer.Argument(help="Name of a shipped recipe, or path of a YAML file; -: stdin.")]
 
 
@@ -22,10 +24,7 @@ def named_folder(given: str | Path) -> Path:
     """
     if str(given).strip() in ("", "-"):
         raise typer.BadParameter(f"needs the name of a folder, found {str(given)!r}")
-    try:
-        return Path(given).expanduser()
-    except RuntimeError:  # There is no such user.
-        return Path(given)
+    return from_home(given)
 
 
 Out = Annotated[

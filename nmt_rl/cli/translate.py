@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
+from nmt_rl.cli.format_options import FormatOptions
 from nmt_rl.cli.option_groups import with_groups
-from nmt_rl.cli.options import AlignmentKind, Output
+from nmt_rl.cli.options import Output
 from nmt_rl.cli.search_options import SearchOptions
 from nmt_rl.cli.terminal import is_typed, prompted
 from nmt_rl.storage.streams import STANDARD, input_name
 
 if TYPE_CHECKING:
     from nmt_rl.decoding.formats import Format
+    from nmt_rl.decoding.sentences import SentenceTranslator
+    from nmt_rl.decoding.translator import Translator
 
 
 @dataclass(frozen=True)
@@ -34,22 +38,6 @@ def translate(
         Path, typer.Option("-i", "--input", help="Text file, compressed or not; default: stdin.")
     ] = STANDARD,
     output: Output = STANDARD,
-    nbest: Annotated[int | None, typer.Option(min=1, help="Write N lines 'index ||| text ||| score' per line.")] = None,
-    scores: Annotated[
-        bool, typer.Option("--scores", help="Write 'text TAB score TAB confidence' per line; confidence is in [0, 1].")
-    ] = False,
-    pieces: Annotated[
-        bool, typer.Option("--pieces", help="Write pieces, divided by blanks, instead of text; for score --pieces.")
-    ] = False,
-    alignment: AlignmentKind = None,
-    format: Annotated[
-        Literal["text", "json"],
-        typer.Option(help="Of the output; json: an object with text, score, confidence and what else is asked for."),
-    ] = "text",
-    input_format: Annotated[
-        Literal["text", "json"],
-        typer.Option(help='Of the input; json: a string or {"text": ...} per line, other keys are given back.'),
-    ] = "text",
     prefix: Annotated[
         Path | None, typer.Option(help="Text file: what each translation begins with; blank: anything.")
     ] = None,
@@ -60,63 +48,58 @@ def translate(
         bool, typer.Option("--stream", help="Translate lines as they arrive, not by chunks of 2,000.")
     ] = False,
     *,
+    form: FormatOptions,
     search: _Options,
 ) -> None:
     """Translate text, one sentence per line: N lines in, N lines out, in order.
 
     Options that are not given are the (first) model's own. Only translations go to stdout.
     """
-    from nmt_rl.bundle import bundle_folder, must_be_text, read_bundle_config
+    from nmt_rl.bundle import bundle_folder, must_be_text
     from nmt_rl.corpus.inputs import check_inputs, open_binary
     from nmt_rl.decoding.files import CHUNK, translate_stream
-    from nmt_rl.decoding.formats import Format
     from nmt_rl.decoding.line_progress import line_progress
-    from nmt_rl.decoding.sentences import SentenceTranslator, require_splitter
     from nmt_rl.decoding.translator import Translator
     from nmt_rl.storage.outputs import open_output
 
     folders = [bundle_folder(folder, "-i") for folder in model]
     must_be_text("-i", input)
     must_be_text("--prefix", *([] if prefix is None else [prefix]))
-    written = Format(nbest, pieces, scores, alignment, format == "json")
-    request = search.request(folders[:1], nbest, prefixes=prefix is not None, scores=scores or written.json)
-    _refuse_what_does_not_go_together(written, prefix, split_sentences)
-    languages = ("", "")
-    if split_sentences:
-        corpus = read_bundle_config(folders[0])[0].corpus
-        languages = (corpus.source_language, corpus.target_language)
-        require_splitter()
+    written = form.written()
+    request = search.request(folders[:1], form.nbest, prefixes=prefix is not None, scores=form.scores or written.json)
+    split = _splitter(folders[0], written, prefix) if split_sentences else None
     # The files are opened first: a wrong path must not cost the time of loading the model.
     texts = [input] if prefix is None else [input, prefix]
     check_inputs(texts)
     _must_be_as_long(prefix, input)
     typed = input == STANDARD and is_typed()
-    with open_output(output, inputs=texts) as sink, line_progress(input) as progress:
-        sink = prompted(sink) if typed else sink
-        with open_binary(input) as source:
-            translator = Translator.from_folders(folders, request)
-            by_sentence = SentenceTranslator(translator, *languages) if split_sentences else translator
-            translate_stream(
-                by_sentence,
-                source,
-                sink,
-                written,
-                input_name(input),
-                chunk=1 if typed else CHUNK,
-                arriving=stream and not typed,
-                prefixes=prefix,
-                progress=progress,
-                is_json=input_format == "json",
-            )
+    with open_output(output, inputs=texts) as sink, line_progress(input) as progress, open_binary(input) as source:
+        translator = Translator.from_folders(folders, request)
+        translate_stream(
+            translator if split is None else split(translator),
+            source,
+            prompted(sink) if typed else sink,
+            written,
+            input_name(input),
+            chunk=1 if typed else CHUNK,
+            arriving=stream and not typed,
+            prefixes=prefix,
+            progress=progress,
+            is_json=form.input_format == "json",
+        )
 
 
-def _refuse_what_does_not_go_together(written: Format, prefix: Path | None, split_sentences: bool) -> None:
+def _splitter(model: Path, written: Format, prefix: Path | None) -> Callable[[Translator], SentenceTranslator]:
+    """What makes a translator one of lines of several sentences; raises UserError for what does not go with that."""
+    from nmt_rl.bundle import read_bundle_config
+    from nmt_rl.decoding.sentences import SentenceTranslator, require_splitter
     from nmt_rl.errors import UserError
 
-    if split_sentences and any(option is not None for option in (written.nbest, prefix, written.alignment)):
+    if any(option is not None for option in (written.nbest, prefix, written.alignment)):
         raise UserError("n-best lists, prefixes and alignments are of single sentences; leave out --split-sentences")
-    if written.scores and (written.json or written.nbest is not None):
-        raise UserError(f"--scores is in {'JSON' if written.json else 'n-best lists'} already; leave it out")
+    require_splitter()
+    corpus = read_bundle_config(model)[0].corpus
+    return lambda translator: SentenceTranslator(translator, corpus.source_language, corpus.target_language)
 
 
 def _must_be_as_long(prefix: Path | None, input: Path) -> None:

@@ -6,6 +6,7 @@ A recipe is a YAML file of these sections. Unknown keys are errors; `--set secti
 from nmt_rl.config.corpus import BatchConfig, CleaningConfig, CorpusConfig, SourceSpec, TokenizerConfig
 from nmt_rl.config.decoding import DecodingConfig, EvaluationConfig
 from nmt_rl.config.experiment import (
+    FORMAT_KEY,
     TRAINING,
     Config,
     ModelDescription,
@@ -33,6 +34,7 @@ from nmt_rl.config.training import OptimizerConfig, PretrainConfig, ValidationCo
 from nmt_rl.storage.reading import read_yaml
 
 __all__ = [
+    "FORMAT_KEY",
     "TRAINING",
     "BatchConfig",
     "BehaviourConfig",

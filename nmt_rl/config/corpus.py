@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydantic import Field, PositiveInt, field_validator, model_validator
 
 from nmt_rl.config.section import Section
+from nmt_rl.storage.streams import from_home
 
 
 def source_fields(text: str) -> dict[str, str]:
@@ -22,7 +23,7 @@ def source_fields(text: str) -> dict[str, str]:
 
 
 def _expand_home(path: str) -> str:
-    return str(Path(path).expanduser()) if path.startswith("~") else path
+    return str(from_home(path)) if path.startswith("~") else path
 
 
 class SourceSpec(Section):

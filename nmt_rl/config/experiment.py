@@ -19,6 +19,8 @@ from nmt_rl.config.training import PretrainConfig
 from nmt_rl.errors import UserError
 from nmt_rl.storage.yaml_core import dump_yaml
 
+FORMAT_KEY = "format"
+"""Of the config.yaml of a model folder: the number of its format."""
 TRAINING = ("pretrain", "finetune")
 """Sections of how a model is trained."""
 SHAPES = {
@@ -72,8 +74,9 @@ def parse_config(tree: dict[str, Any], where: str) -> Config:
 
 
 def parse_description(tree: dict[str, Any], where: str) -> ModelDescription:
-    """What a mapping says of a model, see `parse_config`; how it was trained is not looked at."""
-    return _parse(ModelDescription, {key: value for key, value in tree.items() if key not in TRAINING}, where)
+    """What the tree of a model folder says of the model, see `parse_config`; how it was trained is not looked at."""
+    skipped = (FORMAT_KEY, *TRAINING)
+    return _parse(ModelDescription, {key: value for key, value in tree.items() if key not in skipped}, where)
 
 
 def _parse(kind: type[_Kind], tree: dict[str, Any], where: str) -> _Kind:

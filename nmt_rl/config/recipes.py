@@ -12,11 +12,11 @@ from pydantic import BaseModel, ValidationError
 
 from nmt_rl.config.corpus import SourceSpec
 from nmt_rl.config.effects import without_effect
-from nmt_rl.config.experiment import Config, explain, parse_config, sections_in
+from nmt_rl.config.experiment import FORMAT_KEY, Config, explain, parse_config, sections_in
 from nmt_rl.config.overrides import Override, apply_overrides, to_blame
 from nmt_rl.errors import UserError
 from nmt_rl.storage.reading import read_yaml, read_yaml_pipe
-from nmt_rl.storage.streams import STANDARD, input_name
+from nmt_rl.storage.streams import STANDARD, from_home, input_name
 
 
 def recipe_path(name: str) -> Path:
@@ -79,7 +79,7 @@ def read_recipe(path: Path, below: tuple[Path, ...] = ()) -> tuple[dict[str, Any
         UserError: for a recipe that extends itself, or a base that is missing or not a whole recipe.
     """
     tree = read_yaml_pipe(path) if _is_pipe(path) else read_yaml(path)
-    tree.pop("format", None)  # Of a model folder's config.yaml, which may be trained again.
+    tree.pop(FORMAT_KEY, None)  # Of a model folder's config.yaml, which may be trained again.
     name = tree.pop("base", None)
     if name is None:
         return tree, copy.deepcopy(tree)
@@ -87,7 +87,7 @@ def read_recipe(path: Path, below: tuple[Path, ...] = ()) -> tuple[dict[str, Any
     if not isinstance(name, str):
         raise UserError(f"{where}: base should be the name or the path of a recipe, found {name!r}")
     try:
-        base = recipe_path(str(path.parent / name) if name.endswith((".yaml", ".yml")) else name)
+        base = recipe_path(str(path.parent / from_home(name)) if name.endswith((".yaml", ".yml")) else name)
     except UserError as error:
         raise UserError(f"{where}: base: {error}") from None
     if base.resolve() in (*(p.resolve() for p in below), path.resolve()):

@@ -63,8 +63,13 @@ def open_binary(path: Path) -> BinaryIO:
     """
     if path == STANDARD:
         return _plain(standard_input(), input_name(path))
+    return _plain(open_file(path), str(path))
+
+
+def open_file(path: Path) -> BinaryIO:
+    """The bytes of a file as they are; raises UserError if it cannot be opened."""
     try:
-        return _plain(path.open("rb"), str(path))
+        return path.open("rb")
     except FileNotFoundError:
         raise UserError(f"{path} does not exist") from None
     except IsADirectoryError:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from nmt_rl.corpus.inputs import READING_ERRORS, open_binary, unreadable
+from nmt_rl.corpus.inputs import READING_ERRORS, open_binary, open_file, unreadable
 from nmt_rl.storage.streams import input_name
 
 log = logging.getLogger("nmt_rl")
@@ -41,14 +41,14 @@ def read_lines(source: str | Path | IO[bytes], name: str | None = None) -> Itera
 
 def read_own_lines(path: Path) -> Iterator[str]:
     """Lines of a text that nmt-rl wrote: whatever the first one looks like, it is no other kind of file."""
-    with path.open("rb") as stream:
+    with open_file(path) as stream:
         yield from read_lines(stream, str(path))
 
 
 def count_lines(source: Path) -> int:
     """How many lines `read_lines` gives of a file; raises UserError as it does."""
     with open_binary(source) as stream:
-        return sum(1 for _ in _raw_lines(stream, str(source)))
+        return sum(not (number == 0 and raw == BOM) for number, raw in enumerate(_raw_lines(stream, str(source))))
 
 
 def _decode(stream: IO[bytes], name: str) -> Iterator[str]:

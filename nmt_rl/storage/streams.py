@@ -117,6 +117,14 @@ def _raw(stream: TextIO) -> Any:
     return getattr(stream.buffer, "raw", stream.buffer)
 
 
+def from_home(path: str | Path) -> Path:
+    """The path with the `~` that it begins with spelled out, if there is such a user; shells do not see them all."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
+
+
 def input_name(path: Path) -> str:
     """What messages, tables and pages call an input: names may hold bytes that are no characters."""
     return "standard input" if path == STANDARD else printable(str(path))

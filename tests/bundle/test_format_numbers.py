@@ -52,6 +52,7 @@ def test_translating_does_not_depend_on_keys_of_training(folder):
     [
         (3, "format is 3, of a newer nmt-rl; this one knows up to 2"),
         ("two", "format should be a number from 1, found 'two'"),
+        (True, "format should be a number from 1, found True"),
     ],
 )
 def test_a_format_that_is_not_known_yet_is_refused(folder, number, what):

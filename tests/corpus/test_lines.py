@@ -91,3 +91,9 @@ def test_a_text_of_our_own_is_text_whatever_it_begins_with(tmp_path):
     assert list(read_own_lines(path)) == ["%PDF-1.7 is how such a file begins", "zwei"]
     with pytest.raises(UserError):
         list(read_lines(path))
+
+
+def test_a_byte_order_mark_alone_is_no_line(tmp_path):
+    path = tmp_path / "empty"
+    path.write_bytes(b"\xef\xbb\xbf")
+    assert count_lines(path) == len(list(read_lines(path))) == 0

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from nmt_rl.errors import RunError, UserError
-from nmt_rl.storage.streams import CLOSED_PIPE, Writer, standard_input, standard_output, whole_streams
+from nmt_rl.storage.streams import CLOSED_PIPE, Writer, from_home, standard_input, standard_output, whole_streams
 
 
 class Stingy(io.RawIOBase):
@@ -144,3 +144,12 @@ def test_a_reader_that_has_gone_ends_a_table_quietly():
     command = ["sh", "-c", '{ "$0" -m nmt_rl --help; echo $? >&2; } | true', sys.executable]
     done = subprocess.run(command, capture_output=True)
     assert done.stderr == b"141\n"
+
+
+def test_home_is_spelled_out_if_there_is_such_a_user(monkeypatch):
+    monkeypatch.setenv("HOME", "/somewhere")
+    assert [str(from_home(path)) for path in ("~/t", "t~", "~nobody-of-this-name/t")] == [
+        "/somewhere/t",
+        "t~",
+        "~nobody-of-this-name/t",
+    ]

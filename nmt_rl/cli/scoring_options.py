@@ -14,10 +14,9 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class TestSetOptions:
+class ScoringOptions:
     """The options, as the user gave them; see `SearchOptions`."""
 
-    __test__ = False
     source: Annotated[list[Path] | None, typer.Option(help="Source text, one sentence per line.")] = None
     reference: Annotated[
         list[Path] | None,
