@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nmt_rl.corpus.languages import short_code
-from nmt_rl.errors import UserError
-from nmt_rl.storage.streams import STANDARD, input_name
+from nmt_rl.errors import UserError, printable
+from nmt_rl.storage.streams import STANDARD, from_home, input_name
 
 if TYPE_CHECKING:
     from nmt_rl.decoding.request import Request
@@ -55,6 +56,35 @@ class Candidate:
         return System(self.name, self.languages[1], texts, request.summary(translator.config))
 
 
+@dataclasses.dataclass(frozen=True)
+class SeedPaths:
+    """Where the outputs of a system are, one of each seed that it was trained with."""
+
+    name: str
+    """Empty: named by its only path."""
+    paths: tuple[Path, ...]
+
+
+def parse_seeds(argument: str) -> SeedPaths:
+    """`NAME=X,Y,Z`, or a single path; what exists under a name with `=` or `,` is that file or folder.
+
+    Raises:
+        UserError: if no path stands between two commas or after the `=`.
+    """
+    name, equals, rest = argument.partition("=")
+    if not (name and equals) or os.sep in name or Path(argument).exists():
+        return SeedPaths("", (Path(argument),))
+    paths, parts = [], rest.split(",")
+    while parts:
+        ends = range(len(parts), 1, -1)
+        end = next((end for end in ends if from_home(",".join(parts[:end])).exists()), 1)
+        paths.append(",".join(parts[:end]))
+        parts = parts[end:]
+    if not all(paths):
+        raise UserError(f"{argument}: a path is missing after = or a comma; give NAME=X,Y,Z")
+    return SeedPaths(printable(name), tuple(map(from_home, paths)))
+
+
 def find_systems(paths: Sequence[Path], sets: Sequence[TestSet]) -> list[Candidate]:
     """Read the files and look into the folders, so that a mistake does not cost the time of translating.
 
@@ -69,6 +99,27 @@ def find_systems(paths: Sequence[Path], sets: Sequence[TestSet]) -> list[Candida
     found = [_model(path, names[path]) if path.is_dir() else _file(path, names[path], sets) for path in paths]
     _check_languages([each for each in found if each.lines is None], sets)
     return found
+
+
+def group_seeds(given: Sequence[SeedPaths], found: Sequence[Candidate]) -> dict[str, list[Candidate]]:
+    """The candidates of each system, by the system's name.
+
+    Args:
+        given: systems.
+        found: one of each of their paths, in their order.
+
+    Raises:
+        UserError: if two systems have the same name.
+    """
+    groups: dict[str, list[Candidate]] = {}
+    rest = iter(found)
+    for each in given:
+        own = list(itertools.islice(rest, len(each.paths)))
+        name = each.name or own[0].name
+        if name in groups:
+            raise UserError(f"two systems are called {name}; give one of them another NAME=")
+        groups[name] = own
+    return groups
 
 
 def _model(path: Path, name: str) -> Candidate:

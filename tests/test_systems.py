@@ -54,3 +54,25 @@ def test_scores_say_how_a_model_translated(tiny_run):
 def test_systems_are_named_without_the_folders_they_share(monkeypatch, paths, names):
     monkeypatch.setattr("nmt_rl.corpus.lines.read_lines", lambda path: ["a dog"])
     assert [system.name for system in systems.find_systems([Path(path) for path in paths], SETS[:1])] == names
+
+
+def test_seeds_of_a_system_stand_behind_its_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("lr=1,2", "b,c"):
+        (tmp_path / name).touch()
+    parsed = {
+        "A=x,y/z": ("A", ["x", "y/z"]),
+        "A=x": ("A", ["x"]),
+        "A=p=1,q": ("A", ["p=1", "q"]),
+        "lr=1,2": ("", ["lr=1,2"]),
+        "A=a,b,c,d": ("A", ["a", "b,c", "d"]),
+        "runs/lr=3,4": ("", ["runs/lr=3,4"]),
+        "x,y": ("", ["x,y"]),
+        "=x": ("", ["=x"]),
+        "A=~/x,-": ("A", [str(Path.home() / "x"), "-"]),
+    }
+    for argument, (name, paths) in parsed.items():
+        assert systems.parse_seeds(argument) == systems.SeedPaths(name, tuple(map(Path, paths))), argument
+    for argument in ("A=", "A=x,,y", "A=x,"):
+        with pytest.raises(UserError, match=f"{argument}: a path is missing after = or a comma"):
+            systems.parse_seeds(argument)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from nmt_rl.evaluation.resampling import Kind
     from nmt_rl.evaluation.significance import PairedTest
     from nmt_rl.evaluation.testsets import TestSet
-    from nmt_rl.systems import Candidate, System
+    from nmt_rl.systems import Candidate, SeedPaths, System
 
 SAMPLES = {"bootstrap": 1000, "randomization": 10000}
 
@@ -26,7 +26,13 @@ SAMPLES = {"bootstrap": 1000, "randomization": 10000}
 @with_groups
 def compare(
     systems: Annotated[
-        list[Path], typer.Argument(help="Model folders, or files of translations; the first is the baseline.")
+        list[str],
+        typer.Argument(
+            metavar="SYSTEMS...",
+            help="Model folders, or files of translations; the first is the baseline. NAME=X,Y,Z: a system that was "
+            "trained with several seeds, and the model or translations of each (what exists under a name with = or , "
+            "is that file or folder).",
+        ),
     ],
     *,
     scoring: ScoringOptions,
@@ -46,29 +52,34 @@ def compare(
 ) -> None:
     """Scores and paired p-values of systems against the first one, and in what their translations differ.
 
-    Search options are of the models; those that are not given are each model's own. p-values are not corrected for the
-    number of systems.
+    Search options are of the models; those that are not given are each model's own. If a system has several seeds, its
+    score is their mean, and the test is a two-sided bootstrap over sentences and seeds. p-values of several systems are
+    corrected for their number (Holm, 1979); --json has them as they were, too.
     """
     from nmt_rl.errors import UserError
     from nmt_rl.storage.outputs import open_output
-    from nmt_rl.systems import check_scoring, find_systems
+    from nmt_rl.systems import check_scoring, find_systems, group_seeds, parse_seeds
 
     if html == STANDARD and json_output:
         raise UserError("--html - and --json both write to standard output; give --html FILE")
     metrics, samples = scoring.metric_names(), resamples or SAMPLES[test]
-    _check_different(systems)
-    files = [path for path in systems if not path.is_dir()]
-    sets = scoring.read(files, needs_source=len(files) < len(systems))
+    given = [parse_seeds(system) for system in systems]
+    paths = [path for each in given for path in each.paths]
+    _check_systems(given, test)
+    _check_different(paths)
+    files = [path for path in paths if not path.is_dir()]
+    sets = scoring.read(files, needs_source=len(files) < len(paths))
     if len(sets) > 1:
         raise UserError(f"compare takes one test set, found {len(sets)}")
-    found = find_systems(systems, sets)
+    found = find_systems(paths, sets)
     _check_different([each.path for each in found])  # A run is the model that it holds.
+    groups = group_seeds(given, found)
     request = search.request([each.path for each in found if each.lines is None])
     languages = _languages(found)
     check_scoring([languages[1]], sets, ["bleu", *metrics], samples, scoring.tokenize)
     inputs = [*scoring.texts, *files]
     with open_output(html, "--html", inputs) if html is not None else contextlib.nullcontext() as page:
-        translated = [each.translate(sets, request) for each in found]
+        translated = {name: [seed.translate(sets, request) for seed in seeds] for name, seeds in groups.items()}
         both = _compared(translated, sets[0], languages, scoring.tokenize, metrics, test, samples, seed)
         if page is not None:
             page.write(_page(*both, languages).encode("utf-8", "backslashreplace"))
@@ -77,7 +88,7 @@ def compare(
 
 
 def _compared(
-    systems: list[System],
+    systems: dict[str, list[System]],
     on: TestSet,
     languages: tuple[str, str],
     tokenize: str | None,
@@ -89,8 +100,9 @@ def _compared(
     from nmt_rl.evaluation.contrast import contrast
     from nmt_rl.evaluation.significance import paired_test
 
+    outputs = {name: [each.texts[0] for each in seeds] for name, seeds in systems.items()}
     result = paired_test(
-        {system.name: system.texts[0] for system in systems},
+        outputs,
         on.references,
         test_set=on.name,
         kind=test,
@@ -100,19 +112,29 @@ def _compared(
         target_language=languages[1],
         tokenize=tokenize,
         reference_name=on.reference_name,
-        decodings={system.name: system.decoding for system in systems},
+        decodings={
+            name: "; ".join(dict.fromkeys(each.decoding for each in seeds if each.decoding))
+            for name, seeds in systems.items()
+        },
     )
-    lines = [system.texts[0] for system in systems]
-    return result, contrast(lines, on.references, on.sources, languages[1], tokenize, seed)
+    return result, contrast(list(outputs.values()), on.references, on.sources, languages[1], tokenize, seed)
 
 
-def _check_different(systems: list[Path]) -> None:
+def _check_systems(given: list[SeedPaths], test: Kind) -> None:
+    from nmt_rl.errors import UserError
+    from nmt_rl.evaluation.significance import ONE_OUTPUT
+
+    if len(given) < 2:
+        raise UserError(f"compare needs two systems or more, found {len(given)}; the first is the baseline")
+    if test == "randomization" and any(len(each.paths) > 1 for each in given):
+        raise UserError(ONE_OUTPUT)
+
+
+def _check_different(paths: list[Path]) -> None:
     from nmt_rl.errors import UserError
 
-    if len(systems) < 2:
-        raise UserError(f"compare needs two systems or more, found {len(systems)}; the first is the baseline")
-    places = [path.resolve() for path in systems]
-    for path, place in zip(systems, places, strict=True):
+    places = [path.resolve() for path in paths]
+    for path, place in zip(paths, places, strict=True):
         if places.count(place) > 1:
             raise UserError(f"compare needs different systems, found {path} twice")
 

@@ -1,9 +1,13 @@
-"""In what systems' translations of one test set differ: sentences, lengths, rare words, repetitions."""
+"""In what systems' translations of one test set differ: n-grams, sentences, lengths, rare words, repetitions.
+
+Of a system with outputs of several seeds, every number is the mean over them, and examples are of the first.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import itertools
+import statistics
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -11,6 +15,7 @@ from typing import Any
 from nmt_rl.corpus.words import word_splitter
 from nmt_rl.evaluation.examples import Examples, Texts, choose_examples
 from nmt_rl.evaluation.metrics import build_metrics, choose_tokenizer, reference_streams, sentence_bleu
+from nmt_rl.evaluation.pooling import seed_outputs
 from nmt_rl.evaluation.tables import align_columns
 
 LENGTHS = (10, 20, 30, 40)
@@ -19,6 +24,9 @@ FREQUENCIES = (1, 2, 4, 9, 99)
 """How often a word stands in the reference of the whole test set, at which a bucket of words ends."""
 REPEATED = 3
 """A repetition is an n-gram of so many words that a sentence holds again."""
+
+FACTORS = ("1-grams", "2-grams", "3-grams", "4-grams", "brevity penalty")
+"""Precisions and penalty as they are printed."""
 
 Lines = Sequence[Sequence[str]]
 """A text in words, line by line."""
@@ -46,6 +54,15 @@ class Wording:
 
 
 @dataclasses.dataclass(frozen=True)
+class BleuFactors:
+    """What corpus BLEU is made of: brevity penalty times the geometric mean of the precisions."""
+
+    precisions: tuple[float, ...]
+    """Of n-grams of 1 to 4 words, in percent."""
+    brevity_penalty: float
+
+
+@dataclasses.dataclass(frozen=True)
 class Change:
     """Where a system is better or worse than the baseline."""
 
@@ -70,6 +87,7 @@ class Contrast:
     """F1 of the words by their frequency in the reference (Neubig et al., 2019)."""
     reference: Wording
     systems: tuple[Wording, ...]
+    factors: tuple[BleuFactors, ...]
 
     def to_json(self) -> dict[str, Any]:
         """All fields as plain JSON values."""
@@ -77,7 +95,7 @@ class Contrast:
 
 
 def contrast(
-    systems: Sequence[Sequence[str]],
+    systems: Sequence[Sequence[str] | Sequence[Sequence[str]]],
     references: Sequence[str] | Sequence[Sequence[str]],
     sources: Sequence[str] = (),
     target_language: str = "",
@@ -87,34 +105,65 @@ def contrast(
     """Compare systems beyond their scores; words are those that BLEU counts.
 
     Args:
-        systems: translations, one per line; two systems or more, the first is the baseline.
+        systems: translations, one per line, or several such lists, one of each seed; two systems or more, the first is
+            the baseline.
         references: one reference per line, or several such lists.
         sources: one per line; empty if they are not known.
         target_language, tokenize: as in `metrics.corpus_scores`.
         seed: of the examples drawn at random.
     """
     streams, language = reference_streams(references), (target_language, tokenize)
+    outputs = [seed_outputs(system) for system in systems]
     words = word_splitter(choose_tokenizer(*language))
-    reference, *worded = ([words(line) for line in side] for side in (streams[0], *systems))
-    baseline = Texts(sources, references, systems[0])
+    reference = [words(line) for line in streams[0]]
+    worded = [[[words(line) for line in output] for output in system] for system in outputs]
+    scores = [_mean_sentence_bleu(system, streams, language) for system in outputs]
+    texts = [Texts(sources, references, outputs[0][0], system[0]) for system in outputs[1:]]
+    examples = [choose_examples(both, *language, seed=seed) for both in texts]
     return Contrast(
-        changes=tuple(_change(dataclasses.replace(baseline, second=other), language, seed) for other in systems[1:]),
-        by_length=tuple(_by_length(systems, streams, [len(line) for line in reference], language)),
+        changes=tuple(_change(scores[0], own, chosen) for own, chosen in zip(scores[1:], examples, strict=True)),
+        by_length=tuple(_by_length(outputs, streams, [len(line) for line in reference], language)),
         by_frequency=tuple(_by_frequency(reference, worded)),
         reference=wording(reference, reference),
-        systems=tuple(wording(side, reference) for side in worded),
+        systems=tuple(_mean_wording([wording(output, reference) for output in system]) for system in worded),
+        factors=tuple(_factors(outputs, streams, language)),
     )
 
 
-def _change(texts: Texts, language: tuple[str, str | None], seed: int) -> Change:
-    both = [sentence_bleu(side, texts.references, *language) for side in (texts.first, texts.second or ())]
-    changes = tuple(new - old for old, new in zip(*both, strict=True))
+def _mean_sentence_bleu(
+    outputs: Sequence[Sequence[str]], streams: list[list[str]], language: tuple[str, str | None]
+) -> list[float]:
+    scores = [sentence_bleu(output, streams, *language) for output in outputs]
+    return [statistics.fmean(line) for line in zip(*scores, strict=True)]
+
+
+def _change(baseline: Sequence[float], scores: Sequence[float], examples: Examples) -> Change:
+    # Means of equal scores differ in their last bits.
+    changes = tuple(round(new - old, 9) for new, old in zip(scores, baseline, strict=True))
     return Change(
         wins=sum(change > 0 for change in changes),
         ties=sum(change == 0 for change in changes),
         losses=sum(change < 0 for change in changes),
         changes=changes,
-        examples=choose_examples(texts, *language, seed=seed),
+        examples=examples,
+    )
+
+
+def _factors(
+    systems: Sequence[Sequence[Sequence[str]]], streams: list[list[str]], language: tuple[str, str | None]
+) -> Iterator[BleuFactors]:
+    bleu = build_metrics(streams, ("bleu",), *language)["bleu"]
+    for outputs in systems:
+        found = [bleu.corpus_score(output, None) for output in outputs]
+        precisions = zip(*(each.precisions for each in found), strict=True)
+        yield BleuFactors(tuple(map(statistics.fmean, precisions)), statistics.fmean(each.bp for each in found))
+
+
+def _mean_wording(outputs: Sequence[Wording]) -> Wording:
+    return Wording(
+        round(statistics.fmean(each.words for each in outputs)),
+        statistics.fmean(each.length_ratio for each in outputs),
+        statistics.fmean(each.repetitions for each in outputs),
     )
 
 
@@ -148,23 +197,31 @@ def wording(lines: Lines, reference: Lines) -> Wording:
 
 
 def _by_length(
-    systems: Sequence[Sequence[str]], streams: list[list[str]], lengths: list[int], language: tuple[str, str | None]
+    systems: Sequence[Sequence[Sequence[str]]],
+    streams: list[list[str]],
+    lengths: list[int],
+    language: tuple[str, str | None],
 ) -> Iterator[Bucket]:
     order = sorted(range(len(lengths)), key=lengths.__getitem__)
     for name, group in itertools.groupby(order, lambda i: bucket_of(lengths[i], LENGTHS)):
         chosen = list(group)
         own = [[stream[i] for i in chosen] for stream in streams]
         bleu = build_metrics(own, ("bleu",), *language)["bleu"]
-        scores = [bleu.corpus_score([side[i] for i in chosen], None).score for side in systems]
-        yield Bucket(name, len(chosen), tuple(map(float, scores)))
+        scores = [
+            statistics.fmean(bleu.corpus_score([output[i] for i in chosen], None).score for output in outputs)
+            for outputs in systems
+        ]
+        yield Bucket(name, len(chosen), tuple(scores))
 
 
-def _by_frequency(reference: Lines, systems: Sequence[Lines]) -> Iterator[Bucket]:
+def _by_frequency(reference: Lines, systems: Sequence[Sequence[Lines]]) -> Iterator[Bucket]:
     counts = Counter(word for line in reference for word in line)
     order = sorted(counts, key=counts.__getitem__)
     for name, group in itertools.groupby(order, lambda word: bucket_of(counts[word], FREQUENCIES)):
         chosen = set(group)
-        scores = tuple(word_f1(side, reference, chosen) for side in systems)
+        scores = tuple(
+            statistics.fmean(word_f1(output, reference, chosen) for output in outputs) for outputs in systems
+        )
         yield Bucket(name, sum(counts[word] for word in chosen), scores)
 
 
@@ -188,4 +245,12 @@ def format_contrast(found: Contrast, names: Sequence[str]) -> str:
     rows = [["wording", "words", "length ratio", f"repeated {REPEATED}-grams per 1,000 words"]]
     for name, side in zip(("reference", *names), (found.reference, *found.systems), strict=True):
         rows.append([name, f"{side.words:,}", f"{side.length_ratio:.3f}", f"{side.repetitions:.2f}"])
+    parts.append(align_columns(rows))
+    rows = [["factors of BLEU", *FACTORS, ""]]
+    rows += [[name, *factor_cells(own), ""] for name, own in zip(names, found.factors, strict=True)]
     return "\n\n".join([*parts, align_columns(rows)])
+
+
+def factor_cells(factors: BleuFactors) -> list[str]:
+    """As they stand below FACTORS."""
+    return [*(f"{precision:.2f}" for precision in factors.precisions), f"{factors.brevity_penalty:.3f}"]

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from nmt_rl.evaluation.contrast import REPEATED, Bucket, Change, Contrast, change_sentence
+from nmt_rl.evaluation.contrast import FACTORS, REPEATED, Bucket, Change, Contrast, change_sentence, factor_cells
 from nmt_rl.evaluation.markup import escape, example_groups, figure_html, score_table, signatures_html, whole_page
 from nmt_rl.evaluation.plots import buckets_png, changes_png
-from nmt_rl.evaluation.significance import UNCORRECTED, PairedScore, PairedTest, decoding_notes, format_p
+from nmt_rl.evaluation.significance import (
+    PairedScore,
+    PairedTest,
+    decoding_notes,
+    format_p,
+    seed_notes,
+    system_label,
+    tested,
+)
 from nmt_rl.evaluation.tables import label, with_interval
 
 
@@ -30,7 +38,8 @@ def render_contrast(result: PairedTest, found: Contrast, languages: tuple[str, s
         "<h2>Scores</h2>",
         _scores(result),
         signatures_html(result.signatures),
-        *(f'<p class="soft">{escape(note)}</p>' for note in decoding_notes(result)),
+        *(f'<p class="soft">{escape(note)}</p>' for note in (*seed_notes(result), *decoding_notes(result))),
+        _factors(found, names),
         "<h2>Sentences</h2>",
         *(_changes(change, name, names[0]) for change, name in zip(found.changes, names[1:], strict=True)),
         "<h2>Lengths and words</h2>",
@@ -42,7 +51,7 @@ def render_contrast(result: PairedTest, found: Contrast, languages: tuple[str, s
     ]
     for change, name in zip(found.changes, names[1:], strict=True):
         heading = "Example translations" if len(names) == 2 else f"Example translations: {name}"
-        intro = f"From {what}; numbers are sentence BLEU."
+        intro = f"From {what}; numbers are sentence BLEU{'; of several seeds, the first is shown' * result.pooled}."
         body.append(example_groups(change.examples, intro, (names[0], name), languages, heading))
     return whole_page(title, body)
 
@@ -58,20 +67,20 @@ def _row(cells: Iterable[str]) -> str:
 
 
 def _scores(result: PairedTest) -> str:
-    kind = {
-        "bootstrap": "one-sided paired bootstrap, resamples",
-        "randomization": "two-sided approximate randomization, trials",
-    }
-    caption = f"p: {kind[result.kind]}: {result.samples:,}, seed {result.seed}"
-    caption += f"; {UNCORRECTED}" if len(result.systems) > 2 else ""
+    caption = f"{escape(tested(result))}, seed {result.seed}"
     head = ["system", *(label(name) for name in result.signatures)]
-    rows = (_row([escape(s.system), *map(_score, s.metrics.values())]) for s in result.systems)
+    rows = (_row([escape(system_label(s)), *map(_score, s.metrics.values())]) for s in result.systems)
     return score_table(caption, head, rows)
 
 
 def _score(score: PairedScore) -> str:
     cell = with_interval(f"{score.score:.2f}", score.ci)
-    return cell if score.p_value is None else f"{cell}<small>{escape(format_p(score.p_value))}</small>"
+    return cell if score.p_holm is None else f"{cell}<small>{escape(format_p(score.p_holm))}</small>"
+
+
+def _factors(found: Contrast, names: Sequence[str]) -> str:
+    rows = (_row([escape(name), *factor_cells(own)]) for name, own in zip(names, found.factors, strict=True))
+    return score_table("What BLEU is made of: precisions of n-grams in %, brevity penalty", ["", *FACTORS], rows)
 
 
 def _buckets(caption: str, unit: str, buckets: Sequence[Bucket], names: Sequence[str]) -> str:

@@ -7,23 +7,28 @@ here `exchange_share` is added, without which two systems that differ in one sen
 
 sacreBLEU's bootstrap compares |d*|, of each resample, less the mean of all with |d|, which for a difference d that is
 larger than its standard error is the share of one tail: a system that is better with p < 0.05 is so by a one-sided
-test, and of equal systems about one pair in eight is called different. The randomization is two-sided. Of several
-systems each is tested against the first alone: p-values are not corrected for their number.
+test, and of equal systems about one pair in eight is called different. The randomization is two-sided, and so is the
+bootstrap over seeds, of systems with several outputs (`pooling`). Of several systems each is tested against the first,
+and p-values are corrected for their number, metric by metric (Holm, 1979).
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nmt_rl.errors import UserError
 from nmt_rl.evaluation.metrics import build_metrics, check_lines, reference_streams, warn_if_tokenised
+from nmt_rl.evaluation.pooling import pooled_bootstrap, seed_outputs
 from nmt_rl.evaluation.resampling import Kind, resample
 from nmt_rl.evaluation.tables import align_columns, label
 
-UNCORRECTED = "each against the baseline, not corrected for the number of systems"
-"""What the p-values of several systems are."""
+if TYPE_CHECKING:
+    from sacrebleu.metrics.base import Metric
+
+ONE_OUTPUT = "--test randomization exchanges translations of two outputs; of several seeds take --test bootstrap"
+"""Why approximate randomization is refused."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,13 +36,17 @@ class PairedScore:
     """One metric of one system under resampling, in percent."""
 
     score: float
-    """On the test set itself."""
+    """On the test set itself; of several seeds, the mean of their scores."""
     mean: float | None
     """Over the resamples; None without any."""
     ci: float | None
     """Half the width of the 95 % confidence interval around the mean."""
     p_value: float | None
-    """Against the baseline, None for the baseline; of the bootstrap one-sided, of the randomization two-sided."""
+    """Against the baseline, None for the baseline; one-sided by the bootstrap of single outputs, else two-sided."""
+    p_holm: float | None = None
+    """The same, corrected for the number of systems (Holm, 1979)."""
+    by_seed: tuple[float, ...] = ()
+    """Scores of the seeds, if there are several."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,6 +57,11 @@ class PairedSystem:
     metrics: dict[str, PairedScore]
     decoding: str = ""
     """How it translated, if that is known."""
+
+    @property
+    def seeds(self) -> int:
+        """How many outputs it has."""
+        return max([1, *(len(score.by_seed) for score in self.metrics.values())])
 
     @property
     def bleu(self) -> PairedScore:
@@ -74,6 +88,11 @@ class PairedTest:
     signatures: dict[str, str]
     """By metric."""
 
+    @property
+    def pooled(self) -> bool:
+        """Whether any system has several seeds."""
+        return any(system.seeds > 1 for system in self.systems)
+
     def to_json(self) -> dict[str, Any]:
         """All fields as plain JSON values."""
         return dataclasses.asdict(self)
@@ -84,7 +103,7 @@ class PairedTest:
 
 
 def paired_test(
-    systems: Mapping[str, Sequence[str]],
+    systems: Mapping[str, Sequence[str] | Sequence[Sequence[str]]],
     references: Sequence[str] | Sequence[Sequence[str]],
     *,
     test_set: str,
@@ -100,10 +119,11 @@ def paired_test(
 ) -> PairedTest:
     """Test each system's difference from the first one: bootstrap (Koehn, 2004) or randomization (Riezler and Maxwell).
 
-    Memory: see `resampling.BYTES`.
+    If any system has outputs of several seeds, by the bootstrap over sentences and seeds of `pooling`. Memory: see
+    `resampling.BYTES`.
 
     Args:
-        systems: translations by name, one per line; the first is the baseline.
+        systems: translations by name, one per line, or several such lists, one of each seed; the first is the baseline.
         references: one reference per line, or several such lists.
         test_set: name the scores are reported under.
         kind: which test; the randomization shuffles the two systems' translations (Riezler and Maxwell, 2005), and
@@ -115,25 +135,24 @@ def paired_test(
         decodings: how systems translated, by name, where that is known.
 
     Raises:
-        UserError: if line counts differ, or seed or samples are not positive.
+        UserError: if line counts differ, seed or samples are not positive, or outputs of several seeds are to be
+            randomized.
     """
     for key, value in (("seed", seed), ("number of samples", samples)):
         if value < 1:
             raise UserError(f"the {key} of the paired test must be 1 or more, found {value}")
     streams = reference_streams(references)
-    for name, hypotheses in systems.items():
-        check_lines(name, hypotheses, reference_name, streams)
-        warn_if_tokenised(name, hypotheses)
+    outputs = {name: seed_outputs(system) for name, system in systems.items()}
+    for name, seeds in outputs.items():
+        for number, hypotheses in enumerate(seeds, 1):
+            called = name if len(seeds) == 1 else f"{name}, seed {number},"
+            check_lines(called, hypotheses, reference_name, streams)
+            warn_if_tokenised(called, hypotheses)
     built = build_metrics(streams, metrics, target_language, tokenize, lowercase)
-    found = {name: resample(systems, metric, kind, samples, seed) for name, metric in built.items()}
-    scores = {name: results for name, (_, results) in found.items()}
+    found = {name: _test(outputs, metric, kind, samples, seed) for name, metric in built.items()}
     return PairedTest(
         systems=tuple(
-            PairedSystem(
-                name,
-                {m: _paired_score(scores[m][index], scores[m][0], _missed(kind, systems, name)) for m in metrics},
-                (decodings or {}).get(name, ""),
-            )
+            PairedSystem(name, {m: found[m][1][index] for m in metrics}, (decodings or {}).get(name, ""))
             for index, name in enumerate(systems)
         ),
         test_set=test_set,
@@ -145,25 +164,83 @@ def paired_test(
     )
 
 
+def _test(
+    outputs: Mapping[str, list[list[str]]], metric: Metric, kind: Kind, samples: int, seed: int
+) -> tuple[str, list[PairedScore]]:
+    """The metric's signature, and its scores of each system."""
+    if all(len(seeds) == 1 for seeds in outputs.values()):
+        single = {name: output for name, (output,) in outputs.items()}
+        signature, results = resample(single, metric, kind, samples, seed)
+        missed = [_missed(kind, single, name) for name in single]
+        scores = [_paired_score(*each, results[0]) for each in zip(results, missed, strict=True)]
+    elif kind == "randomization":
+        raise UserError(ONE_OUTPUT)
+    else:
+        signature, pooled = pooled_bootstrap(outputs, metric, samples, seed)
+        scores = [PairedScore(p.score, p.mean, p.ci, p.p_value, by_seed=p.by_seed) for p in pooled]
+    corrected = holm([score.p_value for score in scores if score.p_value is not None])
+    return signature, [
+        scores[0],
+        *(dataclasses.replace(score, p_holm=p) for score, p in zip(scores[1:], corrected, strict=True)),
+    ]
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """p-values corrected for their number, so that any wrong finding among them is as improbable as p (Holm, 1979).
+
+    Of m, the k-th smallest is multiplied by m + 1 - k, and is no less than a smaller one's, nor more than 1.
+    """
+    corrected, least = [0.0] * len(p_values), 0.0
+    for rank, index in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        least = max(least, min(1.0, (len(p_values) - rank) * p_values[index]))
+        corrected[index] = least
+    return corrected
+
+
 def format_paired(result: PairedTest) -> str:
     """A plain text table of scores, 95 % intervals and p-values, followed by the signatures."""
     heads = [cell for name in result.signatures for cell in (label(name), "p")]
     rows = [["system", *heads, ""]]
     for system in result.systems:
         cells = [cell for score in system.metrics.values() for cell in (_interval(score), _p_cell(score))]
-        rows.append([system.system, *cells, "baseline" if system is result.systems[0] else ""])
-    what = f"score (mean ± 95 % interval, {result.samples:,} resamples); p one-sided, as sacreBLEU's"
-    if result.kind == "randomization":
-        what = f"approximate randomization, {result.samples:,} trials; p two-sided"
-    what += f", {UNCORRECTED}" if len(result.systems) > 2 else ""
+        rows.append([system_label(system), *cells, "baseline" if system is result.systems[0] else ""])
+    what = "" if result.kind == "randomization" else "score (mean ± 95 % interval); "
     return "\n".join(
         [
-            f"{result.test_set}, {result.lines:,} lines; {what}",
+            f"{result.test_set}, {result.lines:,} lines; {what}{tested(result)}",
             align_columns(rows),
             *(f"{label(name)} {signature}" for name, signature in result.signatures.items()),
+            *seed_notes(result),
             *decoding_notes(result),
         ]
     )
+
+
+def tested(result: PairedTest) -> str:
+    """How p-values were made."""
+    if result.kind == "randomization":
+        how = f"p by approximate randomization, {result.samples:,} trials, two-sided"
+    elif result.pooled:
+        how = f"p by bootstrap over sentences and seeds, {result.samples:,} resamples, two-sided"
+    else:
+        how = f"p by paired bootstrap, {result.samples:,} resamples, one-sided as sacreBLEU's"
+    others = len(result.systems) - 1
+    return how if others < 2 else f"{how}, corrected for {others} comparisons with the baseline (Holm, 1979)"
+
+
+def seed_notes(result: PairedTest) -> list[str]:
+    """`SYSTEM, seed by seed: METRIC scores`, of each system that has several, and that all else is their mean."""
+    notes = []
+    for system in result.systems:
+        if system.seeds > 1:
+            scores = {label(m): ", ".join(f"{each:.2f}" for each in s.by_seed) for m, s in system.metrics.items()}
+            notes.append(f"{system.system}, seed by seed: {'; '.join(f'{m} {s}' for m, s in scores.items())}")
+    return [*notes, "all other numbers of several seeds are means over them"] if notes else []
+
+
+def system_label(system: PairedSystem) -> str:
+    """Its name, and how many seeds it has if there are several."""
+    return system.system if system.seeds == 1 else f"{system.system}, {system.seeds} seeds"
 
 
 def decoding_notes(result: PairedTest) -> list[str]:
@@ -183,7 +260,7 @@ def _interval(score: PairedScore) -> str:
 
 
 def _p_cell(score: PairedScore) -> str:
-    return "" if score.p_value is None else format_p(score.p_value).removeprefix("p ").removeprefix("= ")
+    return "" if score.p_holm is None else format_p(score.p_holm).removeprefix("p ").removeprefix("= ")
 
 
 def exchange_share(first: Sequence[str], second: Sequence[str]) -> float:
@@ -196,9 +273,9 @@ def _missed(kind: Kind, systems: Mapping[str, Sequence[str]], name: str) -> floa
     return exchange_share(next(iter(systems.values())), systems[name]) if kind == "randomization" else 0.0
 
 
-def _paired_score(result: Any, baseline: Any, missed: float) -> PairedScore:
+def _paired_score(result: Any, missed: float, baseline: Any) -> PairedScore:
     p_value = result.p_value
     if p_value is not None:
         p_value = 1.0 if result.score == baseline.score else min(p_value + missed, 1.0)
-    values = (None if value is None else float(value) for value in (result.mean, result.ci, p_value))
-    return PairedScore(float(result.score), *values)
+    mean, ci, p_value = (None if value is None else float(value) for value in (result.mean, result.ci, p_value))
+    return PairedScore(float(result.score), mean, ci, p_value)

@@ -148,6 +148,21 @@ def test_compare_needs_two_systems(refuses, tmp_path):
     assert text == "compare needs two systems or more, found 1; the first is the baseline"
 
 
+def test_seeds_that_are_no_seeds(refuses, tiny_corpus):
+    text, other = tiny_corpus / "test.en", tiny_corpus / "test.de"
+    files = ("--reference", text)
+    assert (
+        refuses("compare", text, f"A={other},{other}", *files)
+        == f"compare needs different systems, found {other} twice"
+    )
+    assert refuses("compare", f"A={text},{other}", *files).startswith("compare needs two systems or more, found 1")
+    assert refuses("compare", f"A={text}", f"A={other}", *files).startswith("two systems are called A")
+    assert refuses("compare", text, "A=", *files) == "A=: a path is missing after = or a comma; give NAME=X,Y,Z"
+    refused = refuses("compare", text, f"A={other},b", *files, "--test", "randomization")
+    assert refused.startswith("--test randomization exchanges translations of two outputs")
+    assert refuses("compare", text, f"A={other},nothing", *files).startswith("nothing")
+
+
 @pytest.mark.parametrize(
     ("options", "expected"),
     [

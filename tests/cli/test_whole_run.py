@@ -218,6 +218,27 @@ def test_compare_of_three_systems(tiny_corpus, command, tmp_path):
     assert [system["metrics"]["bleu"]["p_value"] is None for system in tree["systems"]] == [True, False, False]
 
 
+def test_compare_pools_seeds(tiny_run, tiny_corpus, command, tmp_path):
+    reference, page = tiny_corpus / "test.en", tmp_path / "page.html"
+    for name, width in ("one", 12), ("two", 20):
+        (tmp_path / name).write_text("".join(line[:width] + "\n" for line in reference.read_text().splitlines()))
+    files = ("--source", tiny_corpus / "test.de", "--reference", reference, "--resamples", 100)
+    given = (tiny_run.folder, f"cut={tmp_path / 'one'},{tmp_path / 'two'}", f"all={reference}")
+    result = command("compare", *given, *files, "--html", page)
+    assert result.code == 0, result.err
+    assert "cut, 2 seeds" in result.out and "cut is better than" in result.out and "Holm" in result.out
+    assert "of several seeds, the first is shown" in page.read_text()
+    tree = json.loads(command("compare", *given, *files, "--json").out)
+    seeds = [
+        command("evaluate", "--hypothesis", tmp_path / name, *files[2:4], "--format", "json") for name in ("one", "two")
+    ]
+    scores = [json.loads(seed.out)[0]["metrics"]["bleu"]["value"] for seed in seeds]
+    bleu = tree["systems"][1]["metrics"]["bleu"]
+    assert [system["system"] for system in tree["systems"]][1:] == ["cut", "all"]
+    assert bleu["by_seed"] == pytest.approx(scores) and bleu["score"] == pytest.approx(sum(scores) / 2)
+    assert bleu["p_value"] <= bleu["p_holm"] and tree["systems"][1]["decoding"] == ""
+
+
 def test_compare_takes_files_and_writes_a_page(tiny_corpus, command, tmp_path):
     reference = tiny_corpus / "test.en"
     (tmp_path / "short").write_text("".join(line[:20] + "\n" for line in reference.read_text().splitlines()))

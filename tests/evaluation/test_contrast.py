@@ -95,3 +95,34 @@ def test_words_without_blanks_are_those_of_bleu():
     assert (found.reference.words, *(system.words for system in found.systems)) == (9, 8, 8)
     assert [(bucket.name, bucket.size) for bucket in found.by_length] == [("1-10", 2)]
     assert {bucket.name: bucket.size for bucket in found.by_frequency} == {"1": 9}
+
+
+def test_factors_of_bleu_by_hand():
+    (first, _) = contrast([["a b c d"], ["a b c d"]], ["a b c x y"], target_language="en").factors
+    # 3 of 4 words, 2 of 3, 1 of 2, none of 1 (smoothed to 1/2); exp(1 - 5/4).
+    assert first.precisions == pytest.approx((75, 200 / 3, 50, 50))
+    assert first.brevity_penalty == pytest.approx(0.7788, abs=1e-4)
+
+
+def test_seeds_count_by_their_mean():
+    seeds = [FIRST, SECOND]
+    found = contrast([FIRST, seeds, [REFERENCES, REFERENCES]], REFERENCES, target_language="en")
+    one = contrast([FIRST, SECOND], REFERENCES, target_language="en")
+    assert found.changes[0].changes == pytest.approx([change / 2 for change in one.changes[0].changes])
+    assert (found.changes[1].wins, found.changes[1].ties, found.changes[1].losses) == (2, 1, 0)
+    for bucket, single in zip(found.by_length, one.by_length, strict=True):
+        assert bucket.scores[1] == pytest.approx(sum(single.scores) / 2)
+    assert found.systems[1].words == round((one.systems[0].words + one.systems[1].words) / 2)
+    assert (
+        found.changes[0].examples.gained == ()
+        and found.changes[1].examples
+        == contrast([FIRST, REFERENCES], REFERENCES, target_language="en").changes[0].examples
+    )
+
+
+def test_page_of_several_seeds_says_whose_text_it_shows():
+    systems = {"base": FIRST, "tuned": [SECOND, FIRST]}
+    result = paired_test(systems, REFERENCES, test_set="toy", samples=100)
+    page = render_contrast(result, contrast(list(systems.values()), REFERENCES), ("de", "en"), "2026-01-01")
+    assert "tuned, 2 seeds" in page and "of several seeds, the first is shown" in page
+    assert "two-sided" in page and "tuned, seed by seed: BLEU" in page and "brevity penalty" in page

@@ -9,7 +9,7 @@ import pytest
 
 from nmt_rl.errors import UserError
 from nmt_rl.evaluation.metrics import corpus_scores
-from nmt_rl.evaluation.significance import format_p, format_paired, paired_test
+from nmt_rl.evaluation.significance import format_p, format_paired, holm, paired_test
 
 WORDS = tuple("abcdefghijklmnopqrst")
 
@@ -158,6 +158,26 @@ def test_a_reference_that_is_not_composed_makes_no_difference():
     assert all("nfc:yes" in signature for signature in result.signatures.values())
 
 
-def test_p_values_of_several_systems_are_said_to_be_uncorrected(corpus):
-    two, three = (format_paired(compare(corpus, names)) for names in (["bad", "good"], ["bad", "good", "good again"]))
-    assert "not corrected for the number of systems" in three and "corrected" not in two
+def test_holm_by_hand():
+    # .01 x 4, .02 x 3, .03 x 2 = .06 and not less than before, .5 x 1.
+    assert holm([0.03, 0.01, 0.5, 0.02]) == pytest.approx([0.06, 0.04, 0.5, 0.06])
+    # .005 x 3; .04 x 2; .035 is smaller than .04: .035 x 2 = .07, then .04 x 1 is no less than that.
+    assert holm([0.04, 0.005, 0.035]) == pytest.approx([0.07, 0.015, 0.07])
+    assert holm([0.4, 0.9]) == pytest.approx([0.8, 0.9]) and holm([0.6, 0.7]) == [1, 1]
+    assert holm([0.2]) == [0.2] and holm([]) == []
+
+
+def test_p_values_of_several_systems_are_corrected(corpus):
+    texts = {name: corpus[name] for name in ("bad", "good")} | {"other": noisy(corpus["reference"], 0.27, 9)}
+    options = {"test_set": "toy", "samples": 200, "metrics": ["bleu"]}
+    both = paired_test(texts, corpus["reference"], **options)
+    for system in both.systems[1:]:
+        pair = {name: texts[name] for name in ("bad", system.system)}
+        alone = paired_test(pair, corpus["reference"], **options).systems[1].bleu
+        assert system.bleu.p_value == alone.p_value == alone.p_holm
+    found = [system.bleu for system in both.systems[1:]]
+    assert [score.p_holm for score in found] == holm([score.p_value for score in found])
+    assert found[0].p_holm == 2 * found[0].p_value
+    assert "corrected for 2 comparisons with the baseline (Holm, 1979)" in format_paired(both)
+    assert f"  {found[0].p_holm:.3f}" in format_paired(both)
+    assert "corrected" not in format_paired(compare(corpus, ["bad", "good"]))
