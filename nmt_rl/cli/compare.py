@@ -28,7 +28,6 @@ def compare(
     systems: Annotated[
         list[str],
         typer.Argument(
-            metavar="SYSTEMS...",
             help="Model folders, or files of translations; the first is the baseline. NAME=X,Y,Z: a system that was "
             "trained with several seeds, and the model or translations of each (what exists under a name with = or , "
             "is that file or folder).",
