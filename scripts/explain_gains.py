@@ -4,8 +4,8 @@ Usage: python scripts/explain_gains.py SOURCE REFERENCE BASELINE OUTPUT [OUTPUT 
 
 BASELINE and each OUTPUT (one for each seed) hold a translation per line of SOURCE. A change is a stretch of words in
 which an output differs from the baseline; it is credited with the change of its sentence's BLEU, shared out over the
-changes of that sentence, so that the credits of all changes add up to what all sentences gain. A class's credit says how
-much of the mean sentence BLEU it brings, its balance in how many sentences with such a change BLEU rose and fell.
+changes of that sentence, so that the credits of all changes add up to what all sentences gain. A class's credit says
+how much of the mean sentence BLEU it brings, its balance in how many sentences with such a change BLEU rose and fell.
 The page is the mean over the seeds; the same numbers go to PAGE.json.
 """
 
