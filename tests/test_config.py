@@ -187,6 +187,8 @@ def test_a_source_is_of_one_kind():
         ("tokenizer.vocabulary=99999999999", ["tokenizer.vocabulary", "less than or equal to"]),
         ("pretrain.optimizer.accumulate=99999999999", ["accumulate", "less than or equal to"]),
         ("model.type=rnn", ["model.type: should be transformer or lstm, found 'rnn'"]),
+        ("decoding.word_reward=-101", ["decoding.word_reward", "greater than or equal to -100, found -101"]),
+        ("decoding.word_reward=.nan", ["decoding.word_reward", "finite number"]),
         ("seed.x=1", ["seed"]),
         ("pretrain.updates", ["'pretrain.updates'", "section.key=value"]),
         ("=3", ["'=3'", "section.key=value"]),
@@ -369,6 +371,8 @@ def test_text_stays_text_for_readers_of_either_version(text):
     [
         ({}, "beam 5, length penalty 1 (average)"),
         ({"beam": 1}, "greedy"),
+        ({"beam": 1, "word_reward": -0.4}, "greedy, word reward -0.4"),
+        ({"word_reward": 0.25}, "beam 5, length penalty 1 (average), word reward 0.25"),
         ({"length_penalty": 0.6, "length_normalization": "gnmt"}, "beam 5, length penalty 0.6 (gnmt)"),
         ({"length_penalty": 0.0}, "beam 5, length penalty 0"),
         (
@@ -403,6 +407,7 @@ def test_no_setting_that_changes_translations_is_left_out_of_the_summary():
         "max_source_length": 99,
         "min_length": 2,
     }
+    searched |= {"word_reward": 0.1}
     drawn = {"samples": 9, "temperature": 0.5, "top_k": 7, "top_p": 0.8, "seed": 4}
     for beside, changes in ({}, searched), ({"samples": 2}, drawn), ({"diverse_groups": 5}, {"diversity": 0.1}):
         plain = DecodingConfig(**beside).summary()

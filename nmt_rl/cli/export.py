@@ -28,8 +28,11 @@ def export(
     ] = "float32",
 ) -> None:
     """Export a Transformer for CTranslate2 itself; translate converts models by itself, once."""
+    from nmt_rl.bundle import bundle_folder, read_bundle_config
     from nmt_rl.decoding.conversions import export_ctranslate2
 
     folder = export_ctranslate2(model, quantization, output)
     size = sum(path.stat().st_size for path in folder.iterdir())
-    typer.echo(f"{folder}: {quantization}, {size / 2**20:.1f} MiB, for {format}")
+    reward = read_bundle_config(bundle_folder(model))[0].decoding.word_reward
+    carried = f", word reward {reward:g}" if reward else ""
+    typer.echo(f"{folder}: {quantization}{carried}, {size / 2**20:.1f} MiB, for {format}")

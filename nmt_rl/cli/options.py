@@ -54,6 +54,10 @@ LengthNormalization = Annotated[
     Literal["average", "gnmt"] | None,
     typer.Option("--length-normalization", help="Divide by length^penalty or by ((5 + length) / 6)^penalty (gnmt)."),
 ]
+WordReward = Annotated[
+    float | None,
+    typer.Option("--word-reward", min=-100.0, max=100.0, help="Bias against ending, nats; larger: longer."),
+]
 AlignmentKind = Annotated[
     Literal["pharaoh", "matrix"] | None,
     typer.Option(

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from nmt_rl.cli.options import AlignmentKind, LengthNormalization, LengthPenalty, Output, Precision, option_name
+from nmt_rl.cli.options import AlignmentKind, LengthNormalization, LengthPenalty, Output, Precision, WordReward, option_name
 from nmt_rl.storage.streams import STANDARD
 
 
@@ -22,6 +22,7 @@ def score(
     ] = False,
     length_penalty: LengthPenalty = None,
     length_normalization: LengthNormalization = None,
+    word_reward: WordReward = None,
     precision: Precision = None,
     output: Output = STANDARD,
 ) -> None:
@@ -39,7 +40,8 @@ def score(
     folders = [bundle_folder(folder, "--source or --target") for folder in model]
     must_be_text("--source", source)
     must_be_text("--target", target)
-    given = {"length_penalty": length_penalty, "length_normalization": length_normalization}
+    penalty = {"length_penalty": length_penalty, "length_normalization": length_normalization}
+    given = {**penalty, "word_reward": word_reward}
     overrides = {key: value for key, value in given.items() if value is not None}
     # What is wrong must not cost the time of loading the model, or of scoring a part.
     config = override(read_bundle_config(folders[0])[0].decoding, overrides, option_name)

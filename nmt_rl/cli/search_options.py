@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import typer
 
-from nmt_rl.cli.options import LengthNormalization, LengthPenalty, Precision, Threads, option_name
+from nmt_rl.cli.options import LengthNormalization, LengthPenalty, Precision, Threads, WordReward, option_name
 
 if TYPE_CHECKING:
     from nmt_rl.config import DecodingConfig
@@ -30,6 +30,7 @@ class SearchOptions:
     beam: Annotated[int | None, typer.Option(min=1, help="Hypotheses kept; 1 is greedy.")] = None
     length_penalty: LengthPenalty = None
     length_normalization: LengthNormalization = None
+    word_reward: WordReward = None
     coverage_penalty: Annotated[
         float | None, typer.Option(min=0.0, help="Prefers translations that look at all of the source; 0: none.")
     ] = None

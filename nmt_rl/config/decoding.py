@@ -18,6 +18,9 @@ class DecodingConfig(Section):
     """alpha, the exponent of the length penalty; 0 turns it off, a larger one prefers longer translations."""
     length_normalization: Literal["average", "gnmt"] = "average"
     """Divide log-probabilities by length^alpha, or by ((5 + length) / 6)^alpha (Wu et al., 2016)."""
+    word_reward: float = Field(0.0, ge=-100.0, le=100.0)
+    """What the logit of the end loses before the softmax, nats, in every way of decoding and in scoring: a bias against
+    ending. Greedily the same as He et al.'s (2016) word reward and Marian's word penalty; below 0: shorter."""
     coverage_penalty: float = Field(0.0, ge=0.0, le=1000.0)
     """beta of the coverage penalty, which prefers translations that have looked at all of the source (Wu et al., 2016,
     equation 14); 0: none."""
@@ -73,6 +76,7 @@ class DecodingConfig(Section):
         searches = self.beam > 1 and not self.samples
         groups = searches and self.diverse_groups > 1
         notes = {
+            f"word reward {self.word_reward:g}": self.word_reward,
             f"coverage penalty {self.coverage_penalty:g}": searches and self.coverage_penalty,
             f"{self.diverse_groups} groups, diversity {self.diversity:g}": groups,
             f"{self.stopping} stopping": searches and self.stopping != "early",

@@ -28,6 +28,7 @@ COURSE = (
 the optimizer or of the episodes, or the meaning of scores depend on it."""
 VALIDATED = (
     "max_length_ratio", "max_length_extra", "min_length", "max_source_length", "no_repeat_ngram", "repetition_penalty",
+    "word_reward",
 )  # fmt: skip
 """Of `decoding`: how validation, and the rollouts of fine-tuning, translate."""
 

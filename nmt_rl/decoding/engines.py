@@ -40,7 +40,7 @@ def choose_conversion(
         from nmt_rl.decoding.conversions import conversion
 
         try:
-            return conversion(folders[0], config.model, request.quantization or "float32")
+            return conversion(folders[0], config.model, request.quantization or "float32", settings.word_reward)
         except RunError as error:
             if request.engine == "ctranslate2":
                 raise

@@ -13,6 +13,7 @@ from nmt_rl.bundle.weights import check_parameters, damaged
 from nmt_rl.config import LSTMConfig, TransformerConfig
 from nmt_rl.config.model import NORM_EPSILON
 from nmt_rl.config.positions import sinusoids
+from nmt_rl.corpus.tokenizer import EOS
 from nmt_rl.errors import RunError, UserError
 
 if TYPE_CHECKING:
@@ -35,13 +36,14 @@ def require_exportable(model: TransformerConfig | LSTMConfig, folder: Path) -> T
     return model
 
 
-def write_ctranslate2(folder: Path, quantization: Quantization, out: Path) -> None:
+def write_ctranslate2(folder: Path, quantization: Quantization, out: Path, word_reward: float = 0.0) -> None:
     """Write a Transformer's weights in CTranslate2's format.
 
     Args:
         folder: a model folder, or a run that holds one.
         quantization: type that the matrices are stored in.
         out: an empty folder.
+        word_reward: what the logit of the end loses, as a bias of the projection.
 
     Raises:
         UserError: if CTranslate2 has no such model, or the weights are not those of config.yaml and tokenizer.
@@ -53,6 +55,9 @@ def write_ctranslate2(folder: Path, quantization: Quantization, out: Path) -> No
     with _Weights(opened.folder / WEIGHTS) as weights:
         spec = _specification(config, tokenizers, weights)
         weights.must_be_used_up()
+    if word_reward:
+        spec.decoder.projection.bias = np.zeros(tokenizers.target.size, "float32")
+        spec.decoder.projection.bias[EOS] = -word_reward
     spec.validate()
     spec.optimize(quantization=None if quantization == "float32" else quantization)
     try:

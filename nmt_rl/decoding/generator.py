@@ -37,7 +37,7 @@ class Generation(NamedTuple):
     """int32 [rows]: pieces including EOS."""
     log_probs: np.ndarray
     """float32 [rows, time]: the model's log-probability of each piece (temperature 1, none excluded, but after the
-    repetition penalty if there is one); 0 on PAD, and on the prefixes of `continue_from`."""
+    word reward and the repetition penalty if there are any); 0 on PAD, and on the prefixes of `continue_from`."""
     best: np.ndarray | None = None
     """int32 [rows, time]: the most probable permitted piece, if alternatives to it were asked for."""
     alternative: np.ndarray | None = None
@@ -77,9 +77,9 @@ class Generator:
         self.alternatives = min(alternatives, model.embeddings.sizes[1] - 1)
         self.allow_unknown = allow_unknown
         self.restrictions = restrictions
-        self.model = model
-        self._begin = Beginning(model)
-        self._loops = {policy: compile_fn(self._loop, model) for policy in ("greedy", "temperature", "epsilon")}
+        self.model = restrictions.rewarded(model)
+        self._begin = Beginning(self.model)
+        self._loops = {policy: compile_fn(self._loop, self.model) for policy in ("greedy", "temperature", "epsilon")}
         self._keep = compile_fn(partial(take_rows, beam=1))
 
     def __call__(

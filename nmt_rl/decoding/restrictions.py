@@ -1,4 +1,4 @@
-"""Pieces that a hypothesis must not contain, or not contain again."""
+"""Pieces that a hypothesis must not contain, or not contain again, and the end that comes later."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from keras import ops
 
 from nmt_rl.corpus.tokenizer import EOS, PAD
 from nmt_rl.decoding.policies import NEVER
+from nmt_rl.models.word_reward import rewarded
 
 if TYPE_CHECKING:
     from nmt_rl.config import DecodingConfig
+    from nmt_rl.models.seq2seq import Seq2Seq
 
 
 class Restrictions:
@@ -28,6 +30,7 @@ class Restrictions:
         prefix: what is forced was written by the same policy, as in a fork of its translation, and counts as chosen.
         byte_values: of each piece the byte that it is, or -1: bytes that make no characters must not follow each other;
             None: they may.
+        word_reward: what the logit of the end loses, see `WordReward`; 0: nothing.
     """
 
     def __init__(
@@ -38,9 +41,10 @@ class Restrictions:
         shortest: int = 0,
         prefix: bool = False,
         byte_values: np.ndarray | None = None,
+        word_reward: float = 0.0,
     ) -> None:
         """See the class docstring."""
-        self.byte_values = byte_values
+        self.byte_values, self.word_reward = byte_values, word_reward
         self.ngram, self.repetition, self.shortest = ngram, repetition, shortest
         self.banned = [list(phrase) for phrase in banned if phrase]
         self.prefix = prefix and (bool(ngram) or repetition != 1.0 or bool(self.banned))
@@ -54,8 +58,12 @@ class Restrictions:
         byte_values: np.ndarray | None = None,
     ) -> Restrictions:
         """What a section of decoding restricts, banned phrases, and bytes."""
-        shortest = settings.min_length
-        return cls(settings.no_repeat_ngram, settings.repetition_penalty, banned, shortest, prefix, byte_values)
+        ngram, repetition, shortest = settings.no_repeat_ngram, settings.repetition_penalty, settings.min_length
+        return cls(ngram, repetition, banned, shortest, prefix, byte_values, settings.word_reward)
+
+    def rewarded(self, model: Seq2Seq) -> Seq2Seq:
+        """The model whose logits these restrictions are of."""
+        return rewarded(model, self.word_reward)
 
     def rescaled(self, logits: Any, ids: Any, step: Any) -> Any:
         """Logits float32 [rows, vocab] after the repetition penalty.

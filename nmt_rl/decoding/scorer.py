@@ -17,6 +17,7 @@ from nmt_rl.decoding.formats import read_pieces
 from nmt_rl.decoding.penalties import length_penalty
 from nmt_rl.decoding.task import Beginning, make_task
 from nmt_rl.decoding.translator import batches_within, encode_sources, plain
+from nmt_rl.models.word_reward import rewarded
 
 if TYPE_CHECKING:
     from nmt_rl.config import DecodingConfig
@@ -55,13 +56,13 @@ class Scorer:
     Args:
         model: its current weights are used at each call.
         tokenizers: of the source and the target side.
-        config: length penalty, limits, batch size.
+        config: word reward, length penalty, limits, batch size.
     """
 
     def __init__(self, model: Seq2Seq, tokenizers: Tokenizers, config: DecodingConfig) -> None:
         """See the class docstring."""
         self.tokenizers, self.config, self.max_length = tokenizers, config, model.max_length
-        self._begin = Beginning(model)
+        self._begin = Beginning(rewarded(model, config.word_reward))
         self._attend = Attention(model)
 
     def score(

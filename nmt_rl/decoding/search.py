@@ -52,15 +52,15 @@ class Searcher:
         banned: Sequence[Sequence[int]] = (),
     ) -> None:
         """See the class docstring."""
-        self.model, self.settings, self.allow_unknown = model, settings, allow_unknown
-        self.max_length = model.max_length
+        self.settings, self.allow_unknown, self.max_length = settings, allow_unknown, model.max_length
         self.restrictions = Restrictions.of(settings, banned)
+        self.model = self.restrictions.rewarded(model)
         self.beam = beam = settings.beam
         self.width = beam // settings.diverse_groups
         self._penalty = partial(length_penalty, alpha=settings.length_penalty, kind=settings.length_normalization)
         self._greedy = Generator(model, allow_unknown=allow_unknown, restrictions=self.restrictions)
-        self._begin = Beginning(model, beam)
-        self._beam = compile_fn(self._loop, model)
+        self._begin = Beginning(self.model, beam)
+        self._beam = compile_fn(self._loop, self.model)
         self._keep = compile_fn(partial(take_rows, beam=beam))
 
     def __call__(self, source: np.ndarray, max_lengths: np.ndarray | int, prefix: Prefix | None = None) -> Hypotheses:

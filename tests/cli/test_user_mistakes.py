@@ -305,6 +305,7 @@ def test_average_of_nothing_in_particular(refuses, tiny_run, tmp_path):
             ["--samples", 4, "--nbest", 2, "--mbr", "bleu", "--length-normalization", "gnmt"],
             "--length-normalization is not in the utilities of --mbr",
         ),
+        (["--word-reward", "nan"], "--word-reward takes numbers from -100 to 100, found nan"),
         (["--length-penalty", "inf"], "--length-penalty takes numbers from 0 to 10, found inf"),
         (
             ["--precision", "bfloat16", "--engine", "ctranslate2"],

@@ -106,7 +106,7 @@ def test_score_gives_the_scores_of_an_nbest_list_again(tiny_run, tmp_path, comma
     """The columns of a list of pieces are what `score --pieces` takes, to the last printed digit."""
     words = ["hund sieht katze", "", "alter baum"]
     (tmp_path / "source").write_text("\n".join(words) + "\n", encoding="utf-8")
-    how = ("--length-penalty", 0.6, "--length-normalization", "gnmt")
+    how = ("--length-penalty", 0.6, "--length-normalization", "gnmt", "--word-reward", 0.5)
     options = ("--beam", 3, "--nbest", 3, "--pieces", *how)
     listed = command("translate", tiny_run.folder, "-i", tmp_path / "source", *options).out.splitlines()
     lines, pieces, scores = zip(*(line.split(" ||| ") for line in listed), strict=True)

@@ -27,8 +27,8 @@ def model(tokenizers, translator, tmp_path, monkeypatch):
     return save_model(tmp_path / "model", tokenizers, translator.config)
 
 
-def convert(folder, quantization):
-    return conversion(folder, read_bundle_config(folder)[0].model, quantization)
+def convert(folder, quantization, word_reward=0.0):
+    return conversion(folder, read_bundle_config(folder)[0].model, quantization, word_reward)
 
 
 def texts(folder, engine):
@@ -109,6 +109,40 @@ def test_several_processes_convert_at_once(model):
     assert set(folders) == {model / "ctranslate2" / "float32"}
     assert [path.name for path in (model / "ctranslate2").iterdir()] == ["float32"]
     assert texts(model, "ctranslate2") == texts(model, "keras")
+
+
+def test_a_word_reward_has_a_conversion_of_its_own(model):
+    plain = convert(model, "float32")
+    made = (plain / "model.bin").stat().st_mtime_ns
+    found = {
+        (reward, engine): [
+            t.text
+            for t in Translator.from_folders([model], Request({"word_reward": reward}, engine=engine)).translate(LINES)
+        ]
+        for reward in (0.0, 0.5, -3.0)
+        for engine in ("keras", "ctranslate2")
+    }
+    assert all(found[reward, "keras"] == found[reward, "ctranslate2"] for reward in (0.0, 0.5, -3.0))
+    assert found[0.0, "keras"] != found[-3.0, "keras"]
+    names = {"float32", "float32-word-reward-0.5", "float32-word-reward--3.0"}
+    assert {path.name for path in (model / "ctranslate2").iterdir()} == names
+    assert (plain / "model.bin").stat().st_mtime_ns == made
+
+
+def test_several_processes_convert_with_a_word_reward_at_once(model):
+    with multiprocessing.get_context("spawn").Pool(2) as pool:
+        folders = pool.starmap(conversion, [(model, TransformerConfig(**SMALL), "float32", 0.5)] * 2)
+    assert set(folders) == {model / "ctranslate2" / "float32-word-reward-0.5"}
+
+
+def test_an_export_carries_the_word_reward_of_the_model(tokenizers, translator, tmp_path, command):
+    settings = translator.config.model_copy(update={"word_reward": 0.5})
+    folder = save_model(tmp_path / "model", tokenizers, settings)
+    done = command("export", folder, "-o", tmp_path / "out")
+    assert done.out.startswith(f"{tmp_path / 'out'}: float32, word reward 0.5, ")
+    origin = json.loads((tmp_path / "out" / "converted.json").read_text())
+    assert (origin["quantization"], origin["word_reward"]) == ("float32", 0.5)
+    assert (tmp_path / "out" / "model.bin").read_bytes() == (convert(folder, "float32", 0.5) / "model.bin").read_bytes()
 
 
 def test_int8_is_smaller_and_beside_float32(model, tokenizers, translator):

@@ -39,6 +39,9 @@ def sources(translator):
         ({}, {"beam": 4}),
         ({"activation": "gelu", "tie": "target"}, {"beam": 2, "length_penalty": 0.0}),
         (OTHER, {"beam": 3, "repetition_penalty": 1.2}),
+        ({}, {"beam": 1, "word_reward": 0.6}),
+        ({}, {"beam": 4, "word_reward": -0.4}),
+        ({"tie": "target"}, {"beam": 3, "word_reward": 0.3, "length_penalty": 0.5}),
     ],
 )
 def test_the_engine_finds_what_keras_finds(both, variant, settings):
@@ -53,9 +56,10 @@ def test_the_engine_finds_what_keras_finds(both, variant, settings):
     np.testing.assert_allclose(one.scores[whole], other.scores[whole], atol=2e-3)
 
 
-def test_what_is_cut_at_its_own_limit_ends_and_scores_as_in_keras(both):
+@pytest.mark.parametrize("reward", [0.0, 1.0])
+def test_what_is_cut_at_its_own_limit_ends_and_scores_as_in_keras(both, reward):
     """A batch has one limit in CTranslate2; each line must be cut as if it were alone, and scored with its end."""
-    ours, theirs = both({}, {"beam": 1})
+    ours, theirs = both({}, {"beam": 1, "word_reward": reward})
     source = sources(ours)
     limits = np.arange(len(source)) % 5 + 1
     one, other = (t.search(source, limits) for t in (ours, theirs))

@@ -40,8 +40,10 @@ def test_batches_change_nothing(translator, tiny_model, tokenizers):
         np.testing.assert_allclose(one.log_probs, other.log_probs, atol=1e-4)
 
 
-def test_a_search_is_scored_as_it_scored_itself(tiny_model, tokenizers, translator):
-    four = Translator.of_model(tiny_model, tokenizers, translator.config.model_copy(update={"beam": 4}))
+@pytest.mark.parametrize("reward", [0.0, 1.5])
+def test_a_search_is_scored_as_it_scored_itself(tiny_model, tokenizers, translator, reward):
+    changed = {"beam": 4, "word_reward": reward}
+    four = Translator.of_model(tiny_model, tokenizers, translator.config.model_copy(update=changed))
     found = zip(SOURCES, four.translate(SOURCES, nbest=4, by_pieces=True), strict=True)
     pairs = [(line, best) for line, translation in found for best in translation.nbest]
     assert len(pairs) >= 8 and ("", "") in [(line, best.text) for line, best in pairs]

@@ -56,6 +56,39 @@ def test_big_beam_finds_the_exhaustive_best(model, tables):
         np.testing.assert_allclose(found.scores[row, :20], totals / lengths, atol=1e-4)
 
 
+def rewarded(table, reward):
+    """A table of log-probabilities after a word reward."""
+    found = {}
+    for prefix, row in table.items():
+        weights = np.exp(row) * np.where(np.arange(len(row)) == EOS, np.exp(-reward), 1)
+        found[prefix] = np.log(weights / weights.sum())
+    return found
+
+
+@pytest.mark.jax
+@pytest.mark.parametrize("reward", [-0.7, 0.9])
+def test_searches_find_the_best_after_a_word_reward(model, tables, reward):
+    big, greedy = (
+        Searcher(model, DecodingConfig(beam=beam, stopping=stopping, word_reward=reward))(SOURCES, 4)
+        for beam, stopping in ((27, "exact"), (1, "early"))
+    )
+    for row, table in enumerate(rewarded(table, reward) for table in tables):
+        everything = sorted(all_hypotheses(table, 4), key=lambda x: -x[1] / len(x[0]))
+        best, totals = zip(*everything[:20], strict=True)
+        assert [pieces_of(ids) for ids in big.ids[row, :20]] == list(best)
+        np.testing.assert_allclose(big.log_probs[row, :20], totals, atol=1e-4)
+        ((path, total),) = plain_beam_search(table, 4, DecodingConfig(beam=1, length_penalty=0))
+        assert pieces_of(greedy.ids[row, 0]) == path
+        assert greedy.log_probs[row, 0] == pytest.approx(total, abs=1e-4)
+
+
+@pytest.mark.parametrize("settings", [{"beam": 1}, {"beam": 4}, {"beam": 4, "diverse_groups": 2}])
+def test_a_large_word_reward_reaches_the_limit_and_a_negative_one_ends_at_once(transformer, settings):
+    for reward, length in ((90.0, 6), (-90.0, 1)):
+        found = Searcher(transformer, DecodingConfig(word_reward=reward, **settings))(SOURCES, 6)
+        assert (found.lengths[:, 0] == length).all()
+
+
 def bigrams(pieces):
     return list(itertools.pairwise(pieces))
 

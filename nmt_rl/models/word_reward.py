@@ -1,0 +1,77 @@
+"""A model that a word reward keeps from ending: its logit of EOS is lowered."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+from keras import ops
+
+from nmt_rl.corpus.tokenizer import EOS
+from nmt_rl.models.seq2seq import Cache, DecoderStates, Encoded, Seq2Seq, Tensor
+
+
+class WordReward(Seq2Seq):
+    """A model with z'(s, a) = z(s, a) - w [a = EOS]: every piece that is not the end gains w nats on it.
+
+    The bias stands before the softmax, so what is left is a distribution, of which greedy decoding, sampling, beam
+    search and scoring are all true. He et al. (2016) and Marian's `--word-penalty` (-w) add w to a
+    hypothesis' score for each of its words instead. Greedily both choose the same: w per word is a handicap of w for
+    the end. In a beam the scores differ by the normaliser: log p' = log p - w [a = EOS] - log(1 - p(EOS)(1 - e^-w)), so
+    that a word gains much where the end was near and next to nothing elsewhere.
+
+    A Seq2Seq like any other; of an ensemble it lowers the log of the mean probability.
+
+    Args:
+        base: the model.
+        reward: w, nats; below 0 translations become shorter. `reward.assign(value)` needs no new compilation.
+    """
+
+    def __init__(self, base: Seq2Seq, reward: float) -> None:
+        """See the class docstring."""
+        super().__init__(name="word_reward", dtype="float32")
+        self.base, self.max_length, self.embeddings = base, base.max_length, base.embeddings
+        initializer = keras.initializers.Constant(reward)
+        self.reward = self.add_weight(
+            shape=(), initializer=initializer, trainable=False, dtype="float32", name="word_reward"
+        )
+        self.built = True
+
+    def encode(self, source: Tensor, training: bool = False) -> Encoded:
+        """See Seq2Seq.encode."""
+        return self.base.encode(source, training)
+
+    def decode_states(self, target_in: Tensor, encoded: Encoded, training: bool = False) -> DecoderStates:
+        """See Seq2Seq.decode_states."""
+        return self.base.decode_states(target_in, encoded, training)
+
+    def project(self, states: Tensor) -> Tensor:
+        """Logits float32 [..., vocab] of states [..., width]; that of EOS is lowered."""
+        logits = self.base.project(states)
+        return logits - self.reward * (np.arange(logits.shape[-1]) == EOS).astype("float32")
+
+    def logits_of(self, states: Tensor, pieces: Tensor) -> Tensor:
+        """See Seq2Seq.logits_of."""
+        return self.base.logits_of(states, pieces) - self.reward * ops.cast(ops.equal(pieces, EOS), "float32")
+
+    def mean_logit(self, states: Tensor) -> Tensor:
+        """See Seq2Seq.mean_logit."""
+        return self.base.mean_logit(states) - self.reward / self.embeddings.sizes[1]
+
+    def start(self, encoded: Encoded, room: Tensor, beam: int = 1) -> Cache:
+        """See Seq2Seq.start."""
+        return self.base.start(encoded, room, beam)
+
+    def resume(
+        self, target_in: Tensor, encoded: Encoded, rows: Tensor, times: Tensor, room: Tensor, beam: int = 1
+    ) -> tuple[Tensor, Cache]:
+        """See Seq2Seq.resume."""
+        return self.base.resume(target_in, encoded, rows, times, room, beam)
+
+    def step_states(self, tokens: Tensor, cache: Cache) -> tuple[Tensor, Tensor, Cache]:
+        """See Seq2Seq.step_states."""
+        return self.base.step_states(tokens, cache)
+
+
+def rewarded(model: Seq2Seq, reward: float) -> Seq2Seq:
+    """The model with a word reward; itself if that is 0."""
+    return WordReward(model, reward) if reward else model
