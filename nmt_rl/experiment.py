@@ -187,12 +187,14 @@ def report_stage(config: Config, run: Path) -> Report:
     from nmt_rl.evaluation.report import write_report
 
     prepared, finished = open_prepared(config, run), results(run)
-    # As the stages validated it, by which one is released: `decoding` may have changed since.
-    validated, _ = read_bundle_config(run / list(finished)[-1] / "model")
-    corpus, greedy = config.corpus, validated.decoding.greedy()
-    test = None
+    own = {stage: read_bundle_config(run / stage / "model")[0].decoding for stage in finished}
+    # As the last stage validated both, by which one is released: `decoding` may have changed since.
+    validated = own[list(finished)[-1]].greedy()
+    greedy = {s: validated.model_copy(update={"word_reward": each.word_reward}) for s, each in own.items()}
+    corpus, test = config.corpus, None
     if prepared.test and corpus.test is not None:
-        test = _translations(run, "test", corpus.test.label, prepared.test, config.decoding)
+        tuned = {stage: config.decoding.tuned_as(decoding) for stage, decoding in own.items()}
+        test = _translations(run, "test", corpus.test.label, prepared.test, tuned)
     comparison = Comparison(
         name=config.name,
         source_language=corpus.source_language,
@@ -226,17 +228,26 @@ def _choice(config: Config, finished: dict[str, dict[str, Any]], lines: int) -> 
 
 
 def _translations(
-    run: Path, split: Any, name: str, pairs: list[tuple[str, str]], decoding: DecodingConfig
+    run: Path, split: Any, name: str, pairs: list[tuple[str, str]], decoding: dict[str, DecodingConfig]
 ) -> Translations:
-    """One split translated by every finished model."""
+    """One split translated by every finished model; `decoding` is by stage."""
     from nmt_rl.decoding.request import Request
     from nmt_rl.decoding.translator import Translator
     from nmt_rl.evaluation.comparison import Translations
 
     sources = [source for source, _ in pairs]
     texts = {}
-    for stage in results(run):
-        translator = Translator.from_folders([run / stage / "model"], Request(decoding.model_dump()))
+    for stage, settings in decoding.items():
+        translator = Translator.from_folders([run / stage / "model"], Request(settings.model_dump()))
         texts[stage] = [t.text for t in translator.translate(sources)]
     references = [reference for _, reference in pairs]
-    return Translations(split, name, decoding.summary(), sources, references, texts["pretrain"], texts.get("finetune"))
+    how = _summary(decoding)
+    return Translations(split, name, how, sources, references, texts["pretrain"], texts.get("finetune"))
+
+
+def _summary(decoding: dict[str, DecodingConfig]) -> str:
+    """How the models translate, by stage; once if that is the same."""
+    found = {stage: settings.summary() for stage, settings in decoding.items()}
+    if len(set(found.values())) == 1:
+        return found["pretrain"]
+    return f"pretrained: {found['pretrain']}; fine-tuned: {found['finetune']}"

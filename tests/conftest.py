@@ -48,7 +48,7 @@ finetune:
   average: 2
   checkpoint_every: 1
   log_every: 1
-decoding: {{beam: 2, max_length_ratio: 1.0, max_length_extra: 4, max_source_length: 40}}
+decoding: {{tune_length: false, beam: 2, max_length_ratio: 1.0, max_length_extra: 4, max_source_length: 40}}
 evaluation: {{bootstrap: 100}}
 """
 

@@ -7,7 +7,15 @@ from typing import Annotated
 
 import typer
 
-from nmt_rl.cli.options import AlignmentKind, LengthNormalization, LengthPenalty, Output, Precision, WordReward, option_name
+from nmt_rl.cli.options import (
+    AlignmentKind,
+    LengthNormalization,
+    LengthPenalty,
+    Output,
+    Precision,
+    WordReward,
+    option_name,
+)
 from nmt_rl.storage.streams import STANDARD
 
 

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import typer
 
 from nmt_rl.cli.options import Fresh, Out, Overrides, Recipe
-
-if TYPE_CHECKING:
-    from nmt_rl.config import Config
 
 
 def prepare(recipe: Recipe, out: Out, set_: Overrides = None, fresh: Fresh = False) -> None:
@@ -27,9 +24,8 @@ def pretrain(recipe: Recipe, out: Out, set_: Overrides = None, fresh: Fresh = Fa
     from nmt_rl.config import load_config
     from nmt_rl.experiment import pretrain_stage
 
-    config = load_config(recipe, set_ or ())
-    result = pretrain_stage(config, out, fresh)
-    typer.echo(f"{_line(result['valid'], config)} after {result['updates']} updates; model in {out / 'model'}")
+    result = pretrain_stage(load_config(recipe, set_ or ()), out, fresh)
+    typer.echo(f"{_line(result['valid'], out, 'pretrain')} after {result['updates']} updates; model in {out / 'model'}")
 
 
 def finetune(recipe: Recipe, out: Out, set_: Overrides = None, fresh: Fresh = False) -> None:
@@ -37,9 +33,9 @@ def finetune(recipe: Recipe, out: Out, set_: Overrides = None, fresh: Fresh = Fa
     from nmt_rl.config import load_config
     from nmt_rl.experiment import better_stage, finetune_stage
 
-    config = load_config(recipe, set_ or ())
-    result = finetune_stage(config, out, fresh)
-    typer.echo(f"pretrained  {_line(result['before'], config)}\nfine-tuned  {_line(result['valid'], config)}")
+    result = finetune_stage(load_config(recipe, set_ or ()), out, fresh)
+    before, after = _line(result["before"], out, "pretrain"), _line(result["valid"], out, "finetune")
+    typer.echo(f"pretrained  {before}\nfine-tuned  {after}")
     typer.echo(f"the {'fine-tuned' if better_stage(out) == 'finetune' else 'pretrained'} model is in {out / 'model'}")
 
 
@@ -64,6 +60,10 @@ def quickstart(
     run("quickstart", out, set_, fresh)
 
 
-def _line(scores: dict[str, Any], config: Config) -> str:
+def _line(scores: dict[str, Any], run: Path, stage: str) -> str:
+    """Of a stage's model: its scores on validation, and how it translated there."""
+    from nmt_rl.bundle import read_bundle_config
+
+    decoding = read_bundle_config(run / stage / "model")[0].decoding.greedy()
     found = f"validation BLEU {scores['bleu']:.2f}  chrF {scores['chrf']:.2f}  length {scores['length_ratio']:.3f}"
-    return f"{found}  ({config.decoding.greedy().summary()})"
+    return f"{found}  ({decoding.summary()})"

@@ -21,6 +21,9 @@ class DecodingConfig(Section):
     word_reward: float = Field(0.0, ge=-100.0, le=100.0)
     """What the logit of the end loses before the softmax, nats, in every way of decoding and in scoring: a bias against
     ending. Greedily the same as He et al.'s (2016) word reward and Marian's word penalty; below 0: shorter."""
+    tune_length: bool = True
+    """End `pretrain` and `finetune` by choosing the word reward and the length penalty that translate validation best;
+    the model keeps them. One that is set here, other than its default, is kept."""
     coverage_penalty: float = Field(0.0, ge=0.0, le=1000.0)
     """beta of the coverage penalty, which prefers translations that have looked at all of the source (Wu et al., 2016,
     equation 14); 0: none."""
@@ -66,6 +69,21 @@ class DecodingConfig(Section):
     def greedy(self) -> DecodingConfig:
         """The same limits and restrictions, without a beam, samples or a choice among them."""
         return self.model_copy(update={"beam": 1, "diverse_groups": 1, "samples": 0, "mbr": None})
+
+    @property
+    def tunable(self) -> tuple[str, ...]:
+        """Of the word reward and the length penalty those that training may choose."""
+        keys = ("word_reward", "length_penalty") if self.tune_length else ()
+        return tuple(key for key in keys if not self._differs(key))
+
+    def tuned_as(self, other: DecodingConfig) -> DecodingConfig:
+        """These settings with what training has chosen for a model, whose own are `other`."""
+        return self.model_copy(update={key: getattr(other, key) for key in self.tunable})
+
+    @property
+    def is_plain_beam(self) -> bool:
+        """Whether translations are the best of a beam by their scores."""
+        return self.beam > 1 and not self.samples and self.mbr is None
 
     def summary(self) -> str:
         """How text is translated: every setting with an influence on it that a plain search has not.

@@ -142,7 +142,7 @@ class Translator:
         tokenizers = Tokenizers.load(bundle_folder(folders[0]))
         must_have_memory(config, tokenizers.target.size, "keras" if path is None else "ctranslate2")
         if path is not None:
-            return cls._of_conversion(path, experiment, tokenizers, config, request)
+            return cls.of_conversion(path, experiment, tokenizers, config, request)
         if request.threads is not None:
             from nmt_rl.backend import limit_threads
 
@@ -152,9 +152,18 @@ class Translator:
         return cls.of_model(bundle.model, bundle.tokenizers, config, request.banned, language)
 
     @classmethod
-    def _of_conversion(
+    def of_conversion(
         cls, path: Path, experiment: ModelDescription, tokenizers: Tokenizers, config: DecodingConfig, request: Request
     ) -> Translator:
+        """The translator of a folder that was written for CTranslate2.
+
+        Args:
+            path: the folder, which is read once.
+            experiment: of the model.
+            tokenizers: of the source and the target side.
+            config: of decoding; the word reward is in the folder.
+            request: what is banned, how many threads, whether scores are wanted.
+        """
         from nmt_rl.decoding.engine import EngineSearcher
         from nmt_rl.decoding.export import require_exportable
 

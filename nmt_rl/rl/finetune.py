@@ -26,6 +26,7 @@ from nmt_rl.rl.term import Objective
 from nmt_rl.training.card import model_card
 from nmt_rl.training.events import EventLog
 from nmt_rl.training.learner import Learner
+from nmt_rl.training.length import tune_length, tuned_as
 from nmt_rl.training.loop import TrainingLoop
 from nmt_rl.training.validation import SENTENCES, Validator, is_whole, whole_validation
 
@@ -35,9 +36,10 @@ logger = logging.getLogger("nmt_rl")
 def finetune(config: Config, prepared: Prepared, run: Path) -> dict[str, Any]:
     """Fine-tune RUN/pretrain/model and write RUN/finetune/model; a finished stage is not run again.
 
-    Both are compared on all validation lines, whatever `validation.sentences` says of those on the way. The candidate
-    is the average of the last validated checkpoints, not the best of a noisy validation. With Q heads its beta is the
-    best on validation, so that its scores there are a little optimistic.
+    Both are compared on all validation lines, whatever `validation.sentences` says of those on the way, each with the
+    word reward that was tuned for it (`tune_length`). The candidate is the average of the last validated checkpoints,
+    not the best of a noisy validation. With Q heads its beta is the best on validation, so that its scores there are a
+    little optimistic.
 
     Returns:
         The stage's result: validation scores of the pretrained model and of the candidate, updates, seconds.
@@ -72,14 +74,15 @@ def finetune(config: Config, prepared: Prepared, run: Path) -> dict[str, Any]:
     progress = loop.run()
     loop.load_average(loop.kept("last"))
     after = choose_beta(model, settings.trajectory.betas, validator) if isinstance(model, QGuided) else validator()
-    if not is_whole(settings, prepared):
-        pretrained_model = load_bundle(run / "pretrain" / "model").model
-        before = before | whole_validation(pretrained_model, prepared, plain)
+    bundle, untuned = load_bundle(run / "pretrain" / "model"), config.decoding.word_reward
+    plain, (config, length) = tuned_as(plain, bundle.config), tune_length(model, prepared, config)
+    if not is_whole(settings, prepared) or {each.decoding.word_reward for each in (plain, config)} != {untuned}:
+        before = before | whole_validation(bundle.model, prepared, plain)
         after = after | whole_validation(model, prepared, config)
     logger.info("finetune: validation BLEU %.2f -> %.2f", before["bleu"], after["bleu"])
     result = {"updates": progress.step, "seconds": round(progress.seconds, 1)}
     result |= {name: round(getattr(progress, name), 1) for name in ("training_seconds", "processor_seconds")}
-    result |= {"before": before, "valid": after, "lines": len(prepared.valid)}
+    result |= {"before": before, "valid": after, "lines": len(prepared.valid), "length": length}
     card = model_card(config, prepared, "finetune", model.count_params(), validator.signature, result)
     with loop.explained():
         events.write("finetune", "end", progress.step, **after)

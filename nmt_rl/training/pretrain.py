@@ -21,6 +21,7 @@ from nmt_rl.results import finished, write_result
 from nmt_rl.training.card import model_card
 from nmt_rl.training.events import EventLog
 from nmt_rl.training.learner import Learner, joined
+from nmt_rl.training.length import tune_length
 from nmt_rl.training.loop import TrainingLoop
 from nmt_rl.training.losses import CrossEntropy, with_positions
 from nmt_rl.training.validation import Validator, is_whole, whole_validation
@@ -90,7 +91,8 @@ def pretrain(config: Config, prepared: Prepared, run: Path) -> dict[str, Any]:
     """Train the model of `config` to its end and write RUN/pretrain/model; a finished stage is not run again.
 
     Returns:
-        The stage's result: validation scores of the released weights, updates, seconds.
+        The stage's result: validation scores of the released weights with the model's own word reward, updates,
+        seconds, and what `tune_length` tells.
 
     Raises:
         RunError: if the loss becomes NaN or the disk is full.
@@ -113,10 +115,11 @@ def pretrain(config: Config, prepared: Prepared, run: Path) -> dict[str, Any]:
         validator.rehearse()
     progress = loop.run()
     scores = _choose(loop, validator)
-    if not is_whole(settings, prepared):
+    untuned, (config, length) = config.decoding, tune_length(model, prepared, config)
+    if not is_whole(settings, prepared) or config.decoding.word_reward != untuned.word_reward:
         scores = whole_validation(model, prepared, config)
     result = {"updates": progress.step, "seconds": round(progress.seconds, 1)}
-    result |= {"valid": scores, "lines": len(prepared.valid), "best_step": progress.best_step}
+    result |= {"valid": scores, "lines": len(prepared.valid), "best_step": progress.best_step, "length": length}
     card = model_card(config, prepared, "pretrain", model.count_params(), validator.signature, result)
     with loop.explained():
         events.write("pretrain", "end", progress.step, **scores)

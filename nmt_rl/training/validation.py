@@ -113,9 +113,14 @@ def whole_validation(model: Seq2Seq, prepared: Prepared, config: Config) -> dict
         prepared: validation pairs and tokenizers.
         config: of the model, and how it translates.
     """
+    return Validator(float32_twin(model, config), prepared.tokenizers, prepared.valid, config, prepared.further)()
+
+
+def float32_twin(model: Seq2Seq, config: Config) -> Seq2Seq:
+    """A model of the same weights that computes in float32, as what is loaded from its folder does."""
     twin = build_model(config.model, *model.embeddings.sizes, config.seed)
     twin.set_weights(model.get_weights())
-    return Validator(twin, prepared.tokenizers, prepared.valid, config, prepared.further)()
+    return twin
 
 
 def is_whole(settings: PretrainConfig | FinetuneConfig, prepared: Prepared) -> bool:

@@ -21,6 +21,7 @@ SCORES = [-3.1575, -3.3392, -3.9084]
 def test_a_model_of_0_2_0_translates_and_scores_as_it_did_there():
     bundle = load_bundle(FORMAT1)
     settings = bundle.config.decoding.model_copy(update={"beam": 1})
+    assert settings.word_reward == 0  # Which that version did not know.
     translated = Translator.of_model(bundle.model, bundle.tokenizers, settings).translate(SOURCES)
     assert [each.text for each in translated] == HYPOTHESES
     scored = Scorer(bundle.model, bundle.tokenizers, settings).score(SOURCES, REFERENCES)

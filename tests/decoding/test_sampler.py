@@ -29,6 +29,14 @@ def test_samples_follow_the_distribution(model):
     np.testing.assert_allclose(shares, allowed, atol=4 * np.sqrt(0.25 / 2000))
 
 
+def test_samples_follow_the_distribution_after_a_word_reward(model):
+    """The end counts 1 / 4 with a reward of log 4."""
+    found = drawn(model, SOURCES[:1], samples=2000, word_reward=float(np.log(4)))
+    first = np.exp(next_log_probs(model)[0][()])[[EOS, 4, 5, 6]] * [0.25, 1, 1, 1]
+    shares = [(found.ids[0, :, 0] == piece).mean() for piece in (EOS, 4, 5, 6)]
+    np.testing.assert_allclose(shares, first / first.sum(), atol=4 * np.sqrt(0.25 / 2000))
+
+
 def test_neighbours_and_order_change_nothing_and_the_seed_does(model):
     one, other = (Sampler(model, DecodingConfig(samples=3, seed=seed)) for seed in (1, 2))
     together, turned, again = one(SOURCES, LIMITS), one(SOURCES[::-1], LIMITS), one(SOURCES, LIMITS)
