@@ -56,7 +56,7 @@ LengthNormalization = Annotated[
 ]
 WordReward = Annotated[
     float | None,
-    typer.Option("--word-reward", min=-100.0, max=100.0, help="Bias against ending, nats; larger: longer."),
+    typer.Option("--word-reward", help="Bias against ending, nats; larger: longer."),
 ]
 AlignmentKind = Annotated[
     Literal["pharaoh", "matrix"] | None,

@@ -1,6 +1,7 @@
 """Word reward and length penalty, chosen on validation."""
 
 import json
+import shutil
 
 import pytest
 
@@ -10,7 +11,7 @@ from nmt_rl.corpus.prepared import open_prepared
 from nmt_rl.decoding.request import Request
 from nmt_rl.decoding.translator import Hypothesis, Translation, Translator
 from nmt_rl.evaluation.metrics import corpus_scores
-from nmt_rl.experiment import pretrain_stage
+from nmt_rl.experiment import finetune_stage, pretrain_stage, report_stage
 from nmt_rl.training import length
 from nmt_rl.training.length import best_value, climb, reranked, tune_length
 
@@ -97,7 +98,7 @@ def test_scores_that_are_told_are_those_of_the_settings(tiny_run, prepared, conv
         translator = Translator.of_model(model, prepared.tokenizers, decoding)
         texts = [t.text for t in translator.translate([source for source, _ in prepared.valid])]
         scores = corpus_scores(texts, [reference for _, reference in prepared.valid], test_set="valid")
-        assert found[how][name]["bleu"] == pytest.approx(scores.bleu)
+        assert found[how][name] == pytest.approx({"bleu": scores.bleu, "length_ratio": scores.length_ratio})
     for scores in (found["greedy"], found["beam"]):
         assert scores["tuned"]["bleu"] >= scores["untuned"]["bleu"] - length.TIE
     assert tuned.decoding == config.decoding.model_copy(
@@ -128,7 +129,7 @@ def test_a_stage_keeps_what_it_has_tuned_with_the_model(tiny_run, tmp_path, monk
     decoding = read_bundle_config(model)[0].decoding
     assert decoding.word_reward == result["length"]["word_reward"] == -2.0
     assert decoding.length_penalty == result["length"]["length_penalty"]
-    assert result["valid"]["bleu"] == pytest.approx(result["length"]["greedy"]["tuned"]["bleu"])
+    assert result["valid"]["length_ratio"] == pytest.approx(result["length"]["greedy"]["tuned"]["length_ratio"])
     assert json.loads((tmp_path / "run" / "pretrain" / "result.json").read_text())["length"] == result["length"]
     told = command("info", model).out
     assert "greedy, word reward -2" in told and "length tuned" in told
@@ -138,3 +139,20 @@ def test_a_stage_keeps_what_it_has_tuned_with_the_model(tiny_run, tmp_path, monk
         for reward in ({}, {"word_reward": -2.0})
     )
     assert ours == plain
+
+
+def test_both_models_are_compared_with_their_own_lengths(tiny_run, tmp_path, monkeypatch):
+    """Pretraining tuned nothing here; the report says how each of them translated, and its scores are the stage's."""
+    monkeypatch.setattr(length, "climb", lambda score, start: {start: score(start) - 100, -2.0: score(-2.0)})
+    run = shutil.copytree(tiny_run.folder, tmp_path / "run")
+    shutil.rmtree(run / "finetune")
+    config = load_config(str(tiny_run.recipe), ["decoding.tune_length=true", "finetune.updates=2"])
+    result = finetune_stage(config, run)
+    assert read_bundle_config(run / "finetune" / "model")[0].decoding.word_reward == -2.0
+    before = json.loads((run / "pretrain" / "result.json").read_text())["valid"]
+    for name in ("bleu", "length_ratio"):
+        assert result["valid"][name] == pytest.approx(result["length"]["greedy"]["tuned"][name])
+        assert result["before"][name] == pytest.approx(before[name])
+    report = report_stage(config, run).text()
+    validation = next(line for line in report.splitlines() if line.startswith("Validation ("))
+    assert "(pretrained: greedy," in validation and "; fine-tuned: greedy, word reward -2," in validation
