@@ -13,9 +13,9 @@ from nmt_rl.backend import compile_fn, dimension, is_jax
 from nmt_rl.corpus.tokenizer import EOS, PAD
 from nmt_rl.decoding.loop import goes_on, hold_time, play, take_rows
 from nmt_rl.decoding.policies import (
+    NEVER,
     best_piece,
     draw_boltzmann,
-    draw_epsilon_greedy,
     free_pieces,
     pick,
     second_piece,
@@ -40,10 +40,10 @@ class Generation(NamedTuple):
     word reward and the repetition penalty if there are any); 0 on PAD, and on the prefixes of `continue_from`."""
     best: np.ndarray | None = None
     """int32 [rows, time]: the most probable permitted piece, if alternatives to it were asked for."""
-    alternative: np.ndarray | None = None
-    """int32 [rows, time]: a permitted piece after the best one; PAD where only one was permitted."""
+    alternatives: np.ndarray | None = None
+    """int32 [rows, time, k]: the next best permitted pieces, the runner-up first; PAD where fewer were permitted."""
     alternative_probs: np.ndarray | None = None
-    """float32 [rows, time]: its probability under the model; 0 where only one piece was permitted."""
+    """float32 [rows, time, k]: their probabilities under the model; 0 where fewer were permitted."""
 
 
 class Generator:
@@ -54,10 +54,9 @@ class Generator:
 
     Args:
         model: the built model; its current weights are used at each call.
-        top_k: sample among this many most probable pieces; 0: all (not epsilon-greedily).
-        top_p: sample among the fewest pieces that have this probability together; 1: all (not epsilon-greedily).
-        alternatives: also return an alternative to the best piece of each step: 1: the runner-up; more: one drawn
-            uniformly among so many next best; 0: none.
+        top_k: sample among this many most probable pieces; 0: all.
+        top_p: sample among the fewest pieces that have this probability together; 1: all.
+        alternatives: also return the best piece of each step and so many next best; 0: neither.
         allow_unknown: let UNK be chosen.
         restrictions: pieces that must not be chosen (again).
     """
@@ -79,7 +78,7 @@ class Generator:
         self.restrictions = restrictions
         self.model = restrictions.rewarded(model)
         self._begin = Beginning(self.model)
-        self._loops = {policy: compile_fn(self._loop, self.model) for policy in ("greedy", "temperature", "epsilon")}
+        self._loops = {policy: compile_fn(self._loop, self.model) for policy in ("greedy", "temperature")}
         self._keep = compile_fn(partial(take_rows, beam=1))
 
     def __call__(
@@ -89,7 +88,6 @@ class Generator:
         prefix: np.ndarray | None = None,
         prefix_lengths: np.ndarray | None = None,
         temperature: np.ndarray | float | None = None,
-        epsilon: np.ndarray | float | None = None,
         seed: int | Sequence[Sequence[int]] = 0,
     ) -> Generation:
         """Generate one sequence per source.
@@ -100,16 +98,14 @@ class Generator:
                 room for EOS raises its row's limit.
             prefix: int [batch, prefix time], without BOS: the first pieces of each row.
             prefix_lengths: int [batch]; needed with `prefix`.
-            temperature: float [batch] or one number, above 0: sample from softmax(logits / temperature).
-            epsilon: float [batch] or one number, in [0, 1]: with this probability a piece uniform among the top_k,
-                else the best. Neither: greedy.
+            temperature: float [batch] or one number, above 0: sample from softmax(logits / temperature). None: greedy.
             seed: of the sampling; the same seed and arguments give the same sequences. Or a seed of several numbers
                 for each row, which then gets the same sequence whatever the others are. The random numbers are
                 NumPy's, so both backends draw the same ones.
         """
         task = make_task(source, max_lengths, prefix, prefix_lengths)
         begun, log_probs = self._begin.scored(task)
-        return self._generate(task, begun, log_probs, temperature, epsilon, seed)
+        return self._generate(task, begun, log_probs, temperature, seed)
 
     def continue_from(
         self,
@@ -120,7 +116,6 @@ class Generator:
         pieces: np.ndarray,
         max_lengths: np.ndarray | int,
         temperature: np.ndarray | float | None = None,
-        epsilon: np.ndarray | float | None = None,
         seed: int = 0,
     ) -> Generation:
         """Continue forks of given translations, each from a state on one of them and with another piece there.
@@ -135,13 +130,13 @@ class Generator:
             times: int [n]: how many of its pieces the fork keeps.
             pieces: int [n]: the piece that follows them.
             max_lengths: int [n] or one number: most pieces of a result, kept ones and EOS included.
-            temperature, epsilon, seed: see `__call__`; a number for each fork.
+            temperature, seed: see `__call__`; a number for each fork.
         """
         rows, times = np.asarray(rows, "int32"), np.asarray(times, "int32")
         prefix = np.where(np.arange(ids.shape[1] + 1) < times[:, None], np.pad(ids, ((0, 0), (0, 1)))[rows], PAD)
         prefix[np.arange(len(rows)), times] = pieces
         task = make_task(source, max_lengths, prefix, times + 1, ids, rows)
-        return self._generate(task, self._begin(task), None, temperature, epsilon, seed)
+        return self._generate(task, self._begin(task), None, temperature, seed)
 
     def _generate(
         self,
@@ -149,15 +144,14 @@ class Generator:
         begun: dict[str, Any],
         prefix_log_probs: np.ndarray | None,
         temperature: np.ndarray | float | None,
-        epsilon: np.ndarray | float | None,
         seed: int | Sequence[Sequence[int]],
     ) -> Generation:
-        policy, options = self._policy(task, temperature, epsilon, seed)
+        policy, options = self._policy(task, temperature, seed)
         out = {"ids": task.blank, "log_probs": np.zeros_like(task.blank, "float32")}
         if self.alternatives:
-            out |= {"best": out["ids"], "alternative": out["ids"], "alternative_probs": out["log_probs"]}
-        if self.alternatives > 1:
-            options = {**options, "ranks": _ranks(task, self.alternatives, seed)}
+            others = np.repeat(task.blank[:, None], self.alternatives, axis=1)
+            probs = np.zeros_like(others, "float32")
+            out |= {"best": out["ids"], "alternatives": others, "alternative_probs": probs}
         if self.restrictions.prefix:
             options = {**options, "prefix": _up_to_the_edge(task)}
         before = np.pad(task.prefix_lengths, (0, len(task.rows) - len(task.prefix)))
@@ -172,32 +166,25 @@ class Generator:
         forced = {"ids": task.prefix, "log_probs": prefix_log_probs}
         results = {name: task.behind_prefix(value, forced.get(name)) for name, value in found.items()}
         lengths = (results["ids"] != PAD).sum(axis=1).astype("int32")
-        results = {name: value[:, : max(int(lengths.max(initial=0)), 1)] for name, value in results.items()}
+        results = {name: value[..., : max(int(lengths.max(initial=0)), 1)] for name, value in results.items()}
+        results = {name: value.swapaxes(1, 2) if value.ndim == 3 else value for name, value in results.items()}
         return Generation(lengths=lengths, **results)
 
     def _policy(
         self,
         task: Task,
         temperature: np.ndarray | float | None,
-        epsilon: np.ndarray | float | None,
         seed: int | Sequence[Sequence[int]],
     ) -> tuple[str, dict[str, np.ndarray]]:
         """The name of the policy and the arrays [rows, ...] it needs."""
-        if temperature is None and epsilon is None:
+        if temperature is None:
             return "greedy", {}
-        if temperature is not None and epsilon is not None:
-            raise ValueError("temperature and epsilon must not both be given")
-        if epsilon is not None and not self.top_k:
-            raise ValueError("top_k must be above 0 for epsilon-greedy sampling")
-        name, given = ("temperature", temperature) if epsilon is None else ("epsilon", epsilon)
         count, padded = len(task.prefix), len(task.rows)
-        values = np.broadcast_to(np.asarray(given, "float32"), (count,))
-        if temperature is not None and not (values > 0).all():
+        values = np.broadcast_to(np.asarray(temperature, "float32"), (count,))
+        if not (values > 0).all():
             raise ValueError(f"temperature must be above 0, found {values.min()}")
-        if epsilon is not None and not ((values >= 0) & (values <= 1)).all():
-            raise ValueError(f"epsilon must be in [0, 1], found {values}")
         values = np.pad(values, (0, padded - count), constant_values=1.0)
-        return name, {name: values, "uniforms": _uniforms(task, seed)}
+        return "temperature", {"temperature": values, "uniforms": _uniforms(task, seed)}
 
     def _loop(self, state: dict[str, Any]) -> dict[str, Any]:
         """Until no row is active, half of many are not, or the cache is full."""
@@ -208,7 +195,7 @@ class Generator:
             output, after = self.model.step(tokens, cache)
             new = self._choose(step, output.logits, out["ids"], task)
             here = (columns == step) & active[:, None]
-            out = {name: ops.where(here, new[name][:, None], out[name]) for name in out}
+            out = {name: _placed(here, new[name], out[name]) for name in out}
             tokens = ops.where(active, new["ids"], PAD)
             active = active & (tokens != EOS)
             return tokens, active, step + 1, hold_time(after, cache, active), out
@@ -233,27 +220,33 @@ class Generator:
         tokens = ops.where(last, EOS, self._draw(step, permitted, best, task))
         new = {"ids": tokens, "log_probs": pick(logits, tokens) - total}
         if self.alternatives:
-            score, piece = self._alternative(step, permitted, best, task)
+            scores, pieces = self._next_best(permitted, best)
+            none = last[:, None] | (scores < NEVER / 2)
             new["best"] = ops.where(last, EOS, best)
-            new["alternative"] = ops.where(last, PAD, piece)
-            new["alternative_probs"] = ops.where(last, 0.0, ops.exp(score - total))
+            new["alternatives"] = ops.where(none, PAD, pieces)
+            new["alternative_probs"] = ops.where(none, 0.0, ops.exp(scores - total[:, None]))
         return new
 
-    def _alternative(self, step: Any, permitted: Any, best: Any, task: dict[str, Any]) -> tuple[Any, Any]:
-        """The score of an alternative to the best piece, and the alternative: [rows] each."""
+    def _next_best(self, permitted: Any, best: Any) -> tuple[Any, Any]:
+        """Scores of the pieces after the best one, and the pieces: [rows, alternatives] each."""
         if self.alternatives == 1:
-            return second_piece(permitted, best)
+            score, piece = second_piece(permitted, best)
+            return score[:, None], piece[:, None]
         scores, pieces = ops.top_k(permitted, self.alternatives + 1)
-        rank = ops.take(task["ranks"], step, axis=1)
-        return pick(scores, rank), pick(ops.cast(pieces, "int32"), rank)
+        return scores[:, 1:], ops.cast(pieces[:, 1:], "int32")
 
     def _draw(self, step: Any, permitted: Any, best: Any, task: dict[str, Any]) -> Any:
         if "uniforms" not in task:
             return best
         uniforms = ops.take(task["uniforms"], step, axis=1)
-        if "epsilon" in task:
-            return draw_epsilon_greedy(permitted, uniforms, task["epsilon"], self.top_k)
         return draw_boltzmann(permitted / task["temperature"][:, None], uniforms, self.top_k, self.top_p)
+
+
+def _placed(here: Any, new: Any, out: Any) -> Any:
+    """`out` [rows, ..., time] with `new` [rows, ...] where `here` [rows, time] is true."""
+    if len(new.shape) == 2:
+        here = here[:, None, :]
+    return ops.where(here, new[..., None], out)
 
 
 def _up_to_the_edge(task: Task) -> np.ndarray:
@@ -265,11 +258,6 @@ def _up_to_the_edge(task: Task) -> np.ndarray:
     if width:
         found[:count] = np.where(places >= 0, np.take_along_axis(task.prefix, np.maximum(places, 0), axis=1), PAD)
     return found
-
-
-def _ranks(task: Task, alternatives: int, seed: int | Sequence[Sequence[int]]) -> np.ndarray:
-    """Which of the pieces behind the best one is taken at each step, int32 [rows (padded), width], from 1."""
-    return np.random.default_rng([seed, 1]).integers(1, alternatives + 1, task.blank.shape).astype("int32")
 
 
 def _uniforms(task: Task, seed: int | Sequence[Sequence[int]]) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Which pieces may be chosen, and how one is drawn: Boltzmann with top-k and top-p, and epsilon-greedy.
+"""Which pieces may be chosen, and how one is drawn: Boltzmann with top-k and top-p.
 
 The draws are functions of uniform random numbers, so that both backends draw the same pieces from the same ones.
 """
@@ -98,24 +98,6 @@ def draw_boltzmann(scores: Any, uniforms: Any, top_k: int = 0, top_p: float = 1.
     heights = ops.cumsum(ops.softmax(scores, axis=-1), axis=-1)
     drawn = ops.sum(ops.cast(heights <= uniforms[:, None] * heights[:, -1:], "int32"), axis=-1)
     return drawn if kept is None else pick(ops.cast(kept, "int32"), drawn)
-
-
-def draw_epsilon_greedy(scores: Any, uniforms: Any, epsilon: Any, top_k: int) -> Any:
-    """With probability epsilon a piece uniform among the top_k permitted ones, else the best: int32 [rows].
-
-    (Sutton and Barto, 2018, section 2.2, over a few pieces: of a whole vocabulary nearly all are noise.)
-
-    Args:
-        scores: float32 [rows, pieces]; those of NEVER are not permitted.
-        uniforms: float32 [rows] in [0, 1): below epsilon, uniform / epsilon decides which piece.
-        epsilon: float32 [rows].
-        top_k: at least 1.
-    """
-    best, kept = ops.top_k(scores, min(top_k, scores.shape[-1]))
-    count = ops.sum(ops.cast(best > NEVER / 2, "float32"), axis=-1)
-    share = uniforms / ops.maximum(epsilon, 1e-30)
-    drawn = ops.where(uniforms < epsilon, ops.minimum(ops.floor(share * count), ops.maximum(count, 1) - 1), 0.0)
-    return pick(ops.cast(kept, "int32"), ops.cast(drawn, "int32"))
 
 
 def pick(values: Any, index: Any) -> Any:

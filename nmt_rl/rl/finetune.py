@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,10 @@ from nmt_rl.corpus.prepared import Prepared
 from nmt_rl.errors import UserError
 from nmt_rl.models.q_guided import QGuided
 from nmt_rl.results import finished, write_result
+from nmt_rl.rl.actor import SentenceStream
+from nmt_rl.rl.agent import Agent
 from nmt_rl.rl.divergence import Divergence
-from nmt_rl.rl.episodes import EpisodeBatches
-from nmt_rl.rl.family import build_family, copy_of
-from nmt_rl.rl.prior import Prior
+from nmt_rl.rl.family import Family, build_family
 from nmt_rl.rl.reward import make_reward
 from nmt_rl.rl.term import Objective
 from nmt_rl.training.card import model_card
@@ -60,20 +60,15 @@ def finetune(config: Config, prepared: Prepared, run: Path) -> dict[str, Any]:
     frozen = load_bundle(run / "pretrain" / "model", config.finetune.precision).model
     frozen.trainable = False
     family = build_family(config, frozen, prepared, reward)
-    plain, config, model, settings = config, family.config, family.model, config.finetune
-    learner = Learner(model, Objective(family.terms), settings.optimizer)
+    plain, config, model, settings = config, family.config, family.model, family.config.finetune
     divergence = Divergence(model, frozen)
-    # A refresh changes the prior; what validation reports is the distance from the pretrained model.
-    pretrained = Divergence(model, copy_of(frozen, config)) if settings.prior_refresh else divergence
-    validator = PolicyValidator(pretrained, prepared, config)
+    validator = PolicyValidator(divergence, prepared, config)
     events = EventLog(run)
-    prior = Prior(frozen, settings)
-    batches = EpisodeBatches(divergence, prior, family.terms, reward, prepared.train, tokenizers.target, config)
-    loop = TrainingLoop("finetune", settings, learner, batches, validator, run, events)
+    loop = TrainingLoop("finetune", settings, make_agent(family, divergence), validator, run, events)
     before = loop.before()
     progress = loop.run()
     loop.load_average(loop.kept("last"))
-    after = choose_beta(model, settings.trajectory.betas, validator) if isinstance(model, QGuided) else validator()
+    after = choose_beta(model, validator) if isinstance(model, QGuided) else validator()
     bundle, untuned = load_bundle(run / "pretrain" / "model"), config.decoding.word_reward
     plain, (config, length) = tuned_as(plain, bundle.config), tune_length(model, prepared, config)
     if not is_whole(settings, prepared) or {each.decoding.word_reward for each in (plain, config)} != {untuned}:
@@ -92,19 +87,30 @@ def finetune(config: Config, prepared: Prepared, run: Path) -> dict[str, Any]:
     return result
 
 
-def choose_beta(model: QGuided, betas: Sequence[float], validate: Callable[[], dict[str, float]]) -> dict[str, float]:
+def make_agent(family: Family, divergence: Divergence) -> Agent:
+    """The loop of a method's parts."""
+    settings, prepared = family.config.finetune, family.prepared
+    longest = min(settings.max_length, family.model.max_length)
+    seed = family.config.finetune_seed
+    target = prepared.tokenizers.target
+    sentences = SentenceStream(prepared.train, target, family.reward, settings.sentences, longest, seed)
+    learner = Learner(family.model, Objective(family.terms), settings.optimizer)
+    return Agent(family.actor, family.replay, learner, family.terms, sentences, divergence, settings, family.ratio)
+
+
+def choose_beta(model: QGuided, validate: Callable[[], dict[str, float]]) -> dict[str, float]:
     """Let the Q heads guide as strongly as validates best: give the model the beta with the highest BLEU.
 
     Args:
-        model: its own beta is tried as well.
-        betas: in nats per BLEU of [0, 1]; of two that are equally good the smaller is chosen.
+        model: its own beta is tried, a quarter and a half of it, twice and four times as much; of two that are equally
+            good the smaller is chosen.
         validate: scores of the model as it is.
 
     Returns:
         The scores with that beta, and `beta`.
     """
     scores = {}
-    for beta in sorted({round(float(model.beta), 6), *betas}):
+    for beta in [round(float(model.beta), 6) * factor for factor in (0.25, 0.5, 1.0, 2.0, 4.0)]:
         model.beta.assign(beta)
         scores[beta] = validate()
         logger.info("finetune: beta %g validates at BLEU %.2f", beta, scores[beta]["bleu"])

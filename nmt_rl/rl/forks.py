@@ -1,21 +1,22 @@
-"""Part A of the objective: forked rollouts, the exact Q-differences of the greedy policy."""
+"""Differences of Q between two actions of one state, learnt from forks: the advantage of the dueling network."""
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Mapping
 
 import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from nmt_rl.backend import compile_fn
-from nmt_rl.config import Config
-from nmt_rl.corpus.tokenizer import PAD, Tokenizer
+from nmt_rl.corpus.store import EncodedCorpus
 from nmt_rl.models.seq2seq import Seq2Seq, Tensor
+from nmt_rl.rl.critic import Critic
+from nmt_rl.rl.episode import collate
 from nmt_rl.rl.losses import fork_loss, fork_td_error
-from nmt_rl.rl.reward import Reward
-from nmt_rl.rl.rollouts import ForkRollout, Forks, padded_length, shift_right
-from nmt_rl.rl.term import Arrays, Drawn, Numbers, Term, root_mean_square
+from nmt_rl.rl.padding import corpus_sources, padded_length, shift_right
+from nmt_rl.rl.priorities import PRIORITY_MIX, sequence_priorities
+from nmt_rl.rl.replay import Sampled
+from nmt_rl.rl.term import ERRORS, Arrays, Numbers, Term, below, root_mean_square
 
 
 class ForkTerm(Term):
@@ -23,58 +24,86 @@ class ForkTerm(Term):
 
     Args:
         model: the policy.
-        prior: the frozen pretrained model.
-        tokenizer: of the target side.
-        reward: what a translation is worth.
-        config: the experiment.
+        corpus: sources of the episodes.
+        per_source: most forks of an episode.
+        tau: BLEU per nat.
+        huber: cut of the Huber loss on TD errors; 0: squared.
+        critic: learns V from the same episodes; None: there is no V.
     """
 
     name = "fork"
 
-    def __init__(self, model: Seq2Seq, prior: Seq2Seq, tokenizer: Tokenizer, reward: Reward, config: Config) -> None:
+    def __init__(
+        self,
+        model: Seq2Seq,
+        corpus: EncodedCorpus,
+        per_source: int,
+        tau: float,
+        huber: float,
+        critic: Critic | None = None,
+    ) -> None:
         """See the class docstring."""
-        self.settings = config.finetune
+        self.corpus, self.per_source, self.tau, self.huber, self.critic = corpus, per_source, tau, huber, critic
         self._longest = model.max_length
-        self._rollout = ForkRollout(model, tokenizer, reward, config.decoding, self.settings.fork)
-        self._prior_difference = compile_fn(partial(logit_difference, prior), prior)
 
-    def batch(self, drawn: Drawn) -> tuple[Arrays, Numbers]:
-        """See Term.batch; forks are padded to their largest number, so that shapes stay few."""
-        source = drawn.rows.source
-        path, scores, forks = self._rollout.play(source, drawn.references, drawn.rng)
-        width = padded_length(path.ids.shape[1], self._longest)
-        ids = np.pad(path.ids, ((0, 0), (0, width - path.ids.shape[1])))
-        size, room = len(forks.row), len(source) * self.settings.fork.per_source
-        positions, actions = np.zeros(room, np.int32), np.zeros((room, 2), np.int32)
-        positions[:size] = forks.row * width + forks.time
-        actions[:size] = forks.actions
-        values, weights = np.zeros(room, np.float32), np.zeros(room, np.float32)
-        values[:size] = forks.values[:, 0] - forks.values[:, 1]
-        weights[:size] = 1.0
-        target_in = shift_right(ids)
-        prior_difference = np.asarray(self._prior_difference(source, target_in, positions, actions))
-        arrays = {
-            "source": source,
-            "target_in": target_in,
-            "positions": positions,
-            "actions": actions,
-            "prior_difference": prior_difference,
-            "value_difference": values,
-            "weights": weights,
-            "tau": np.array(drawn.tau, np.float32),
+    def batch(self, sampled: Sampled, step: int) -> tuple[Arrays, Numbers]:
+        """See Term.batch; each episode has room for its most forks, so that shapes stay few."""
+        episodes = sampled.episodes
+        batch = collate(episodes, padded_length(max(len(e.tokens) for e in episodes), self._longest))
+        source, target_in = corpus_sources(self.corpus, batch.source_id, self._longest), shift_right(batch.tokens)
+        numbers: Numbers = {"tokens": float(batch.mask.sum())}
+        if self.critic is not None:
+            numbers |= self.critic.learn(batch, source, target_in, sampled.weights, step)
+        return {"source": source, "target_in": target_in, **self._pairs(sampled, batch.tokens.shape[1])}, numbers
+
+    def _pairs(self, sampled: Sampled, width: int) -> Arrays:
+        """The forks, [episodes * per_source]: those of an episode one after the other, then room with weight 0."""
+        shape = (len(sampled.episodes), self.per_source)
+        positions, actions = np.zeros(shape, np.int32), np.zeros((*shape, 2), np.int32)
+        prior, values, weights = (np.zeros(shape, np.float32) for _ in range(3))
+        for row, episode in enumerate(sampled.episodes):
+            forks = episode.forks
+            each = slice(len(forks))
+            positions[row, each] = row * width + forks.times
+            actions[row, each] = forks.actions
+            prior[row, each] = forks.prior_difference
+            values[row, each] = forks.values[:, 0] - forks.values[:, 1]
+            weights[row, each] = sampled.weights[row]
+        return {
+            "positions": positions.reshape(-1),
+            "actions": actions.reshape(-1, 2),
+            "prior_difference": prior.reshape(-1),
+            "value_difference": values.reshape(-1),
+            "weights": weights.reshape(-1),
         }
-        references = (drawn.rows.target_out != PAD).sum()
-        numbers = fork_numbers(scores, forks) | {"tokens": float(path.lengths.sum())}
-        return arrays, numbers | {"length_ratio": numbers["tokens"] / references}
 
     def loss(self, model: Seq2Seq, batch: dict[str, Tensor], training: bool) -> dict[str, Tensor]:
         """Equation (4); only the two logits of each fork are computed."""
         inputs = (batch[name] for name in ("source", "target_in", "positions", "actions"))
         difference, weights = logit_difference(model, *inputs), batch["weights"]
-        rest = (batch["prior_difference"], batch["value_difference"], batch["tau"])
+        rest = (batch["prior_difference"], batch["value_difference"], self.tau)
         delta = fork_td_error(difference, *rest)
-        loss = fork_loss(difference, *rest, huber=self.settings.huber, weights=weights)
-        return {"loss": loss, "td_error": root_mean_square(delta, weights)}
+        loss = fork_loss(difference, *rest, huber=self.huber, weights=weights)
+        return {"loss": loss, "td_error": root_mean_square(delta, weights), ERRORS: delta}
+
+    def priorities(self, arrays: Arrays, errors: NDArray[np.floating]) -> NDArray[np.float64]:
+        """See Term.priorities; of an episode without forks 0."""
+        shape = (-1, self.per_source)
+        return sequence_priorities(errors.reshape(shape), arrays["weights"].reshape(shape) > 0, PRIORITY_MIX)
+
+    def after_update(self, step: int) -> None:
+        """See Term.after_update."""
+        if self.critic is not None:
+            self.critic.move_target()
+
+    def state(self) -> Arrays:
+        """See Term.state."""
+        return {} if self.critic is None else {f"critic/{name}": value for name, value in self.critic.state().items()}
+
+    def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """See Term.restore."""
+        if self.critic is not None:
+            self.critic.restore(below(arrays, "critic/"))
 
 
 def logit_difference(model: Seq2Seq, source: Tensor, target_in: Tensor, positions: Tensor, actions: Tensor) -> Tensor:
@@ -91,14 +120,3 @@ def logit_difference(model: Seq2Seq, source: Tensor, target_in: Tensor, position
     states = ops.take(ops.reshape(states, (-1, states.shape[-1])), positions, axis=0)
     logits = model.logits_of(states, actions)
     return logits[:, 0] - logits[:, 1]
-
-
-def fork_numbers(scores: NDArray[np.float64], forks: Forks) -> dict[str, float]:
-    """What the diary says of a batch of forks: the greedy policy's return, and how forks compare with it."""
-    gains = forks.values[:, 1] - forks.values[:, 0]
-    return {
-        "return": float(scores.mean()),
-        "forks": float(len(gains)),
-        "fork_better": float((gains > 0).mean()) if len(gains) else 0.0,
-        "fork_gap": float(np.abs(gains).mean()) if len(gains) else 0.0,
-    }

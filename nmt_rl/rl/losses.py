@@ -166,25 +166,6 @@ def cql_loss(q: Tensor, actions: Tensor, weights: Tensor | None = None, temperat
     return _mean(temperature * ops.logsumexp(q / temperature, axis=-1) - action_value(q, actions), weights)
 
 
-def margin_loss(q: Tensor, actions: Tensor, margin: float, weights: Tensor | None = None) -> Tensor:
-    """Weighted mean of max_a [ Q(s, a) + m 1(a != a_E) ] - Q(s, a_E) (Hester et al., 2018).
-
-    0 as soon as the demonstrated action leads all others by m.
-
-    Args:
-        q: Q(s_t, .) [batch, time, actions].
-        actions: a_E, those demonstrated, int [batch, time].
-        margin: m, in BLEU.
-        weights: [batch, time], 0 where nothing is demonstrated; None: all 1.
-
-    Returns:
-        Scalar, in BLEU.
-    """
-    q, actions, weights = _keep_rows(q, actions, weights)
-    others = ops.arange(ops.shape(q)[-1], dtype="int32") != actions[..., None]
-    return _mean(ops.max(q + margin * ops.cast(others, q.dtype), axis=-1) - action_value(q, actions), weights)
-
-
 def _regression(delta: Tensor, score: Tensor, huber: float, weights: Tensor | None) -> Tensor:
     """The mean of Huber(delta), with gradient -mean clip(delta) grad score (see the module's head)."""
     weights = None if weights is None else ops.cast(weights, score.dtype)

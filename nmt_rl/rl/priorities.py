@@ -15,6 +15,8 @@ from numpy.typing import ArrayLike, NDArray
 Array = NDArray[np.float64]
 Ids = NDArray[np.int64]
 
+PRIORITY_MIX = 0.9
+"""eta of `sequence_priorities`, as in Kapturowski et al. (2019)."""
 _EMPTY = -1
 
 

@@ -5,31 +5,37 @@ from __future__ import annotations
 import numpy as np
 
 from nmt_rl.config import BatchConfig
+from nmt_rl.corpus.store import EncodedCorpus
 from nmt_rl.corpus.tokenizer import PAD
 from nmt_rl.models.seq2seq import Seq2Seq, Tensor
-from nmt_rl.rl.term import Arrays, Drawn, Numbers, Term
+from nmt_rl.rl.padding import corpus_pairs
+from nmt_rl.rl.replay import Sampled
+from nmt_rl.rl.term import Arrays, Numbers, Term
 from nmt_rl.training.losses import CrossEntropy, with_positions
 
 
 class ReferenceTerm(Term):
-    """Smoothed cross-entropy on the references of the batch, with dropout, as in pretraining.
+    """Smoothed cross-entropy on the references of the batch's sources, with dropout, as in pretraining.
 
     Args:
+        model: the policy.
+        corpus: encoded training pairs.
         label_smoothing: of pretraining.
         weight: of the term.
     """
 
     name = "reference"
 
-    def __init__(self, label_smoothing: float, weight: float) -> None:
+    def __init__(self, model: Seq2Seq, corpus: EncodedCorpus, label_smoothing: float, weight: float) -> None:
         """See the class docstring."""
-        self.weight = weight
+        self.corpus, self.weight, self._longest = corpus, weight, model.max_length
         self._cross_entropy = CrossEntropy(label_smoothing)
 
-    def batch(self, drawn: Drawn) -> tuple[Arrays, Numbers]:
+    def batch(self, sampled: Sampled, step: int) -> tuple[Arrays, Numbers]:
         """See Term.batch."""
-        arrays = with_positions(drawn.rows, BatchConfig())
-        return arrays, {"tokens": float(np.sum(drawn.rows.target_out != PAD))}
+        sources = list(dict.fromkeys(episode.source_id for episode in sampled.episodes))
+        rows = corpus_pairs(self.corpus, np.array(sources), self._longest)
+        return with_positions(rows, BatchConfig()), {"tokens": float(np.sum(rows.target_out != PAD))}
 
     def size(self, arrays: Arrays) -> float:
         """See Term.size: pieces."""

@@ -305,9 +305,7 @@ def make_reward(config: RewardConfig, tokenizer: PieceDecoder, language: str = "
         UserError: naming the key, for a function that cannot be loaded; for a tokenizer that is not installed.
     """
     weights = dict(config.metrics)
-    bleu = SentenceBleu(
-        smoothing=config.smoothing, value=config.smoothing_value, unknown=UNKNOWN_WORD, brevity=config.brevity
-    )
+    bleu = SentenceBleu(smoothing=config.smoothing, unknown=UNKNOWN_WORD, brevity=config.brevity)
     return Reward(
         tokenizer,
         bleu,

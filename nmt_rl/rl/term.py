@@ -1,48 +1,34 @@
-"""What a summand of the fine-tuning loss is: where its data come from, and what is minimised."""
+"""What a summand of the fine-tuning loss is: what it makes of episodes, and what is minimised."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 from keras import ops
+from numpy.typing import NDArray
 
-from nmt_rl.corpus.batches import Batch
 from nmt_rl.models.seq2seq import Seq2Seq, Tensor
+from nmt_rl.rl.replay import Sampled
 
 Arrays = dict[str, np.ndarray]
 Numbers = dict[str, float]
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """Sentences of the corpus that one batch is made from."""
-
-    step: int
-    """The update the batch is for, from 1."""
-    rows: Batch
-    """Sources and references as pieces; no padding rows."""
-    references: Sequence[Any]
-    """The references as the reward wants them."""
-    tau: float
-    """Strength of the pull to the prior at this update, in BLEU of [0, 1] per nat."""
-    rng: np.random.Generator
-    """Of every draw for this batch."""
+ERRORS = "errors"
+"""Among what a loss reports: the TD errors of its batch, from which priorities are made."""
 
 
 class Term(ABC):
-    """A summand of the loss. Its batch is made on the host by the current policy; its loss is part of the update."""
+    """A summand of the loss. Its batch is made on the host, from episodes; its loss is part of the compiled update."""
 
     name: ClassVar[str]
     """Under which its arrays ride in the batch."""
     weight: float = 1.0
 
     @abstractmethod
-    def batch(self, drawn: Drawn) -> tuple[Arrays, Numbers]:
-        """What `loss` needs, and numbers to report; `tokens` is the number of target pieces trained on."""
+    def batch(self, sampled: Sampled, step: int) -> tuple[Arrays, Numbers]:
+        """What `loss` needs at update `step`, and numbers to report; `tokens` is the number of pieces learnt from."""
 
     def size(self, arrays: Arrays) -> float:
         """What the loss of such a batch is a mean over: several batches that make up an update count by it."""
@@ -50,14 +36,14 @@ class Term(ABC):
 
     @abstractmethod
     def loss(self, model: Seq2Seq, batch: dict[str, Tensor], training: bool) -> dict[str, Tensor]:
-        """`loss`, without the weight, and other scalars to report."""
+        """`loss`, without the weight, other scalars to report, and perhaps `errors`."""
+
+    def priorities(self, arrays: Arrays, errors: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Of the episodes [n] of a batch, from the errors that the loss has reported, if it reports any."""
+        raise NotImplementedError
 
     def after_update(self, step: int) -> None:
         """Called after each update, for target networks and the like."""
-        return
-
-    def prior_changed(self) -> None:
-        """Called when the prior has new weights: what was computed from the old ones is void."""
         return
 
     def state(self) -> Arrays:
@@ -83,18 +69,21 @@ class Objective:
         self.terms = list(terms)
 
     def __call__(self, model: Seq2Seq, batch: dict[str, dict[str, Tensor]], training: bool) -> dict[str, Tensor]:
-        """`loss` and what the terms report."""
+        """`loss` and what the terms report; the errors of a term under `NAME/errors`."""
         loss, result = ops.zeros(()), {}
         for term in self.terms:
             numbers = term.loss(model, batch[term.name], training)
+            errors = numbers.pop(ERRORS, None)
             if "share" in batch[term.name]:
                 numbers = {name: batch[term.name]["share"] * value for name, value in numbers.items()}
             loss = loss + term.weight * numbers.pop("loss")
             result.update(numbers)
+            if errors is not None:
+                result[f"{term.name}/{ERRORS}"] = errors
         return {"loss": loss, **result}
 
 
-def below(arrays: Mapping[str, np.ndarray], head: str) -> Arrays:
+def below(arrays: Mapping[str, Any], head: str) -> dict[str, Any]:
     """The arrays whose names begin with `head`, without it."""
     return {name.removeprefix(head): arrays[name] for name in arrays if name.startswith(head)}
 

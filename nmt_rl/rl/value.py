@@ -10,6 +10,9 @@ from keras import ops
 from nmt_rl.models.seq2seq import Tensor
 from nmt_rl.rl.losses import value_loss
 
+VALUE_UNITS = 256
+"""Hidden units of the heads."""
+
 
 class ValueHead(keras.Model):
     """V(s, c) from the decoder state s and, if privileged, what the reference tells about the prefix (c).

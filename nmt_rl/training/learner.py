@@ -59,6 +59,9 @@ class Learner(keras.Model):
         self.built = True
         self._step: Callable[[Any], dict[str, Any]] | None = None
         self._halves: tuple[Callable[[Any], tuple[Any, Any]], Callable[[Any], None]] | None = None
+        self._batches: Sequence[dict[str, Any]] = ()
+        self.details: list[dict[str, np.ndarray]] = []
+        """What the objective reports that is no scalar, of each batch of the last update."""
         optimizer.build(self.trainable_variables)
 
     def call(self, batch: dict[str, Tensor], training: bool = False) -> dict[str, Tensor]:
@@ -84,21 +87,31 @@ class Learner(keras.Model):
             learning_rate: of this update.
         """
         self.optimizer.learning_rate = learning_rate
+        self._batches = batches
         if len(batches) > 1:
             return self._accumulate(batches)
         if self._step is None:
             self._step = compile_update(self)
-        return {name: float(value) for name, value in self._step(batches[0]).items()}
+        numbers, details = _told(self._step(batches[0]))
+        self.details = [details]
+        return numbers
+
+    def loss_of_last(self) -> float:
+        """Loss of the last update's batches by the weights as they are now; 0 if there was none."""
+        return self.update(self._batches, 0.0)["loss"] if self._batches else 0.0
 
     def _accumulate(self, batches: Sequence[dict[str, Any]]) -> dict[str, float]:
         if self._halves is None:
             self._halves = compile_accumulation(self)
         gradients, apply = self._halves
-        numbers, sums = gradients(batches[0])
-        numbers = {name: float(value) for name, value in numbers.items()}
+        outputs, sums = gradients(batches[0])
+        numbers, details = _told(outputs)
+        self.details = [details]
         for batch in batches[1:]:
-            more, found = gradients(batch)
-            numbers = {name: value + float(more[name]) for name, value in numbers.items()}
+            outputs, found = gradients(batch)
+            more, details = _told(outputs)
+            self.details.append(details)
+            numbers = {name: value + more[name] for name, value in numbers.items()}
             sums = [total + gradient for total, gradient in zip(sums, found, strict=True)]
         apply(sums)
         return numbers
@@ -107,6 +120,13 @@ class Learner(keras.Model):
     def state(self) -> list[keras.Variable]:
         """Everything that must be restored for an exact resume: weights, dropout seeds, optimizer."""
         return [*self.variables, *self.optimizer.variables]
+
+
+def _told(outputs: dict[str, Any]) -> tuple[dict[str, float], dict[str, np.ndarray]]:
+    """The scalars of what an objective reports, and the rest."""
+    arrays = {name: np.asarray(value) for name, value in outputs.items()}
+    scalars = {name: float(value) for name, value in arrays.items() if not value.ndim}
+    return scalars, {name: value for name, value in arrays.items() if value.ndim}
 
 
 def _no_xla() -> bool:

@@ -28,23 +28,21 @@ from nmt_rl.training.snapshots import Snapshots
 logger = logging.getLogger("nmt_rl")
 
 
-class BatchSource(Protocol):
-    """Where a stage's batches come from; its state travels in the checkpoints."""
+class Trainer(Protocol):
+    """What a stage's updates are; its state travels in the checkpoints."""
 
-    def next(self, step: int) -> tuple[list[dict[str, Any]], dict[str, float]]:
-        """The batches that make up update `step`, and numbers to report beside the objective's."""
+    learner: Learner
+
+    def update(self, step: int, learning_rate: float) -> dict[str, float]:
+        """Make update `step`, from 1; numbers to report, `loss` and `tokens` among them."""
         ...
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        """JSON values and arrays from which `restore` goes on with the very next batch."""
+        """JSON values and arrays from which `restore` goes on with the very next update."""
         ...
 
     def restore(self, meta: dict[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
         """Go on where `state` was taken."""
-        ...
-
-    def after_update(self, step: int) -> None:
-        """Called after each update, for target networks and the like."""
         ...
 
     def close(self) -> None:
@@ -88,8 +86,7 @@ class TrainingLoop:
     Args:
         stage: `pretrain` or `finetune`.
         config: the stage's section.
-        learner: model and optimizer.
-        batches: where batches come from.
+        trainer: makes the updates.
         validate: numbers of the current weights; `config.validation.metric` is among them.
         run: the run's folder.
         events: the run's diary.
@@ -99,23 +96,21 @@ class TrainingLoop:
         self,
         stage: str,
         config: PretrainConfig | FinetuneConfig,
-        learner: Learner,
-        batches: BatchSource,
+        trainer: Trainer,
         validate: Callable[[], dict[str, float]],
         run: Path,
         events: EventLog,
     ) -> None:
         """See the class docstring."""
-        self.stage, self.config, self.learner, self.batches, self.validate = stage, config, learner, batches, validate
-        self.events = events
+        self.stage, self.config, self.trainer, self.validate = stage, config, trainer, validate
+        self.learner, self.events = trainer.learner, events
         self.checkpoints = Checkpoints(run / stage / "checkpoints")
-        self.snapshots = Snapshots(run / stage / "snapshots", learner.model)
+        self.snapshots = Snapshots(run / stage / "snapshots", trainer.learner.model)
         self.progress = Progress()
         self._opened = False
         self._saved: tuple[int, bool] | None = None
         """Update of the last checkpoint, and whether a validation was due then."""
         self._recent: list[dict[str, float]] = []
-        self._drawn: list[dict[str, Any]] = []
         self._started = 0.0
 
     def run(self) -> Progress:
@@ -144,7 +139,7 @@ class TrainingLoop:
                     self._settle(line, interruption)
         finally:
             line.close()
-            self.batches.close()
+            self.trainer.close()
         if interruption.signal is not None:
             logger.info("%s: the checkpoint of update %d is saved", self.stage, progress.step)
             interruption.deliver()
@@ -224,13 +219,11 @@ class TrainingLoop:
     def _update(self, line: ProgressLine) -> None:
         step = self.progress.step + 1
         rate = learning_rate(self.config.optimizer, step, self._expected_updates(), self.progress.scale)
-        self._drawn, numbers = self.batches.next(step)
-        numbers = {**numbers, **self.learner.update(self._drawn, rate)}
+        numbers = self.trainer.update(step, rate)
         if not np.isfinite(numbers["loss"]):
             raise self._diverged(step, numbers["loss"], before=True)
         self._recent.append(numbers)
         self.progress.tokens += numbers["tokens"]
-        self.batches.after_update(step)
         self.progress.step = step
         line.update(step, self.progress.tokens)
         if step % self.config.log_every == 0:
@@ -273,7 +266,7 @@ class TrainingLoop:
         if not self._is_finite():
             return True
         with suppress(Exception):  # It may be what the error is about.
-            return bool(self._drawn) and not np.isfinite(self.learner.update(self._drawn, 0.0)["loss"])
+            return not np.isfinite(self.learner.loss_of_last())
         return False
 
     def _is_finite(self) -> bool:
@@ -340,7 +333,7 @@ class TrainingLoop:
         if not self._is_finite():
             raise self._diverged(self.progress.step, float("nan"))
         arrays = {f"learner/{i}": np.asarray(v.value) for i, v in enumerate(self.learner.state)}
-        meta, more = self.batches.state()
+        meta, more = self.trainer.state()
         progress = asdict(self.progress)
         self.checkpoints.save(self.progress.step, {**arrays, **more}, {"progress": progress, "batches": meta})
         self._saved = (self.progress.step, self.progress.due)
@@ -367,7 +360,7 @@ class TrainingLoop:
         assign(variables, checkpoint.arrays, checkpoint.path)
         try:
             self.progress = Progress(**{**checkpoint.meta["progress"], "snapshots": checkpoint.snapshots})
-            self.batches.restore(checkpoint.meta["batches"], checkpoint.arrays)
+            self.trainer.restore(checkpoint.meta["batches"], checkpoint.arrays)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             what = f"{checkpoint.path} does not fit these settings or this version ({error!r})"
             raise UserError(f"{what}; nmt-rl {self.stage} --fresh starts it over") from error

@@ -29,18 +29,23 @@ from nmt_rl.training.validation import Validator, is_whole, whole_validation
 logger = logging.getLogger("nmt_rl")
 
 
-class CorpusBatches:
-    """Batches of the encoded corpus in a seeded order, made by a background thread; position and order survive a kill.
+class CorpusTrainer:
+    """Learns from batches of the encoded corpus in a seeded order, made by a background thread; position and order
+    survive a kill.
 
     Args:
+        learner: of cross-entropy.
         corpus: encoded pairs.
         config: the experiment.
         tokenizers: for subword sampling.
         room: pieces that the model has room for on either side; longer pairs are left out.
     """
 
-    def __init__(self, corpus: EncodedCorpus, config: Config, tokenizers: Tokenizers, room: int) -> None:
+    def __init__(
+        self, learner: Learner, corpus: EncodedCorpus, config: Config, tokenizers: Tokenizers, room: int
+    ) -> None:
         """See the class docstring."""
+        self.learner = learner
         batch, tokenizer = config.pretrain.batch, config.tokenizer
         batch = batch.model_copy(update={"max_length": min(batch.max_length, room)})
         resample = subword_sampler(tokenizers, tokenizer, batch.max_length) if tokenizer.sampling else None
@@ -49,8 +54,13 @@ class CorpusBatches:
         self._position = Position()
         self._ahead: Prefetcher[tuple[dict[str, np.ndarray], Position]] | None = None
 
-    def next(self, step: int) -> tuple[list[dict[str, Any]], dict[str, float]]:
-        """See BatchSource.next."""
+    def update(self, step: int, learning_rate: float) -> dict[str, float]:
+        """See Trainer.update."""
+        numbers = self.learner.update(self._next(), learning_rate)
+        return {"epoch": float(self._position.epoch), **numbers}
+
+    def _next(self) -> list[dict[str, Any]]:
+        """The batches that make up the next update."""
         if self._ahead is None:
             stream = self._stream_from(self._position)
             if stream.left_out:
@@ -62,26 +72,23 @@ class CorpusBatches:
             batch, self._position = next(self._ahead)
             batches.append(batch)
         sizes = [float(np.count_nonzero(batch["labels"] != PAD)) for batch in batches]
-        return joined(batches, sizes), {"epoch": float(self._position.epoch)}
+        return joined(batches, sizes)
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        """See BatchSource.state."""
+        """See Trainer.state."""
         position = {"epoch": self._position.epoch, "batch": self._position.batch}
         return {**position, "plan": self._batch.model_dump(mode="json")}, {}
 
     def restore(self, meta: dict[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
-        """See BatchSource.restore. Batches of other sizes begin with the next epoch."""
+        """See Trainer.restore. Batches of other sizes begin with the next epoch."""
         self.close()
         self._position = Position(meta["epoch"], meta["batch"])
         if meta.get("plan") not in (None, self._batch.model_dump(mode="json")):
             self._position = Position(meta["epoch"] + 1, 0)
             logger.info("pretrain.batch has changed: training goes on with epoch %d", self._position.epoch)
 
-    def after_update(self, step: int) -> None:
-        """Nothing depends on the updates."""
-
     def close(self) -> None:
-        """See BatchSource.close."""
+        """See Trainer.close."""
         if self._ahead is not None:
             self._ahead.close()
             self._ahead = None
@@ -107,9 +114,9 @@ def pretrain(config: Config, prepared: Prepared, run: Path) -> dict[str, Any]:
     learner = Learner(model, CrossEntropy(settings.label_smoothing), settings.optimizer, settings.precision)
     pairs = prepared.valid[: settings.validation.sentences]
     validator = Validator(model, tokenizers, pairs, config, prepared.further)
-    batches = CorpusBatches(prepared.train, config, tokenizers, model.max_length)
+    trainer = CorpusTrainer(learner, prepared.train, config, tokenizers, model.max_length)
     events = EventLog(run)
-    loop = TrainingLoop("pretrain", settings, learner, batches, validator, run, events)
+    loop = TrainingLoop("pretrain", settings, trainer, validator, run, events)
     loop.open()
     if not loop.progress.step:
         validator.rehearse()

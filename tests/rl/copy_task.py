@@ -14,10 +14,8 @@ from nmt_rl.decoding.generator import Generator
 from nmt_rl.models.build import build_model
 from nmt_rl.rl import reward
 from nmt_rl.rl.divergence import Divergence
-from nmt_rl.rl.episodes import EpisodeBatches
 from nmt_rl.rl.family import build_family
-from nmt_rl.rl.prior import Prior
-from nmt_rl.rl.term import Objective
+from nmt_rl.rl.finetune import make_agent
 from nmt_rl.training.learner import Learner
 from nmt_rl.training.losses import CrossEntropy, with_positions
 
@@ -56,24 +54,22 @@ class Student:
         prepared = SimpleNamespace(train=corpus, tokenizers=tokenizers())
         self.reward = make_reward(**config.finetune.reward.model_dump())
         family = build_family(config, self.prior, prepared, self.reward)
-        self.policy, self.terms, settings = family.model, family.terms, config.finetune
-        divergence, prior = Divergence(self.policy, self.prior), Prior(self.prior, settings)
-        self.batches = EpisodeBatches(divergence, prior, self.terms, self.reward, corpus, WordTokenizer(), config)
-        self.learner = Learner(self.policy, Objective(self.terms), settings.optimizer)
+        self.policy, self.terms, self.actor = family.model, family.terms, family.actor
+        self.agent = make_agent(family, Divergence(self.policy, self.prior))
+        self.learner = self.agent.learner
         self.decode = Generator(self.policy)
         self._start = [(v, np.array(v.value)) for v in self.learner.state]
-        meta, arrays = self.batches.state()
-        self._batches = meta, {name: np.array(array) for name, array in arrays.items()}
+        meta, arrays = self.agent.state()
+        self._begin = meta, {name: np.array(array) for name, array in arrays.items()}
 
     def learn(self, updates, rate, seed):
         """From the pretrained weights, with nothing left of an earlier seed."""
         for variable, value in self._start:
             variable.assign(value)
-        self.batches.restore(*self._batches)
-        self.batches.seed = seed
+        self.agent.restore(*self._begin)
+        self.agent.sentences.seed = seed
         for step in range(1, updates + 1):
-            self.learner.update(self.batches.next(step)[0], rate)
-            self.batches.after_update(step)
+            self.agent.update(step, rate)
 
 
 def make_config(model=TRANSFORMER, seed=1, decoding=None, **finetune):

@@ -9,33 +9,31 @@ from nmt_rl.config import LSTMConfig, TransformerConfig
 CORPUS = make_corpus(30)
 TRANSFORMER = TransformerConfig(width=16, heads=2, feed_forward=16, encoder_layers=1, decoder_layers=1, dropout=0.1)
 LSTM = LSTMConfig(embedding=12, units=16, attention_units=8, tie="all", dropout=0.1)
-PRIORITIES = {"share": 0.4, "priority": 0.6, "demonstrations": 0.2, "max_age": 2}
+REPLAY = {"share": 0.4, "priority": 0.6, "max_age": 2}
+DQN = {"type": "dqn", "steps": 2, "epsilon": 0.3, "monte_carlo": 0.25, "replay": {"ratio": 3, "max_age": 4}}
 STAGES = {
-    "dqn-sa, additive": (LSTM, {"objective": "both", "cross_entropy": 0.1}),
-    "dqn-sa, bilinear": (LSTM.model_copy(update={"attention": "bilinear"}), {"objective": "both"}),
-    "sa-dqn, priorities, copies": (TRANSFORMER, {"objective": "both", "part": {"target_period": 3}, **PRIORITIES}),
-    "dueling heads": (TRANSFORMER, {"objective": "trajectory", "part": {"q": "dueling", "margin": 0.1}, **PRIORITIES}),
-    "mrt": (LSTM, {"objective": "mrt"}),
-    "reinforce": (TRANSFORMER, {"objective": "reinforce"}),
+    "dqn-sa, additive": (LSTM, {"method": DQN, "cross_entropy": 0.1}),
+    "dqn-sa, bilinear": (LSTM.model_copy(update={"attention": "bilinear"}), {"method": DQN}),
+    "trajectories, priorities": (TRANSFORMER, {"method": {"type": "trajectory", "replay": REPLAY}}),
+    "dueling heads": (TRANSFORMER, {"method": {"type": "trajectory", "q": {"type": "dueling"}, "replay": REPLAY}}),
+    "mrt": (LSTM, {"method": {"type": "mrt", "samples": 2}}),
+    "reinforce": (TRANSFORMER, {"method": {"type": "reinforce", "samples": 2}}),
 }
 
 
-def make(model, objective, part=None, cross_entropy=0.0, **replay):
-    trajectory = {"value_units": 8, "monte_carlo_updates": 1, "replay": replay, **(part or {})}
-    settings = {"trajectory": trajectory, "policy_gradient": {"samples": 2, "baseline_units": 8}}
-    config = make_config(model, objective=objective, sentences=4, cross_entropy=cross_entropy, **settings)
+def make(model, **settings):
+    config = make_config(model, sentences=4, updates=4, **settings)
     return Student(make_model(model, noise=0.3, seed=5).get_weights(), config, CORPUS)
 
 
 def update(learner, steps):
     for step in steps:
-        learner.learner.update(learner.batches.next(step)[0], 0.01)
-        learner.batches.after_update(step)
+        learner.agent.update(step, 0.01)
 
 
 def everything(learner):
     """Weights, optimizer, replay, heads and target networks, byte for byte."""
-    meta, arrays = learner.batches.state()
+    meta, arrays = learner.agent.state()
     arrays = {name: np.array(array) for name, array in arrays.items()}
     return [np.array(v.value) for v in learner.learner.state], meta, arrays
 
@@ -60,6 +58,6 @@ def test_a_stage_goes_on_after_a_restore_as_without_one(name):
     straight = digest(everything(learner))
     for variable, value in zip(learner.learner.state, saved[0], strict=True):
         variable.assign(value)
-    learner.batches.restore(*saved[1:])
+    learner.agent.restore(*saved[1:])
     update(learner, (3, 4))
     assert digest(everything(learner)) == straight

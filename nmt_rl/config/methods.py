@@ -1,0 +1,218 @@
+"""Methods of fine-tuning: a union of sections, each with the keys that it reads and nothing else."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from nmt_rl.config.section import Section
+
+Temperature = Annotated[float, Field(ge=0.01)]
+
+
+class QLearningConfig(Section):
+    """What methods that learn Q have in common."""
+
+    tau: float = Field(0.005, ge=0.0)
+    """Strength of the pull to the pretrained model, in BLEU of [0, 1] per nat."""
+    huber: float = Field(0.5, ge=0.0)
+    """Cut of the Huber loss on TD errors; 0: squared."""
+
+
+class ForkConfig(QLearningConfig):
+    """Forked rollouts of the current policy: exact differences of its Q, each learnt once."""
+
+    type: Literal["fork"] = "fork"
+    per_source: int = Field(5, ge=1)
+    """Most forks per source."""
+    probability: float = Field(0.05, ge=0.0, lt=1.0)
+    """Fork only where the runner-up's probability exceeds this."""
+
+
+class PairReplayConfig(Section):
+    """Replay of greedy translations and their forks."""
+
+    ratio: int = Field(2, ge=1)
+    """Updates for each batch that is played."""
+    max_age: int = Field(20, ge=1)
+    """Updates after which a translation is forgotten."""
+    priority: float = Field(0.6, ge=0.0, le=1.0)
+    """Exponent of the priorities, |TD error| (Schaul et al., 2016); 0: uniform."""
+
+
+class DQNConfig(QLearningConfig):
+    """Epsilon-greedy forks, replayed; V by temporal differences with a target network."""
+
+    type: Literal["dqn"] = "dqn"
+    per_source: int = Field(5, ge=1)
+    """Most states of each greedy translation where another action is tried."""
+    probability: float = Field(0.05, ge=0.0, lt=1.0)
+    """Only states where the runner-up's probability exceeds this."""
+    epsilon: float = Field(0.1, ge=0.0, le=1.0)
+    """Probability that the other action is drawn uniformly among the next best, in place of the runner-up."""
+    top_k: int = Field(5, ge=1)
+    """How many are the next best."""
+    steps: int = Field(0, ge=0)
+    """Cut a fork's continuation after so many pieces and complete it by the target network's V; 0: play to the end."""
+    monte_carlo: float = Field(0.3, ge=0.0, lt=1.0)
+    """Share of the updates, the first ones, in which V learns from plain returns and no continuation is cut."""
+    trace: float = Field(0.9, ge=0.0, lt=1.0)
+    """lambda of the targets of V after that: 0 is one-step TD."""
+    value_learning_rate: float = Field(1e-3, gt=0.0)
+    """Of V."""
+    target_rate: float = Field(0.1, gt=0.0, le=1.0)
+    """Polyak rate of the target network per update."""
+    replay: PairReplayConfig = PairReplayConfig()
+
+
+class KLConfig(Section):
+    """Q = V + tau log(pi / prior): the policy is the advantage stream, V a head that exists in training only."""
+
+    type: Literal["kl"] = "kl"
+    learning_rate: float = Field(1e-3, gt=0.0)
+    """Of V."""
+
+
+class HeadsConfig(Section):
+    """Q heads on the frozen model's states, which act by log prior + beta times the advantage."""
+
+    learning_rate: float = Field(1e-3, gt=0.0)
+    """Of the heads, in place of the optimizer's."""
+    beta: float = Field(8.0, gt=0.0)
+    """In nats per BLEU of [0, 1]; at the end a quarter, a half, twice and four times as much are tried on validation,
+    and the best is stored with the model."""
+
+
+class DuelingConfig(HeadsConfig):
+    """V + A - mean A (Wang et al., 2016)."""
+
+    type: Literal["dueling"] = "dueling"
+    backup: Literal["soft", "max", "double"] = "soft"
+    """Value of the next state: G-learning (Fox et al., 2016), the maximum, or double Q (van Hasselt et al., 2016)."""
+
+
+class ILQLConfig(HeadsConfig):
+    """Twin heads with an expectile V (Snell et al., 2023)."""
+
+    type: Literal["ilql"] = "ilql"
+    expectile: float = Field(0.7, gt=0.0, lt=1.0)
+    """Of V; 0.5 is the mean, 1 the maximum."""
+    cql: float = Field(0.0, ge=0.0)
+    """Weight of conservative Q-learning (Kumar et al., 2020), fresh samples included."""
+
+
+class LogitsConfig(Section):
+    """The raw logits as Q: the negative control, for they are no returns."""
+
+    type: Literal["logits"] = "logits"
+    backup: Literal["max", "double"] = "double"
+
+
+QConfig = Annotated[KLConfig | DuelingConfig | ILQLConfig | LogitsConfig, Field(discriminator="type")]
+
+
+class ReplayConfig(Section):
+    """Replay of whole translations."""
+
+    capacity: int = Field(20_000, ge=1)
+    """Sequences kept."""
+    share: float = Field(0.25, ge=0.0, lt=1.0)
+    """Share of each batch that is drawn from the replay; the rest is fresh."""
+    max_age: int = Field(0, ge=0)
+    """Updates after which a sequence is not drawn any more; 0: never."""
+    priority: float = Field(0.0, ge=0.0, le=1.0)
+    """Exponent of the priorities (Schaul et al., 2016); 0: uniform."""
+
+
+class TrajectoryConfig(QLearningConfig):
+    """Temporal differences on sampled and replayed translations."""
+
+    type: Literal["trajectory"] = "trajectory"
+    q: QConfig = KLConfig()
+    steps: int = Field(0, ge=0)
+    """n-step targets, which `trace` is not for; 0: lambda-targets."""
+    trace: float = Field(0.95, ge=0.0, le=1.0)
+    """lambda of the targets: 0 one-step TD, 1 Monte Carlo (for heads and hard backups plain returns)."""
+    monte_carlo: float = Field(0.3, ge=0.0, lt=1.0)
+    """Share of the updates, the first ones, that have Monte Carlo targets, while values are untrained."""
+    samples: int = Field(2, ge=1)
+    """Sampled translations per source and update."""
+    temperatures: tuple[Temperature, ...] = Field((0.7, 1.0, 1.2), min_length=1)
+    """Ladder of temperatures of the samples; each source gets some of them."""
+    top_k: int = Field(20, ge=0)
+    """Sample among this many pieces only; 0: all."""
+    replay: ReplayConfig = ReplayConfig()
+    target_rate: float = Field(0.02, gt=0.0, le=1.0)
+    """Polyak rate of the target network per update."""
+
+
+class SamplesConfig(Section):
+    """What methods that learn from samples of the policy have in common."""
+
+    samples: int = Field(5, ge=1)
+    """Sampled translations per source."""
+    temperature: float = Field(1.0, ge=0.01)
+    """Of the samples. Only 1, with nothing in `decoding` that forbids repetitions, samples the policy whose gradient is
+    taken; nothing corrects for others."""
+
+
+class ReinforceConfig(SamplesConfig):
+    """REINFORCE with a learned baseline (Williams, 1992; Ranzato et al., 2016)."""
+
+    type: Literal["reinforce"] = "reinforce"
+    baseline_learning_rate: float = Field(1e-3, gt=0.0)
+
+
+class MixerConfig(ReinforceConfig):
+    """MIXER (Ranzato et al., 2016): cross-entropy on the beginning of the reference, REINFORCE on what follows."""
+
+    type: Literal["mixer"] = "mixer"  # type: ignore[assignment]
+    pieces: int = Field(3, ge=1)
+    """That move from cross-entropy to REINFORCE at a time, from the end on."""
+    every: int = Field(50, ge=1)
+    """Updates between two such moves."""
+
+
+class SCSTConfig(SamplesConfig):
+    """Self-critical sequence training (Rennie et al., 2017): the baseline is the greedy translation."""
+
+    type: Literal["scst"] = "scst"
+
+
+class RLOOConfig(SamplesConfig):
+    """Leave-one-out (Kool et al., 2019): the baseline is the mean of the source's other samples."""
+
+    type: Literal["rloo"] = "rloo"
+    samples: int = Field(5, ge=2)
+
+
+class MRTConfig(SamplesConfig):
+    """Minimum risk training (Shen et al., 2016)."""
+
+    type: Literal["mrt"] = "mrt"
+    samples: int = Field(5, ge=2)
+    alpha: float = Field(0.005, gt=0.0)
+    """Sharpness of the risk's distribution over the samples (the paper's, for 100 of them)."""
+    reference: bool = True
+    """Put the reference among the samples."""
+
+
+class CrossEntropyConfig(Section):
+    """Cross-entropy on the references continued: the control."""
+
+    type: Literal["cross-entropy"] = "cross-entropy"
+
+
+MethodConfig = Annotated[
+    DQNConfig
+    | ForkConfig
+    | TrajectoryConfig
+    | ReinforceConfig
+    | MixerConfig
+    | SCSTConfig
+    | RLOOConfig
+    | MRTConfig
+    | CrossEntropyConfig,
+    Field(discriminator="type"),
+]

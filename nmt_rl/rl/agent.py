@@ -1,0 +1,128 @@
+"""The loop of fine-tuning: act, add, sample, learn, sync."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from nmt_rl.config import FinetuneConfig
+from nmt_rl.corpus.batches import Position
+from nmt_rl.corpus.tokenizer import EOS, PAD
+from nmt_rl.rl.actor import Actor, SentenceStream
+from nmt_rl.rl.divergence import Divergence
+from nmt_rl.rl.replay import Memory, Sampled
+from nmt_rl.rl.term import ERRORS, Term, below
+from nmt_rl.training.learner import Learner, joined
+
+Numbers = dict[str, float]
+
+
+class Agent:
+    """Plays sentences, remembers what was played, and learns from it.
+
+    Args:
+        actor: plays by the weights that the learner trains.
+        replay: what is learnt from next.
+        learner: minimises the objective of the terms.
+        terms: of the loss.
+        sentences: where sentences come from.
+        divergence: of the policy from the pretrained model.
+        settings: of the stage.
+        ratio: updates for each batch that is played.
+    """
+
+    def __init__(
+        self,
+        actor: Actor,
+        replay: Memory,
+        learner: Learner,
+        terms: Sequence[Term],
+        sentences: SentenceStream,
+        divergence: Divergence,
+        settings: FinetuneConfig,
+        ratio: int = 1,
+    ) -> None:
+        """See the class docstring."""
+        self.actor, self.replay, self.learner, self.terms = actor, replay, learner, list(terms)
+        self.sentences, self.divergence, self.settings, self.ratio = sentences, divergence, settings, ratio
+
+    def update(self, step: int, learning_rate: float) -> Numbers:
+        """Update `step`, from 1; numbers to report."""
+        played: Numbers = {}
+        drawn, batches, told = [], [], []
+        for part in range(self.settings.optimizer.accumulate):
+            if (step - 1) % self.ratio == 0:
+                episodes, played = self.actor.play(self.sentences.next(), step - 1, self.sentences.rng())
+                self.replay.add(episodes)
+            drawn.append(self.replay.sample(self.settings.sentences, step, self.sentences.rng(step, part)))
+            batch, numbers = self._batch(drawn[-1], step)
+            batches.append(batch)
+            told.append(played | numbers)
+        found = self.learner.update(self._joined(batches), learning_rate)
+        for sampled, batch, details in zip(drawn, batches, self.learner.details, strict=True):
+            self._prioritise(sampled, batch, details)
+        for term in self.terms:
+            term.after_update(step)
+        return _together(told) | found | self._distance(step, batches[0])
+
+    def _batch(self, sampled: Sampled, step: int) -> tuple[dict[str, Any], Numbers]:
+        batch: dict[str, Any] = {}
+        numbers: Numbers = {"replay": float(len(self.replay))}
+        for term in self.terms:
+            batch[term.name], more = term.batch(sampled, step)
+            tokens = numbers.get("tokens", 0.0) + more["tokens"]
+            numbers = {**more, **numbers, "tokens": tokens}
+        return batch, numbers
+
+    def _joined(self, batches: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """With each term's share in the update, where that is made of several batches."""
+        for term in self.terms if len(batches) > 1 else ():
+            parts = [batch[term.name] for batch in batches]
+            shares = joined(parts, [term.size(part) for part in parts])
+            batches = [{**batch, term.name: part} for batch, part in zip(batches, shares, strict=True)]
+        return batches
+
+    def _prioritise(self, sampled: Sampled, batch: dict[str, Any], details: Mapping[str, np.ndarray]) -> None:
+        """By the TD errors that the update has found, if they are finite: otherwise the loss is not, either, and the
+        stage ends with that."""
+        for term in self.terms:
+            errors = details.get(f"{term.name}/{ERRORS}")
+            if errors is not None and np.isfinite(errors).all():
+                self.replay.prioritise(sampled.places, term.priorities(batch[term.name], errors))
+
+    def _distance(self, step: int, batch: dict[str, Any]) -> Numbers:
+        """KL to the pretrained model and entropy along a batch's translations, when they are logged."""
+        if step % self.settings.log_every:
+            return {}
+        played = batch[self.terms[0].name]
+        target_in = played["target_in"]
+        # A state is real where its input is; what stands behind an EOS is padding of shorter translations.
+        kl, entropy, pieces = self.divergence(played["source"], target_in, np.where(target_in == EOS, PAD, target_in))
+        return {"kl": kl / pieces, "entropy": entropy / pieces}
+
+    def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """JSON values and arrays from which `restore` goes on with the very next update."""
+        arrays = {f"replay/{name}": value for name, value in self.replay.state().items()}
+        arrays |= {f"actor/{name}": value for name, value in self.actor.state().items()}
+        for term in self.terms:
+            arrays |= {f"{term.name}/{name}": value for name, value in term.state().items()}
+        return self.sentences.position._asdict(), arrays
+
+    def restore(self, meta: dict[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
+        """Go on where `state` was taken."""
+        self.sentences.go_to(Position(**meta))
+        self.replay.restore(below(arrays, "replay/"))
+        self.actor.restore(below(arrays, "actor/"))
+        for term in self.terms:
+            term.restore(below(arrays, f"{term.name}/"))
+
+    def close(self) -> None:
+        """Nothing runs in the background."""
+
+
+def _together(told: Sequence[Numbers]) -> Numbers:
+    """Means over the batches of an update, but for the number of tokens."""
+    numbers = {name: float(np.mean([each[name] for each in told if name in each])) for name in told[0]}
+    return numbers | {"tokens": numbers["tokens"] * len(told)}

@@ -1,0 +1,118 @@
+"""V: what the policy's translation will still gain from a state on, learnt by temporal differences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+from keras import ops
+from numpy.typing import NDArray
+
+from nmt_rl.backend import compile_fn, seeded
+from nmt_rl.config import DQNConfig, OptimizerConfig
+from nmt_rl.models.seq2seq import Seq2Seq, Tensor
+from nmt_rl.rl.episode import EpisodeBatch
+from nmt_rl.rl.padding import shift_right
+from nmt_rl.rl.target_network import TargetNetwork
+from nmt_rl.rl.targets import next_step, soft_lambda_targets
+from nmt_rl.rl.value import VALUE_UNITS, ValueHead, value_objective
+from nmt_rl.training.learner import Learner
+
+Numbers = dict[str, float]
+
+
+class Critic:
+    """A head V(s, c) on the decoder's states, and the target network that its targets bootstrap from.
+
+    V may know what the policy must not (c, features of the reference): it exists in training only.
+
+    Args:
+        model: the policy, whose states it stands on; it is not trained here.
+        target: a model of the same shape.
+        features: number of privileged features of a state.
+        settings: rates, lambda, and how many of the first updates have plain returns as targets.
+        updates: of the stage.
+        seed: of the head.
+    """
+
+    def __init__(
+        self, model: Seq2Seq, target: Seq2Seq, features: int, settings: DQNConfig, updates: int, seed: int
+    ) -> None:
+        """See the class docstring."""
+        self.settings, self.monte_carlo_updates = settings, round(settings.monte_carlo * updates)
+        with seeded(seed):
+            heads = [ValueHead(model.embeddings.width, features, VALUE_UNITS) for _ in range(2)]
+        self._learner = Learner(heads[0], value_objective, OptimizerConfig(learning_rate=settings.value_learning_rate))
+        self._target = TargetNetwork([(model, target), (heads[0], heads[1])], settings.target_rate)
+        self._online = compile_fn(partial(value_and_states, model, heads[0]), model, heads[0])
+        self._bootstrap = compile_fn(partial(value_and_states, target, heads[1]), target, heads[1])
+
+    def value(
+        self, source: NDArray[np.int32], ids: NDArray[np.int32], features: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """V of the target network, of the state before each piece, float32 [batch, time].
+
+        Args:
+            source: int32 [batch, source].
+            ids: translations, int32 [batch, time].
+            features: of the states, float32 [batch, time, features].
+        """
+        return np.asarray(self._bootstrap(source, shift_right(ids), features)[0])
+
+    def is_trained(self, step: int) -> bool:
+        """Whether, at update `step`, targets bootstrap from V."""
+        return step > self.monte_carlo_updates
+
+    def learn(
+        self,
+        batch: EpisodeBatch,
+        source: NDArray[np.int32],
+        target_in: NDArray[np.int32],
+        weights: NDArray[np.float64],
+        step: int,
+    ) -> Numbers:
+        """One update of V towards y_t = r_t + (1 - lambda) V̄(s_{t+1}) + lambda y_{t+1}; numbers to report.
+
+        `value_explained` is the share of the variance of the returns that V explained before.
+        """
+        value, states = (np.asarray(x) for x in self._online(source, target_in, batch.features))
+        trace, onward = 1.0, np.zeros_like(value)
+        if self.is_trained(step):
+            trace = self.settings.trace
+            onward = np.asarray(self._bootstrap(source, target_in, batch.features)[0])
+        nothing = np.zeros(value.shape)
+        y = soft_lambda_targets(batch.rewards, batch.discount, next_step(onward), nothing, trace, batch.mask)
+        each = (weights[:, None] * batch.mask).astype(np.float32)
+        task = {"states": states, "features": batch.features, "target": y.astype(np.float32), "weights": each}
+        loss = self._learner.update([task], self.settings.value_learning_rate)["loss"]
+        return {"value_loss": loss, "value_explained": explained_variance(value[batch.mask], y[batch.mask])}
+
+    def move_target(self) -> None:
+        """A Polyak step of the target network."""
+        self._target.move()
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Everything for an exact resume."""
+        variables = [*self._learner.state, *self._target.variables]
+        return {str(i): np.asarray(v.value) for i, v in enumerate(variables)}
+
+    def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Take over what `state` gave."""
+        for i, variable in enumerate([*self._learner.state, *self._target.variables]):
+            variable.assign(arrays[str(i)])
+
+
+def value_and_states(
+    model: Seq2Seq, head: ValueHead, source: Tensor, target_in: Tensor, features: Tensor
+) -> tuple[Tensor, Tensor]:
+    """V(s_t) [batch, time], and the decoder's states float32 [batch, time, width]."""
+    states = model.decode_states(target_in, model.encode(source)).states
+    return head(states, features), ops.cast(states, "float32")
+
+
+def explained_variance(predicted: Any, found: Any) -> float:
+    """1 - Var(found - predicted) / Var(found); 0 where nothing varies."""
+    variance = float(np.var(found))
+    return 1.0 - float(np.var(np.asarray(found) - np.asarray(predicted))) / variance if variance else 0.0
