@@ -38,11 +38,10 @@ pretrain:
   average: 2
   log_every: 2
 finetune:
-  objective: both
+  method: {{type: dqn, steps: 2, monte_carlo: 0.25}}
   updates: 4
   sentences: 4
   optimizer: {{learning_rate: 0.001, warmup: 1, ema: 0.5}}
-  trajectory: {{monte_carlo_updates: 1, value_units: 4}}
   cross_entropy: 0.1
   validation: {{every: 2, sentences: 4}}
   average: 2

@@ -5,13 +5,14 @@ Recipes are asked, not model folders: an older one must still be opened.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
 from nmt_rl.config.corpus import BatchConfig, TokenizerConfig
 from nmt_rl.config.decoding import DecodingConfig
+from nmt_rl.config.methods import DQNConfig, TrajectoryConfig
 from nmt_rl.config.model import LSTMConfig
 from nmt_rl.config.training import OptimizerConfig
 
@@ -21,7 +22,7 @@ class Need(NamedTuple):
 
     keys: tuple[str, ...]
     other: str
-    idle: tuple[Any, ...]
+    idle: Container[Any]
     """Values of the other with which they have no effect."""
     wanted: str
     """A value with which they have one."""
@@ -36,6 +37,8 @@ NEEDS: dict[type[BaseModel], tuple[Need, ...]] = {
     BatchConfig: (Need(("buckets",), "pad", ("longest",), "buckets"),),
     TokenizerConfig: (Need(("sampling_alpha",), "sampling", (False,), "true"),),
     LSTMConfig: (Need(("attention_units",), "attention", ("bilinear", "dot"), "additive"),),
+    DQNConfig: (Need(("top_k",), "epsilon", (0.0,), "above 0"),),
+    TrajectoryConfig: (Need(("trace",), "steps", range(1, 1_000_000), "0"),),
     DecodingConfig: (
         Need(("diversity",), "diverse_groups", (1,), "above 1"),
         Need(("temperature", "top_k", "top_p", "seed"), "samples", (0,), "above 0"),

@@ -13,9 +13,9 @@ from nmt_rl.config.corpus import CorpusConfig, TokenizerConfig
 from nmt_rl.config.decoding import DecodingConfig, EvaluationConfig
 from nmt_rl.config.finetuning import FinetuneConfig
 from nmt_rl.config.model import ModelConfig
-from nmt_rl.config.overrides import MODELS
 from nmt_rl.config.section import Section
 from nmt_rl.config.training import PretrainConfig
+from nmt_rl.config.unions import UNIONS, without_types
 from nmt_rl.errors import UserError
 from nmt_rl.storage.yaml_core import dump_yaml
 
@@ -90,15 +90,19 @@ def _parse(kind: type[_Kind], tree: dict[str, Any], where: str) -> _Kind:
 def explain(error: Any) -> str:
     """One of pydantic's errors in a sentence that begins with the key."""
     location = [str(part) for part in error["loc"]]
-    key = ".".join(part for part in location if part not in MODELS)
+    keys = without_types(location)
+    key = ".".join(keys)
     if error["type"] == "extra_forbidden":
         near = difflib.get_close_matches(location[-1], _known_keys(location[:-1]), n=1)
         hint = f"; did you mean {near[0]}?" if near else f"; known keys: {', '.join(_known_keys(location[:-1]))}"
-        return f"unknown key {key}{hint}"
+        union = UNIONS.get(tuple(keys[:-1]))
+        kind = f" with {keys[-2]}.type {location[-2]}" if union else ""
+        return f"unknown key {key}{kind}{hint}"
     if error["type"] == "missing":
         return f"key {key} is missing"
-    if error["type"] == "union_tag_invalid":
-        return f"{key}.type: should be {' or '.join(MODELS)}, found {_shown(error['input'].get('type'))}"
+    if error["type"] in ("union_tag_invalid", "union_tag_not_found"):
+        *most, last = UNIONS[tuple(keys)].kinds
+        return f"{key}.type: should be {', '.join(most)} or {last}, found {_shown(error['input'].get('type'))}"
     message = SHAPES.get(error["type"]) or error["msg"].removeprefix("Value error, ")
     # A rule of a whole section says what it found itself.
     whole = error["type"] == "value_error" and isinstance(error["input"], dict | Section)
@@ -114,9 +118,10 @@ def _shown(value: Any) -> str:
 def _known_keys(location: Sequence[str]) -> list[str]:
     """Field names of the section at a location."""
     sections: list[type[BaseModel]] = [Config]
-    for part in location:
-        if part in MODELS:
-            sections = [MODELS[part]]
+    for place, part in enumerate(location):
+        union = UNIONS.get(tuple(without_types(location[:place])))
+        if union and part in union.kinds:
+            sections = [union.kinds[part]]
         elif not part.isdigit():
             sections = [s for section in sections if part in section.model_fields for s in sections_in(section, part)]
     return sorted({name for section in sections for name in section.model_fields})

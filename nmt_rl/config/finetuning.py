@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from nmt_rl.config.methods import DuelingConfig, ForkConfig, ILQLConfig, MethodConfig, TrajectoryConfig
+from nmt_rl.config.methods import DQNConfig, DuelingConfig, ILQLConfig, MethodConfig, TrajectoryConfig
 from nmt_rl.config.section import Section
 from nmt_rl.config.training import OptimizerConfig, ValidationConfig
 
@@ -60,7 +60,8 @@ class FinetuneValidationConfig(ValidationConfig):
 class FinetuneConfig(Section):
     """Token-level deep Q-network with a BLEU reward, or one of its baselines."""
 
-    method: MethodConfig = ForkConfig()
+    method: MethodConfig = DQNConfig()
+    """A bare name stands for that method with its defaults."""
     updates: int = Field(1500, ge=1)
     minutes: float | None = Field(None, gt=0.0)
     """Stop after this much fine-tuning time, in minutes, validation not counted, kept across restarts."""
@@ -90,6 +91,17 @@ class FinetuneConfig(Section):
             _above_zero(method.tau, "a soft backup divides by it")
         if isinstance(method, TrajectoryConfig) and isinstance(method.q, ILQLConfig) and method.q.cql:
             _above_zero(method.tau, "cql divides by it")
+        return self
+
+
+    @model_validator(mode="after")
+    def _some_updates_bootstrap(self) -> FinetuneConfig:
+        method = self.method
+        if isinstance(method, DQNConfig | TrajectoryConfig) and round(method.monte_carlo * self.updates) >= self.updates:
+            raise ValueError(
+                f"method.monte_carlo must leave some of the {self.updates} updates to temporal differences, "
+                f"found {method.monte_carlo}"
+            )
         return self
 
 

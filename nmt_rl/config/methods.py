@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
-from nmt_rl.config.section import Section
+from nmt_rl.config.section import Section, named
 
 Temperature = Annotated[float, Field(ge=0.01)]
 
@@ -109,7 +110,14 @@ class LogitsConfig(Section):
     backup: Literal["max", "double"] = "double"
 
 
-QConfig = Annotated[KLConfig | DuelingConfig | ILQLConfig | LogitsConfig, Field(discriminator="type")]
+Q, METHOD = "kl", "dqn"
+"""Types where none is given."""
+
+QConfig = Annotated[
+    KLConfig | DuelingConfig | ILQLConfig | LogitsConfig,
+    Field(discriminator="type"),
+    BeforeValidator(partial(named, default=Q)),
+]
 
 
 class ReplayConfig(Section):
@@ -215,4 +223,5 @@ MethodConfig = Annotated[
     | MRTConfig
     | CrossEntropyConfig,
     Field(discriminator="type"),
+    BeforeValidator(partial(named, default=METHOD)),
 ]

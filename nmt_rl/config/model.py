@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-from nmt_rl.config.section import Section
+from nmt_rl.config.section import Section, named
 
 WIDEST, DEEPEST = 2**16, 1000
 """Units of a layer and layers of a stack that no model has; a config.yaml of somebody else may ask for any."""
@@ -81,4 +81,4 @@ class LSTMConfig(Section):
         return self
 
 
-ModelConfig = Annotated[TransformerConfig | LSTMConfig, Field(discriminator="type")]
+ModelConfig = Annotated[TransformerConfig | LSTMConfig, Field(discriminator="type"), BeforeValidator(named)]

@@ -11,14 +11,12 @@ from typing import Any
 import yaml
 
 from nmt_rl.config.corpus import TRAINING_KEYS, source_fields
-from nmt_rl.config.model import LSTMConfig, TransformerConfig
+from nmt_rl.config.section import named
+from nmt_rl.config.unions import UNIONS, without_types
 from nmt_rl.errors import UserError
 from nmt_rl.storage.yaml_core import load_yaml
 
 log = logging.getLogger("nmt_rl")
-
-MODELS: Mapping[str, Any] = {"transformer": TransformerConfig, "lstm": LSTMConfig}
-
 
 SEVERAL = (("corpus", "train"), ("corpus", "valid"))
 """Keys that have one entry or several; messages count the only one, too: `corpus.train.0`."""
@@ -65,8 +63,8 @@ def apply_overrides(tree: dict[str, Any], overrides: Sequence[Override]) -> None
 
     A whole section or entry goes before the keys in it, whichever is given first; of equal keys the last counts. Keys
     of an entry that is written as a string, such as `train: data/train`, are added to what the string stands for. A
-    `model.type` other than the recipe's leaves out the recipe's keys that only the other type has, and a
-    `tokenizer.model` those of training one.
+    `model.type`, or that of another section that is one of several, other than the recipe's leaves out the recipe's keys
+    that only the other type has, and a `tokenizer.model` those of training one.
 
     Raises:
         UserError: for a key below something that has none.
@@ -77,8 +75,8 @@ def apply_overrides(tree: dict[str, Any], overrides: Sequence[Override]) -> None
         node: Any = tree
         for depth in range(len(override.keys) - 1):
             node = _section(node, override, depth)
-        if override.keys == ("model", "type"):
-            _change_type(node, override.value)
+        if override.keys[-1] == "type" and override.keys[:-1] in UNIONS:
+            _change_type(node, override)
         node[override.keys[-1]] = override.value
 
 
@@ -93,6 +91,8 @@ def _section(node: dict[str, Any], override: Override, depth: int) -> dict[str, 
         return _entry(child, override, depth)
     if isinstance(child, str) and override.keys[0] == "corpus":
         child = node[part] = source_fields(child)
+    if isinstance(child, str) and override.keys[: depth + 1] in UNIONS:
+        child = node[part] = named(child)
     if child is None:
         child = node[part] = {}
     if not isinstance(child, dict):
@@ -124,15 +124,17 @@ class _Entries(dict[str, Any]):
         self.entries[int(place)] = entry
 
 
-def _change_type(model: dict[str, Any], kind: Any) -> None:
-    before = model.get("type")
-    if kind not in MODELS or before not in MODELS or kind == before:
+def _change_type(section: dict[str, Any], override: Override) -> None:
+    kinds, default = UNIONS[override.keys[:-1]]
+    kind, before = override.value, section.get("type", default)
+    if not isinstance(kind, str) or kind not in kinds or before not in kinds or kind == before:
         return
-    other = [key for key in model if key not in MODELS[kind].model_fields]
+    other = [key for key in section if key not in kinds[kind].model_fields]
     for key in other:
-        del model[key]
+        del section[key]
     if other:
-        log.info("model.type %s: the recipe's keys of a %s are left out (%s)", kind, before, ", ".join(other))
+        name, left = ".".join(override.keys), ", ".join(other)
+        log.info("%s %s: the recipe's keys of type %s are left out (%s)", name, kind, before, left)
 
 
 def _leave_out_training(tokenizer: Any) -> None:
@@ -145,5 +147,5 @@ def _leave_out_training(tokenizer: Any) -> None:
 
 def to_blame(overrides: Sequence[Override], location: Sequence[str]) -> str:
     """The overrides that a wrong value at a location comes from, or empty if it is none of them."""
-    keys = [part for part in location if part not in MODELS]
+    keys = without_types(location)
     return ", ".join(str(each) for each in overrides if each.touches(keys))

@@ -14,6 +14,8 @@ from nmt_rl.config.corpus import SourceSpec
 from nmt_rl.config.effects import without_effect
 from nmt_rl.config.experiment import FORMAT_KEY, Config, explain, parse_config, sections_in
 from nmt_rl.config.overrides import Override, apply_overrides, to_blame
+from nmt_rl.config.section import named
+from nmt_rl.config.unions import UNIONS
 from nmt_rl.errors import UserError
 from nmt_rl.storage.reading import read_yaml, read_yaml_pipe
 from nmt_rl.storage.streams import STANDARD, from_home, input_name
@@ -97,7 +99,9 @@ def read_recipe(path: Path, below: tuple[Path, ...] = ()) -> tuple[dict[str, Any
     return tree, put_upon(copy.deepcopy(tree), whole, [Config])
 
 
-def put_upon(tree: Mapping[str, Any], base: Mapping[str, Any], sections: Sequence[type[BaseModel]]) -> dict[str, Any]:
+def put_upon(
+    tree: Mapping[str, Any], base: Mapping[str, Any], sections: Sequence[type[BaseModel]], at: tuple[str, ...] = ()
+) -> dict[str, Any]:
     """A base recipe's tree with another's keys in it, section by section; everything else is replaced as a whole.
 
     So is a section of another `type`, whose keys the base's may not know.
@@ -106,11 +110,14 @@ def put_upon(tree: Mapping[str, Any], base: Mapping[str, Any], sections: Sequenc
         tree: what is put upon it.
         base: the tree of a whole recipe.
         sections: of which these are the keys; of a union all.
+        at: where they stand.
     """
     result = dict(base)
     for key, value in tree.items():
         below = [kind for section in sections for kind in sections_in(section, key) if kind is not SourceSpec]
-        old = base.get(key)
+        place, old = (*at, key), base.get(key)
+        if place in UNIONS:
+            value, old = named(value), named(old, UNIONS[place].default)
         if (
             not below
             or not isinstance(value, Mapping)
@@ -119,7 +126,7 @@ def put_upon(tree: Mapping[str, Any], base: Mapping[str, Any], sections: Sequenc
         ):
             result[key] = value
         else:
-            result[key] = put_upon(value, old, below)
+            result[key] = put_upon(value, old, below, place)
     return result
 
 

@@ -22,6 +22,13 @@ class Section(BaseModel):
         return {key: _truth_as_word(value) if key in numbers else value for key, value in tree.items()}
 
 
+def named(tree: Any, default: str | None = None) -> Any:
+    """The tree of a section that is one of several by `type`: a bare name is its type, and `default` where none is."""
+    if isinstance(tree, str):
+        return {"type": tree}
+    return {"type": default, **tree} if isinstance(tree, dict) and default is not None else tree
+
+
 def allowed_numbers(section: type[BaseModel], key: str) -> str:
     """The range of a number in words, such as `above 0 and at most 1,000`; empty if it has none."""
     words = {"ge": "from", "gt": "above", "le": "to", "lt": "below"}
