@@ -2,182 +2,159 @@ import io
 
 import numpy as np
 import pytest
+from episodes import assert_same_arrays, make_episode
 
-from nmt_rl.rl.priorities import PrioritySampler
-from nmt_rl.rl.replay import EpisodeRecord, Origin, SequenceReplay, choose_uniform, collate
+from nmt_rl.rl.replay import Queue, Replay
 
 pytestmark = pytest.mark.jax
 
 
-def record(number, length=None):
-    """A record whose every number can be told from every other's."""
-    length = number % 4 + 1 if length is None else length
-    steps = np.arange(length)
-    return EpisodeRecord(
-        source_id=1000 + number,
-        tokens=(10 * number + 4 + steps).astype(np.int32),
-        rewards=(0.01 * (number + steps)).astype(np.float32),
-        prior_logp=(-2.0 - number - steps).astype(np.float32),
-        features=np.stack([steps, steps + number], 1).astype(np.float32),
-        policy_version=number // 2,
-        origin=(Origin.SAMPLE, Origin.REFERENCE)[number % 2],
-    )
+def replay(capacity=100, share=0.0, max_age=0, priority=0.0, updates=10):
+    return Replay(capacity, share, max_age, priority, updates)
 
 
-def assert_same(left, right):
-    assert left.keys() == right.keys()
-    for name in left:
-        assert left[name].dtype == right[name].dtype
-        np.testing.assert_array_equal(left[name], right[name])
+def rng(seed=0):
+    return np.random.default_rng(seed)
 
 
-def test_first_in_first_out():
-    replay = SequenceReplay(3)
-    assert (len(replay), replay.ids) == (0, range(0))
-    np.testing.assert_array_equal(replay.add([record(0), record(1)]), [0, 1])
-    np.testing.assert_array_equal(replay.add([record(2), record(3), record(4)]), [2, 3, 4])
-    assert (len(replay), replay.ids) == (3, range(2, 5))
-    assert [r.source_id for r in replay.get([4, 2, 2])] == [1004, 1002, 1002]
-    for gone in (1, 5):
-        with pytest.raises(KeyError, match="ids go from 2 to 4"):
-            replay.get([gone])
+def sources(sampled):
+    return [episode.source_id - 1000 for episode in sampled.episodes]
 
 
-def test_a_flood_leaves_the_newest():
-    replay = SequenceReplay(2)
-    np.testing.assert_array_equal(replay.add(map(record, range(5))), range(5))
-    assert [r.source_id for r in replay.get(replay.ids)] == [1003, 1004]
+def every(memory, step=1):
+    """Numbers of all that can be drawn; nothing new is left."""
+    return set(sources(memory.sample(1, step, rng()))) | set(sources(memory.sample(300, step, rng(1))))
 
 
-def test_collate_by_hand():
-    batch = collate([record(1), record(0)])
-    np.testing.assert_array_equal(batch.tokens, [[14, 15], [4, 0]])
-    np.testing.assert_allclose(batch.rewards, [[0.01, 0.02], [0.0, 0.0]])
-    np.testing.assert_array_equal(batch.prior_logp, [[-3, -4], [-2, 0]])
-    np.testing.assert_array_equal(batch.features, [[[0, 1], [1, 2]], [[0, 0], [0, 0]]])
-    np.testing.assert_array_equal(batch.mask, [[True, True], [True, False]])
-    np.testing.assert_array_equal(batch.discount, [[1, 0], [0, 0]])
-    np.testing.assert_array_equal(batch.source_id, [1001, 1000])
-    np.testing.assert_array_equal(batch.origin, [Origin.REFERENCE, Origin.SAMPLE])
-    assert collate([record(1)], length=5).tokens.shape == (1, 5)
-    with pytest.raises(ValueError, match="2 steps does not fit into 1"):
-        collate([record(1)], length=1)
-    with pytest.raises(ValueError, match="at least one"):
-        collate([])
+def test_an_episode_is_taken_once_whoever_sends_it_again():
+    memory, first = replay(), [make_episode(0), make_episode(1)]
+    assert memory.add(first) == 2
+    assert memory.add([make_episode(1), make_episode(2)]) == 1
+    assert len(memory) == 3
+    assert sources(memory.sample(9, 1, rng())) == [0, 1, 2]
 
 
-def test_demonstrations_are_never_evicted():
-    replay = SequenceReplay(2)
-    assert replay.demonstration_ids == range(0)
-    np.testing.assert_array_equal(replay.add_demonstrations([record(20), record(21)]), [-1, -2])
-    replay.add(map(record, range(9)))
-    np.testing.assert_array_equal(replay.add_demonstrations([record(3)]), [-3])
-    replay.add(map(record, range(9, 12)))
-    assert (len(replay), replay.ids, replay.demonstration_ids) == (2, range(10, 12), range(-3, 0))
-    assert [r.source_id for r in replay.get([-1, 11, -3, -2, -1])] == [1020, 1011, 1003, 1021, 1020]
-    drawn = choose_uniform(replay.demonstration_ids, 100, np.random.default_rng(0))
-    assert {r.source_id for r in replay.get(drawn)} == {1020, 1021, 1003}
-    with pytest.raises(KeyError, match="there are 3 demonstrations"):
-        replay.get([-4])
+def test_episodes_may_come_in_any_order():
+    """As from several actors, some of which are slower."""
+    memory = replay(max_age=2)
+    memory.add(make_episode(n, version=version) for n, version in ((5, 4), (3, 1), (4, 4)))
+    assert sources(memory.sample(9, 5, rng())) == [5, 4], "the one of 3 updates ago is too old"
 
 
-def test_age_limit_gives_the_ids_that_are_new_enough():
-    replay = SequenceReplay(5)
-    assert replay.ids_since(0) == range(0)
-    replay.add_demonstrations([record(0)])
-    replay.add(map(record, range(8)))  # ids 3 ... 7 are left, of versions 1, 2, 2, 3, 3
-    since = {version: replay.ids_since(version) for version in (-1, 1, 2, 3, 4)}
-    assert since == {-1: range(3, 8), 1: range(3, 8), 2: range(4, 8), 3: range(6, 8), 4: range(8, 8)}
-    with pytest.raises(ValueError, match="found 2 after 3"):
-        replay.add([record(4)])
+def test_the_oldest_go_first_and_may_come_back():
+    memory = replay(capacity=3)
+    assert memory.add(make_episode(n) for n in range(5)) == 5
+    assert every(memory) == {2, 3, 4} and len(memory) == 3
+    assert memory.add([make_episode(0), make_episode(4)]) == 1
+    assert every(memory) == {0, 3, 4}
 
 
-def test_the_age_limit_looks_at_few_records():
-    """14 of 10,000: halving finds the place."""
-    replay, looked = SequenceReplay(10_000), []
-    replay.add(record(n, 1) for n in range(12_000))
-
-    class Noting(dict):
-        def __getitem__(self, number):
-            looked.append(number)
-            return super().__getitem__(number)
-
-    replay._records = Noting(replay._records)
-    assert replay.ids_since(3000) == range(6000, 12_000) and len(looked) <= 14
+def test_what_is_new_comes_first_as_it_is_and_once():
+    memory = replay(priority=0.6)
+    memory.add([make_episode(0), make_episode(1)])
+    first = memory.sample(9, 1, rng())
+    assert sources(first) == [0, 1] and first.weights.tolist() == [1.0, 1.0]
+    memory.add([make_episode(2)])
+    assert sources(memory.sample(9, 2, rng())) == [2]
+    assert len(memory.sample(9, 3, rng()).episodes) == 9, "nothing is new: as many as asked for"
 
 
-def test_what_a_sampler_of_the_same_capacity_draws_is_stored():
-    replay, sampler = SequenceReplay(6), PrioritySampler(6, 0.6, 0.1)
-    rng = np.random.default_rng(0)
-    replay.add_demonstrations([record(9)])
-    for number in range(0, 40, 2):
-        sampler.insert(replay.add([record(number), record(number + 1)]))
-        assert len(sampler) == len(replay)
-        young = replay.ids_since(number // 2 - 1)
-        ids, _ = sampler.draw(6, rng, young.start)
-        assert len(sampler) == len(young) == (5 if number else 2)
-        assert {r.policy_version for r in replay.get(ids)} <= {number // 2 - 1, number // 2}
-        sampler.insert(replay.add([record(number + 1)]))
+@pytest.mark.parametrize(("share", "old"), [(0.0, 0), (0.25, 1), (0.5, 3), (0.75, 9)])
+def test_the_share_of_older_ones_in_a_batch(share, old):
+    memory = replay(share=share)
+    memory.add(make_episode(n) for n in range(4))
+    assert len(memory.sample(9, 1, rng()).episodes) == 4, "there is nothing older yet"
+    memory.add(make_episode(n) for n in range(4, 7))
+    drawn = sources(memory.sample(9, 2, rng()))
+    assert drawn[:3] == [4, 5, 6] and len(drawn) == 3 + old and set(drawn[3:]) <= {0, 1, 2, 3}
 
 
-@pytest.mark.parametrize("demonstrations", [0, 3])
-@pytest.mark.parametrize("added", [0, 2, 7])
-def test_state_round_trip_through_a_file(added, demonstrations):
-    replay = SequenceReplay(4)
-    replay.add_demonstrations(record(30 + n) for n in range(demonstrations))
-    replay.add(record(n) for n in range(added))
-    file = io.BytesIO()
-    np.savez(file, **replay.state_dict())
-    file.seek(0)
-    restored = SequenceReplay(4)
-    restored.add([record(9)])
-    restored.add_demonstrations([record(9)])
-    restored.load_state_dict(np.load(file, allow_pickle=False))
-    assert restored.ids == replay.ids
-    assert_same(restored.state_dict(), replay.state_dict())
-    replay.add([record(50)])
-    restored.add([record(50)])
-    assert_same(restored.state_dict(), replay.state_dict())
-    assert restored.get(restored.ids)[0].origin is replay.get(replay.ids)[0].origin
-    stored = restored.get(restored.demonstration_ids)
-    assert [r.source_id for r in stored] == [1030 + n for n in reversed(range(demonstrations))]
+def test_age_is_counted_in_updates_of_the_policy():
+    memory = replay(max_age=3)
+    memory.add([make_episode(0, version=0), make_episode(1, version=2)])
+    assert every(memory, step=4) == {0, 1}
+    assert every(memory, step=5) == {1} and len(memory) == 1
+    assert memory.add([make_episode(0, version=4)]) == 1, "what is forgotten is not known any more"
+    with pytest.raises(ValueError, match="empty"):
+        memory.sample(1, 100, rng())
 
 
-def test_smaller_capacity_keeps_the_newest():
-    replay, smaller = SequenceReplay(5), SequenceReplay(2)
-    replay.add(record(n) for n in range(7))
-    replay.add_demonstrations(record(n) for n in range(20, 24))
-    smaller.load_state_dict(replay.state_dict())
-    assert (smaller.ids, smaller.demonstration_ids) == (range(5, 7), range(-4, 0))
-    assert [r.source_id for r in smaller.get(smaller.ids)] == [1005, 1006]
+def test_draws_follow_the_priorities_and_are_weighed():
+    """P = p / sum p and (N P)^-b / max: at the last update b = 1, so that weights times probabilities are alike."""
+    memory = replay(priority=1.0, updates=10)
+    memory.add([make_episode(0), make_episode(1)])
+    memory.prioritise(memory.sample(9, 1, rng()).places, [0.9, 0.1])
+    drawn = memory.sample(20_000, 10, rng())
+    share = np.mean([number == 0 for number in sources(drawn)])
+    assert share == pytest.approx(0.9, abs=0.01)
+    weights = dict(zip(sources(drawn), drawn.weights, strict=True))
+    assert weights[1] == pytest.approx(1.0) and weights[0] == pytest.approx(1 / 9, rel=0.02)
 
 
-def test_records_survive_changes_of_the_saved_arrays():
-    replay = SequenceReplay(2)
-    replay.add([record(1)])
-    state = replay.state_dict()
-    replay.load_state_dict(state)
-    state["tokens"][:] = 0
-    np.testing.assert_array_equal(replay.get([0])[0].tokens, [14, 15])
-
-
-def test_uniform_choice():
-    ids = choose_uniform(range(10, 15), 50_000, np.random.default_rng(0))
-    values, counts = np.unique(ids, return_counts=True)
-    np.testing.assert_array_equal(values, range(10, 15))
+def test_without_an_exponent_draws_are_uniform():
+    memory = replay(priority=0.0)
+    memory.add(make_episode(n) for n in range(5))
+    memory.prioritise(memory.sample(9, 1, rng()).places, [100.0, 1.0, 1.0, 1.0, 0.0])
+    drawn = memory.sample(50_000, 5, rng())
+    counts = np.bincount(sources(drawn), minlength=5)
     # chi-square with 4 degrees of freedom exceeds 18.47 with probability 1e-3
     assert ((counts - 10_000) ** 2 / 10_000).sum() < 18.47
-    np.testing.assert_array_equal(ids, choose_uniform(range(10, 15), 50_000, np.random.default_rng(0)))
-    with pytest.raises(ValueError, match="empty"):
-        choose_uniform(range(3, 3), 1, np.random.default_rng(0))
+    np.testing.assert_allclose(drawn.weights, 1.0)
 
 
-def test_bad_records_and_capacity():
-    good = record(1)
-    with pytest.raises(ValueError, match="one length"):
-        EpisodeRecord(**{**vars(good), "rewards": np.zeros(3, np.float32)})
-    with pytest.raises(ValueError, match="at least 1"):
-        record(0, length=0)
-    with pytest.raises(ValueError, match="capacity"):
-        SequenceReplay(0)
-    assert good.score == pytest.approx(0.03)
+def test_priorities_of_what_is_gone_meanwhile_are_ignored():
+    memory = replay(capacity=2, priority=1.0)
+    memory.add([make_episode(0), make_episode(1)])
+    places = memory.sample(9, 1, rng()).places
+    memory.add([make_episode(2), make_episode(3)])
+    memory.prioritise(places, [1e6, 1e6])
+    memory.sample(9, 2, rng())
+    assert every(memory, step=3) == {2, 3}
+
+
+@pytest.mark.parametrize("added", [0, 2, 9])
+def test_a_resume_draws_what_would_have_been_drawn(added):
+    memory = replay(capacity=6, share=0.5, max_age=9, priority=0.7)
+    memory.add(make_episode(n, forks=n % 3) for n in range(added))
+    if added:
+        sampled = memory.sample(3, 1, rng())
+        memory.prioritise(sampled.places, np.linspace(0.1, 1.0, len(sampled.places)))
+    memory.add(make_episode(n) for n in range(20, 22))
+    file = io.BytesIO()
+    np.savez(file, **memory.state())
+    file.seek(0)
+    restored = replay(capacity=6, share=0.5, max_age=9, priority=0.7)
+    restored.add([make_episode(9)])
+    restored.restore(np.load(file, allow_pickle=False))
+    assert_same_arrays(restored.state(), memory.state())
+    for step in (2, 3):
+        one, other = (each.sample(5, step, rng(step)) for each in (memory, restored))
+        assert sources(one) == sources(other)
+        np.testing.assert_array_equal(one.weights, other.weights)
+        assert memory.add([make_episode(21), make_episode(30)]) == restored.add([make_episode(21), make_episode(30)])
+    assert_same_arrays(restored.state(), memory.state())
+
+
+def test_a_smaller_capacity_keeps_the_newest():
+    memory, smaller = replay(capacity=5, priority=0.5), replay(capacity=2, priority=0.5)
+    memory.add(make_episode(n) for n in range(7))
+    memory.sample(1, 1, rng())
+    smaller.restore(memory.state())
+    assert every(smaller) == {5, 6} and len(smaller) == 2
+
+
+def test_a_queue_gives_everything_once():
+    queue = Queue()
+    assert queue.add([make_episode(0), make_episode(1)]) == 2 and len(queue) == 2
+    other = Queue()
+    other.restore(queue.state())
+    for each in (queue, other):
+        sampled = each.sample(1, 1, rng())
+        assert sources(sampled) == [0, 1] and sampled.weights.tolist() == [1.0, 1.0] and len(each) == 0
+        with pytest.raises(ValueError, match="nothing was played"):
+            each.sample(1, 1, rng())
+
+
+def test_a_capacity_below_1():
+    with pytest.raises(ValueError, match="capacity must be at least 1, found 0"):
+        replay(capacity=0)
