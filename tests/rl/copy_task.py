@@ -7,12 +7,13 @@ from types import SimpleNamespace
 import numpy as np
 
 from nmt_rl.config import BatchConfig, Config, OptimizerConfig, RewardConfig, TransformerConfig
-from nmt_rl.corpus.batches import BatchStream
+from nmt_rl.corpus.batches import Batch, BatchStream
 from nmt_rl.corpus.store import EncodedCorpus, PackedSide
 from nmt_rl.corpus.tokenizer import BOS, EOS, PAD, Tokenizers
 from nmt_rl.decoding.generator import Generator
 from nmt_rl.models.build import build_model
 from nmt_rl.rl import reward
+from nmt_rl.rl.actor import Sentences
 from nmt_rl.rl.divergence import Divergence
 from nmt_rl.rl.family import build_family
 from nmt_rl.rl.finetune import make_agent
@@ -131,3 +132,10 @@ def exact_match(model, source, decode=None):
     ids = (decode or Generator(model))(source, source.shape[1]).ids
     ids = np.pad(ids, ((0, 0), (0, source.shape[1] - ids.shape[1])))
     return float((ids == source).all(axis=1).mean())
+
+
+def make_sentences(source, reward, references=None):
+    """To be played: sources int32 [batch, source], each its own reference; its place in the corpus is 10 times that."""
+    target_in = np.concatenate([np.full((len(source), 1), BOS, np.int32), source[:, :-1]], axis=1)
+    rows = Batch(source, target_in, source, 10 * np.arange(len(source)))
+    return Sentences(rows, reward.references(references or WordTokenizer().decode(source)))

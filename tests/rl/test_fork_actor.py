@@ -1,21 +1,23 @@
+"""What a forked translation is worth: exactly, or completed by V; where forks are and which actions they try."""
+
 from itertools import pairwise
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from copy_task import WordTokenizer, make_model, make_reward, make_sources
+from copy_task import WordTokenizer, make_model, make_reward, make_sentences, make_sources
 
 from nmt_rl.backend import compile_fn
-from nmt_rl.config import DecodingConfig, ForkConfig
-from nmt_rl.corpus.tokenizer import BOS, EOS, PAD, UNK, Tokenizers
-from nmt_rl.decoding.hypotheses import Hypotheses
+from nmt_rl.config import DecodingConfig
+from nmt_rl.corpus.tokenizer import BOS, EOS, PAD, UNK
 from nmt_rl.decoding.search import Searcher
-from nmt_rl.decoding.translator import Translator
-from nmt_rl.rl.rollouts import ForkRollout, choose_forks, padded_length, shift_right, source_limits
+from nmt_rl.rl.episode import Origin
+from nmt_rl.rl.fork_actor import ForkActor, choose_forks, completed, explored, fork_numbers
+from nmt_rl.rl.padding import source_limits
+from nmt_rl.rl.reward import Episode
 
 REWARD = make_reward()
 DECODING = DecodingConfig(max_length_ratio=1.0, max_length_extra=2)
-CHI_SQUARE = {2: 13.82, 3: 16.27, 5: 20.52}
+CHI_SQUARE = {3: 16.27, 5: 20.52}
 """Quantile .999 by degrees of freedom."""
 
 
@@ -42,31 +44,78 @@ def by_hand(model, width, restrict=lambda logits, ids: None):
     return go_on
 
 
+def make_actor(model, prior=None, decoding=DECODING, per_source=99, probability=0.0, **options):
+    return ForkActor(model, prior or model, WordTokenizer(), REWARD, decoding, per_source, probability, **options)
+
+
+def score(ids, reference):
+    return REWARD.scores(WordTokenizer().decode([ids]), [reference])[0]
+
+
+def forks_of(episodes):
+    """(row, time, actions, values) of every fork."""
+    return [
+        (row, int(time), actions.tolist(), values)
+        for row, episode in enumerate(episodes)
+        for time, actions, values in zip(episode.forks.times, episode.forks.actions, episode.forks.values, strict=True)
+    ]
+
+
 @pytest.fixture(scope="module")
 def played():
     """Every possible fork of some random sentences under a random policy."""
     model, source = make_model(noise=0.5, seed=2), make_sources(8)
-    references = REWARD.references(WordTokenizer().decode(source))
-    rollout = ForkRollout(model, WordTokenizer(), REWARD, DECODING, ForkConfig(per_source=99, probability=0.0))
-    return model, source, references, rollout.play(source, references, np.random.default_rng(0))
+    sentences = make_sentences(source, REWARD)
+    actor = make_actor(model, make_model(noise=0.5, seed=3))
+    return model, source, sentences, actor.play(sentences, 7, np.random.default_rng(0))
 
 
 @pytest.mark.jax
 def test_forks_are_the_exact_returns_of_the_greedy_policy(played):
-    model, source, references, (greedy, scores, forks) = played
+    model, source, sentences, (episodes, _) = played
     limits = source_limits(source, DECODING, model.max_length)
     go_on = by_hand(model, int(limits.max()) + 1)
     states = []
-    for row in range(len(source)):
+    for row, episode in enumerate(episodes):
         ids, best = go_on(source[row], [], limits[row])
-        assert greedy.ids[row, : greedy.lengths[row]].tolist() == ids
-        assert scores[row] == REWARD.scores(WordTokenizer().decode([ids]), [references[row]])[0]
-        states += [(row, t, *pair) for t, pair in enumerate(best)]
-    assert sorted(zip(forks.row, forks.time, *forks.actions.T, strict=True)) == states
-    for row, time, (_, second), values in zip(forks.row, forks.time, forks.actions, forks.values, strict=True):
-        ids, _ = go_on(source[row], [*greedy.ids[row, :time], second], limits[row])
-        forked = REWARD.scores(WordTokenizer().decode([ids]), [references[row]])[0]
-        assert tuple(values) == (scores[row], forked)
+        assert episode.tokens.tolist() == ids
+        assert episode.score == pytest.approx(score(ids, sentences.references[row]), abs=1e-6)
+        states += [(row, t, list(pair)) for t, pair in enumerate(best)]
+    forks = forks_of(episodes)
+    assert sorted(fork[:3] for fork in forks) == states
+    for row, time, (_, second), values in forks:
+        ids, _ = go_on(source[row], [*episodes[row].tokens[:time], second], limits[row])
+        whole = [score(each, sentences.references[row]) for each in (episodes[row].tokens, ids)]
+        np.testing.assert_allclose(values, whole, atol=1e-6)
+
+
+def test_what_an_episode_says_of_itself(played):
+    _, source, sentences, (episodes, numbers) = played
+    assert [episode.source_id for episode in episodes] == [0, 10, 20, 30, 40, 50, 60, 70]
+    assert len({episode.id for episode in episodes}) == 8
+    assert {episode.policy_version for episode in episodes} == {7}
+    assert {episode.origin for episode in episodes} == {Origin.GREEDY}
+    for row, episode in enumerate(episodes):
+        paid = REWARD.episode(episode.tokens, sentences.references[row])
+        np.testing.assert_allclose(episode.rewards, paid.rewards, atol=1e-6)
+        np.testing.assert_allclose(episode.features, paid.features, atol=1e-6)
+        assert (episode.log_probs <= 0).all()
+    pieces = sum(len(episode.tokens) for episode in episodes)
+    assert numbers["length_ratio"] == pytest.approx(pieces / (source != PAD).sum())
+    assert numbers["return"] == pytest.approx(np.mean([episode.score for episode in episodes]))
+    assert numbers["forks"] == len(forks_of(episodes))
+
+
+@pytest.mark.jax
+def test_the_prior_difference_is_that_of_the_pretrained_models_logits(played):
+    _, source, _, (episodes, _) = played
+    prior = make_model(noise=0.5, seed=3)
+    for row, episode in enumerate(episodes):
+        target_in = np.array([[BOS, *episode.tokens[:-1]]], np.int32)
+        logits = np.asarray(prior.decode(target_in, prior.encode(source[row : row + 1])).logits)[0]
+        forks = episode.forks
+        by_hand = logits[forks.times, forks.actions[:, 0]] - logits[forks.times, forks.actions[:, 1]]
+        np.testing.assert_allclose(forks.prior_difference, by_hand, atol=1e-4)
 
 
 def no_bigram_twice(logits, ids):
@@ -80,80 +129,169 @@ def no_bigram_twice(logits, ids):
 def test_translations_and_forks_obey_what_validation_obeys():
     """What a fork keeps of the translation counts as written: what follows must not repeat it."""
     model, source = make_model(noise=0.5, seed=2), make_sources(10)
-    references = REWARD.references(WordTokenizer().decode(source))
+    sentences = make_sentences(source, REWARD)
     decoding = DECODING.model_copy(update={"no_repeat_ngram": 2, "repetition_penalty": 1.5, "max_length_extra": 6})
-    settings = ForkConfig(per_source=99, probability=0.0)
-    rollout = ForkRollout(model, WordTokenizer(), REWARD, decoding, settings)
-    path, scores, forks = rollout.play(source, references, np.random.default_rng(0))
+    episodes, _ = make_actor(model, decoding=decoding).play(sentences, 0, np.random.default_rng(0))
     validated = Searcher(model, decoding.greedy())(source, source_limits(source, decoding, model.max_length))
-    np.testing.assert_array_equal(path.ids, validated.ids[:, 0])
+    for row, episode in enumerate(episodes):
+        np.testing.assert_array_equal(episode.tokens, validated.ids[row, 0, : len(episode.tokens)])
     limits = source_limits(source, decoding, model.max_length)
     go_on, free = (by_hand(model, int(limits.max()) + 1, *rule) for rule in ([no_bigram_twice], []))
-    changed = 0
-    for row, time, (_, second), values in zip(forks.row, forks.time, forks.actions, forks.values, strict=True):
-        prefix = [*path.ids[row, :time].tolist(), int(second)]
+    changed, forks = 0, forks_of(episodes)
+    for row, time, (_, second), values in forks:
+        prefix = [*episodes[row].tokens[:time].tolist(), second]
         ids, _ = go_on(source[row], prefix, limits[row])
-        assert tuple(values) == (scores[row], REWARD.scores(WordTokenizer().decode([ids]), [references[row]])[0])
+        assert values[1] == pytest.approx(score(ids, sentences.references[row]), abs=1e-6)
         changed += ids != free(source[row], prefix, limits[row])[0]
-    assert len(forks.row) > 10 and changed > 3
-
-
-def test_forks_of_sampled_translations_are_exact_too():
-    """Both actions are followed by the greedy policy, whatever was sampled there."""
-    model, source = make_model(noise=0.5, seed=2), make_sources(4)
-    references = REWARD.references(WordTokenizer().decode(source))
-    settings = ForkConfig(per_source=99, probability=0.0, path="sampled", temperature=2.0)
-    rollout = ForkRollout(model, WordTokenizer(), REWARD, DECODING, settings)
-    path, scores, forks = rollout.play(source, references, np.random.default_rng(0))
-    limits = source_limits(source, DECODING, model.max_length)
-    go_on = by_hand(model, int(limits.max()) + 1)
-    assert len(forks.row) == sum(min(n, limit - 1) for n, limit in zip(path.lengths, limits, strict=True))
-    assert any(
-        path.ids[row, time] not in pair for row, time, pair in zip(forks.row, forks.time, forks.actions, strict=True)
-    )
-    np.testing.assert_array_equal(scores, REWARD.scores(WordTokenizer().decode(path.ids), references))
-    for row, time, actions, values in zip(forks.row, forks.time, forks.actions, forks.values, strict=True):
-        prefix = path.ids[row, :time].tolist()
-        assert go_on(source[row], prefix, limits[row])[1][0] == tuple(actions)
-        ends = [go_on(source[row], [*prefix, action], limits[row])[0] for action in actions]
-        np.testing.assert_array_equal(values, REWARD.scores(WordTokenizer().decode(ends), [references[row]] * 2))
+    assert len(forks) > 10 and changed > 3
 
 
 def test_the_random_policy_meets_every_case(played):
     """What makes the test above worth its name."""
-    model, source, _, (greedy, _, forks) = played
+    model, source, _, (episodes, _) = played
     limits = source_limits(source, DECODING, model.max_length)
-    forced = greedy.lengths == limits
+    forced = np.array([len(episode.tokens) for episode in episodes]) == limits
     assert forced.any() and not forced.all()
-    assert (forks.actions == EOS).any(axis=0).all()  # EOS as the greedy piece, and as its runner-up
-    assert (forks.values[:, 0] != forks.values[:, 1]).any()
+    actions = np.concatenate([episode.forks.actions for episode in episodes])
+    values = np.concatenate([episode.forks.values for episode in episodes])
+    assert (actions == EOS).any(axis=0).all()  # EOS as the greedy piece, and as its runner-up
+    assert (values[:, 0] != values[:, 1]).any()
 
 
 def test_the_forced_end_is_never_forked(played):
-    model, source, _, (greedy, _, forks) = played
+    model, source, _, (episodes, _) = played
     limits = source_limits(source, DECODING, model.max_length)
-    assert (forks.time < limits[forks.row] - 1).all() and (forks.time < greedy.lengths[forks.row]).all()
-    assert (forks.actions != PAD).all()
-    last = greedy.lengths == limits
-    assert (greedy.alternative_probs[last, limits[last] - 1] == 0.0).all()
+    for episode, limit in zip(episodes, limits, strict=True):
+        assert (episode.forks.times < min(limit - 1, len(episode.tokens))).all()
+        assert (episode.forks.actions != PAD).all()
 
 
 def test_without_forks(played):
-    model, source, references, (greedy, scores, _) = played
-    rollout = ForkRollout(model, WordTokenizer(), REWARD, DECODING, ForkConfig(per_source=3, probability=0.99))
-    again, same, forks = rollout.play(source, references, np.random.default_rng(0))
-    np.testing.assert_array_equal(again.ids, greedy.ids)
-    np.testing.assert_array_equal(same, scores)
-    assert forks.row.shape == forks.time.shape == (0,)
-    assert forks.actions.shape == forks.values.shape == (0, 2)
+    model, _, sentences, (episodes, _) = played
+    again, numbers = make_actor(model, per_source=3, probability=0.99).play(sentences, 0, np.random.default_rng(0))
+    for one, other in zip(again, episodes, strict=True):
+        np.testing.assert_array_equal(one.tokens, other.tokens)
+        assert len(one.forks) == 0 and one.forks.actions.shape == one.forks.values.shape == (0, 2)
+    assert numbers["forks"] == numbers["fork_better"] == numbers["fork_gap"] == 0.0
 
 
 def test_translations_stay_within_the_models_positions():
     model, source = make_model(noise=0.5, positions=6), make_sources(4, longest=5)
     decoding = DecodingConfig(max_length_ratio=3.0, max_length_extra=20)
-    rollout = ForkRollout(model, WordTokenizer(), REWARD, decoding, ForkConfig(per_source=2, probability=0.0))
-    greedy, _, forks = rollout.play(source, REWARD.references(["a"] * 4), np.random.default_rng(0))
-    assert greedy.ids.shape[1] <= 6 and np.isfinite(greedy.log_probs).all() and len(forks.row)
+    actor = make_actor(model, decoding=decoding, per_source=2)
+    episodes, numbers = actor.play(make_sentences(source, REWARD, ["a"] * 4), 0, np.random.default_rng(0))
+    assert max(len(e.tokens) for e in episodes) <= 6 and numbers["forks"] > 0
+    assert all(np.isfinite(e.log_probs).all() for e in episodes)
+
+
+@pytest.mark.jax
+def test_epsilon_tries_other_actions_than_the_runner_up(played):
+    """With epsilon 1 and three next best, each of them is tried somewhere; the worth is still exact."""
+    model, source, sentences, _ = played
+    actor = make_actor(model, epsilon=1.0, top_k=3)
+    episodes, _ = actor.play(sentences, 0, np.random.default_rng(0))
+    limits = source_limits(source, DECODING, model.max_length)
+    width = int(limits.max()) + 1
+    go_on, ranks = by_hand(model, width), []
+    for row, time, (first, other), values in forks_of(episodes):
+        prefix = episodes[row].tokens[:time].tolist()
+        target_in = np.full((1, width), PAD, np.int32)
+        target_in[0, : time + 1] = [BOS, *prefix]
+        logits = np.array(model.decode(target_in, model.encode(source[row : row + 1])).logits)[0, time]
+        logits[[PAD, BOS, UNK]] = -np.inf
+        order = np.argsort(-logits).tolist()
+        assert order[0] == first
+        ranks.append(order.index(other))
+        ids, _ = go_on(source[row], [*prefix, other], limits[row])
+        assert values[1] == pytest.approx(score(ids, sentences.references[row]), abs=1e-6)
+    assert set(ranks) == {1, 2, 3}
+
+
+def test_where_fewer_actions_are_permitted_the_runner_up_is_tried(played):
+    """PAD stands for the missing ones."""
+    model, _, sentences, (episodes, _) = played
+    actor = make_actor(model, epsilon=1.0, top_k=99)
+    others = [fork[2][1] for fork in forks_of(actor.play(sentences, 0, np.random.default_rng(0))[0])]
+    assert PAD not in others and len(others) == len(forks_of(episodes))
+
+
+def paid(*potentials):
+    """What is paid for the pieces of a translation with these potentials."""
+    potentials = np.array(potentials)
+    return Episode(np.diff(potentials), potentials, np.zeros((len(potentials) - 1, 1), np.float32))
+
+
+def test_completed_by_hand():
+    """Of 3 pieces: cut after 2, Phi(s_2) + V(s_2) = .25 + .5; not cut, or ended before it would be, the score .75."""
+    value = np.array([[0.1, 0.2, 0.5]] * 4, np.float32)
+    episodes = [paid(0.0, 0.125, 0.25, 0.75)] * 4
+    until, cut = np.array([2, 2, 3, 0]), np.array([True, False, True, True])
+    np.testing.assert_allclose(completed(value, episodes, until, cut), [0.75, 0.75, 0.75, 0.1], atol=1e-6)
+    value[0, 2] = -0.125
+    assert completed(value, episodes, until, cut)[0] == pytest.approx(0.125)
+
+
+class Oracle:
+    """A critic that knows of every state what `worth` says of the pieces before it."""
+
+    def __init__(self, worth, trained=0):
+        self.worth, self.trained = worth, trained
+
+    def is_trained(self, step):
+        return step > self.trained
+
+    def value(self, source, ids, features):
+        return np.array(
+            [[self.worth(row, ids[row, :t].tolist()) for t in range(ids.shape[1])] for row in range(len(ids))]
+        )
+
+
+@pytest.mark.parametrize("steps", [1, 2, 4])
+def test_cut_forks_completed_by_the_true_value_are_exact(steps):
+    """If V is what the greedy policy still gains, a cut after any number of pieces changes nothing."""
+    model, source = make_model(noise=0.5, seed=2), make_sources(4)
+    sentences = make_sentences(source, REWARD)
+    limits = source_limits(source, DECODING, model.max_length)
+    go_on, cut = by_hand(model, int(limits.max()) + 1), []
+
+    def worth(sources):
+        def of(row, prefix):
+            row = sources[row]
+            if EOS in prefix or len(prefix) >= limits[row]:
+                return 99.0
+            cut.append(len(prefix))
+            ids, _ = go_on(source[row], prefix, limits[row])
+            episode = REWARD.episode(np.array(ids), sentences.references[row])
+            return episode.score - episode.potentials[len(prefix)]
+
+        return of
+
+    plain, _ = make_actor(model).play(sentences, 0, np.random.default_rng(0))
+    rows = [fork[0] for fork in forks_of(plain)]
+
+    class Both(Oracle):
+        """Asked about the forks first, then about the greedy translations."""
+
+        def value(self, source, ids, features):
+            self.worth = worth(rows if len(ids) == len(rows) else range(len(ids)))
+            return super().value(source, ids, features)
+
+    actor = make_actor(model, steps=steps, critic=Both(None))
+    played, _ = actor.play(sentences, 0, np.random.default_rng(0))
+    for one, other in zip(forks_of(played), forks_of(plain), strict=True):
+        assert one[:3] == other[:3]
+        np.testing.assert_allclose(one[3], other[3], atol=1e-6)
+    assert cut
+
+
+def test_an_untrained_value_completes_nothing():
+    model, sentences = make_model(noise=0.5, seed=2), make_sentences(make_sources(4), REWARD)
+    plain, _ = make_actor(model).play(sentences, 0, np.random.default_rng(0))
+    actor = make_actor(model, steps=1, critic=Oracle(lambda row, prefix: 50.0, trained=5))
+    early, late = (forks_of(actor.play(sentences, version, np.random.default_rng(0))[0]) for version in (4, 5))
+    for one, other in zip(early, forks_of(plain), strict=True):
+        np.testing.assert_array_equal(one[3], other[3])
+    assert max(values[1] for *_, values in early) <= 1.0 < 50.0 <= max(values[1] for *_, values in late)
 
 
 def test_choose_forks_keeps_its_promises():
@@ -161,7 +299,7 @@ def test_choose_forks_keeps_its_promises():
     for forks in (1, 3, 20):
         probs = rng.uniform(0.0, 0.5, (50, 12)).astype(np.float32)
         lengths = rng.integers(1, 13, 50).astype(np.int32)
-        row, time = choose_forks(probs, lengths, ForkConfig(per_source=forks, probability=0.2), rng)
+        row, time = choose_forks(probs, lengths, forks, 0.2, rng)
         chosen = set(zip(row.tolist(), time.tolist(), strict=True))
         assert len(chosen) == len(row)
         assert row.dtype == time.dtype == np.int32
@@ -172,34 +310,23 @@ def test_choose_forks_keeps_its_promises():
 
 def test_choose_forks_without_any():
     probs, lengths = np.full((3, 4), 0.1, np.float32), np.array([1, 4, 2], np.int32)
-    row, time = choose_forks(probs, lengths, ForkConfig(probability=0.1), np.random.default_rng(0))
+    row, time = choose_forks(probs, lengths, 5, 0.1, np.random.default_rng(0))
     assert row.shape == time.shape == (0,)
 
 
 def test_one_fork_is_drawn_in_proportion_to_the_runner_up():
     draws, weights = 20_000, np.array([0.1, 0.2, 0.3, 0.4])
     probs = np.tile(np.array([*weights, 0.05, 0.9], np.float32), (draws, 1))
-    _, time = choose_forks(
-        probs, np.full(draws, 5), ForkConfig(per_source=1, probability=0.07), np.random.default_rng(2)
-    )
+    _, time = choose_forks(probs, np.full(draws, 5), 1, 0.07, np.random.default_rng(2))
     counts, expected = np.bincount(time, minlength=6), draws * weights / weights.sum()
     assert counts[4:].sum() == 0
     assert ((counts[:4] - expected) ** 2 / expected).sum() < CHI_SQUARE[3]
 
 
-def test_uniform_forks_are_drawn_all_alike():
-    draws, probs = 20_000, np.array([0.06, 0.2, 0.4, 0.04], np.float32)
-    settings = ForkConfig(per_source=1, choice="uniform")
-    _, time = choose_forks(np.tile(probs, (draws, 1)), np.full(draws, 4), settings, np.random.default_rng(4))
-    counts = np.bincount(time, minlength=4)
-    assert counts[3] == 0
-    assert ((counts[:3] - draws / 3) ** 2 / (draws / 3)).sum() < CHI_SQUARE[2]
-
-
 def test_two_forks_are_drawn_one_after_the_other_without_replacement():
     draws, w = 20_000, np.array([0.1, 0.3, 0.6])
-    probs, settings = np.tile(w.astype(np.float32), (draws, 1)), ForkConfig(per_source=2, probability=0.0)
-    _, time = choose_forks(probs, np.full(draws, 3), settings, np.random.default_rng(3))
+    probs = np.tile(w.astype(np.float32), (draws, 1))
+    _, time = choose_forks(probs, np.full(draws, 3), 2, 0.0, np.random.default_rng(3))
     first, second = time.reshape(-1, 2).T
     counts = np.bincount(3 * first + second, minlength=9).reshape(3, 3)
     expected = draws * w[:, None] * w[None, :] / (1 - w[:, None])
@@ -208,37 +335,15 @@ def test_two_forks_are_drawn_one_after_the_other_without_replacement():
     assert ((counts - expected)[off] ** 2 / expected[off]).sum() < CHI_SQUARE[5]
 
 
-@pytest.mark.parametrize("settings", [{}, {"min_length": 9}])
-def test_limits_are_those_of_the_translator(settings):
-    """Whatever bounds a translation bounds a rollout: a search is told the same limits of the same sources."""
-    told = []
-
-    class Search:
-        max_length = 11
-
-        def __call__(self, source, limits):
-            told.append((source, limits))
-            ids = np.full((len(source), 1, 1), EOS, np.int32)
-            return Hypotheses(ids, np.ones((len(source), 1), int), *(np.zeros((2, len(source), 1), np.float32)))
-
-    decoding = DecodingConfig(max_length_ratio=1.5, max_length_extra=4, **settings)
-    words = SimpleNamespace(
-        encode=lambda lines: [[5] * len(line.split()) for line in lines],
-        decode=lambda ids: [""] * len(ids),
-        pieces=lambda ids: [],
-    )
-    Translator(Search(), Tokenizers(words, words), decoding).translate(["a b c", "a", "a b c d e f g"])
-    assert sum(len(limits) for _, limits in told) == 3
-    for source, limits in told:
-        np.testing.assert_array_equal(source_limits(source, decoding, 11), limits)
+@pytest.mark.parametrize(("epsilon", "expected"), [(0.0, [1, 0, 0, 0]), (0.4, [0.7, 0.1, 0.1, 0.1]), (1.0, [0.25] * 4)])
+def test_explored_is_the_runner_up_or_with_epsilon_any(epsilon, expected):
+    draws, expected = 20_000, np.array(expected)
+    counts = np.bincount(explored(draws, 4, epsilon, np.random.default_rng(5)), minlength=4)
+    some = expected > 0
+    assert not counts[~some].any()
+    assert ((counts - draws * expected)[some] ** 2 / (draws * expected)[some]).sum() < CHI_SQUARE[3]
 
 
-def test_shapes_are_few_on_jax(monkeypatch):
-    monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
-    assert padded_length(11, 1024) == 11
-    monkeypatch.setenv("KERAS_BACKEND", "jax")
-    assert [padded_length(n, 20) for n in (1, 8, 9, 17)] == [8, 8, 16, 20]
-
-
-def test_shift_right():
-    np.testing.assert_array_equal(shift_right(np.array([[5, 6, EOS], [7, EOS, PAD]])), [[BOS, 5, 6], [BOS, 7, EOS]])
+def test_fork_numbers_by_hand():
+    values = np.array([[0.5, 0.75], [0.5, 0.5], [0.5, 0.25], [1.0, 0.5]], np.float32)
+    assert fork_numbers(values) == {"forks": 4.0, "fork_better": 0.25, "fork_gap": 0.25}
