@@ -1,4 +1,4 @@
-"""TD, expectile, CQL and margin losses: values by hand, gradients by finite differences, nothing behind the mask."""
+"""TD, expectile and CQL losses: values by hand, gradients by finite differences, nothing behind the mask."""
 
 import numpy as np
 import pytest
@@ -65,14 +65,6 @@ def test_cql_at_small_temperature_is_the_gap_to_the_best():
     assert value == pytest.approx(0.7, abs=1e-5)
 
 
-def test_margin_by_hand():
-    """Led by .02 with margin .05: .03 is missing. Led by more: nothing. Behind by .2: .25."""
-    q = as_float32([[0.5, 0.52, 0.1], [0.1, 0.2, 0.9], [0.4, 0.2, 0.3]])[0]
-    value, gradient = value_and_gradient(lambda x: losses.margin_loss(x, np.array([1, 2, 1]), 0.05), q)
-    assert value == pytest.approx((0.03 + 0.0 + 0.25) / 3, rel=1e-5)
-    np.testing.assert_allclose(gradient, np.array([[1, -1, 0], [0, 0, 0], [1, -1, 0]]) / 3, atol=1e-7)
-
-
 def cases():
     """Name, the loss on tensors, the same in NumPy, whether its argument has actions."""
     rng = np.random.default_rng(3)
@@ -86,9 +78,6 @@ def cases():
     def huber(d, c=0.7):
         return np.where(np.abs(d) <= c, 0.5 * d**2, c * np.abs(d) - 0.5 * c**2)
 
-    def margin(q):
-        return (q + 0.3 * (np.arange(4) != actions[..., None])).max(-1) - picked(q, actions)
-
     return {
         "td": (lambda x: losses.td_loss(x, y32, 0.7, w32), lambda x: mean(huber(y - x)), (2, 3)),
         "expectile": (
@@ -101,11 +90,10 @@ def cases():
             lambda x: mean(0.5 * np.log(np.exp(x / 0.5).sum(-1)) - picked(x, actions)),
             (2, 3, 4),
         ),
-        "margin": (lambda x: losses.margin_loss(x, actions, 0.3, w32), lambda x: mean(margin(x)), (2, 3, 4)),
     }
 
 
-@pytest.mark.parametrize("name", ["td", "expectile", "cql", "margin"])
+@pytest.mark.parametrize("name", ["td", "expectile", "cql"])
 def test_gradient_is_the_finite_difference(name):
     loss, plain, shape = cases()[name]
     x = np.random.default_rng(4).normal(size=shape)
@@ -117,7 +105,7 @@ def test_gradient_is_the_finite_difference(name):
 
 @pytest.mark.filterwarnings("ignore:invalid value")
 @pytest.mark.parametrize("junk", [np.nan, np.inf])
-@pytest.mark.parametrize("name", ["td", "expectile", "cql", "margin"])
+@pytest.mark.parametrize("name", ["td", "expectile", "cql"])
 def test_nothing_behind_the_mask_changes_anything(name, junk):
     rng = np.random.default_rng(5)
     weights = np.array([[1, 1, 0], [1, 0, 0]], np.float32)
@@ -129,9 +117,7 @@ def test_nothing_behind_the_mask_changes_anything(name, junk):
             return losses.td_loss(x, y, 0.5, weights)
         if name == "expectile":
             return losses.expectile_loss(x, y, 0.7, weights)
-        if name == "cql":
-            return losses.cql_loss(x, actions, weights, 0.1)
-        return losses.margin_loss(x, actions, 0.5, weights)
+        return losses.cql_loss(x, actions, weights, 0.1)
 
     clean = value_and_gradient(lambda x: loss(x, y, actions), x)
     x, y, actions = x.copy(), y.copy(), actions.copy()
@@ -142,14 +128,13 @@ def test_nothing_behind_the_mask_changes_anything(name, junk):
     assert (clean[1][weights == 0] == 0).all() and np.abs(clean[1]).max() > 0
 
 
-@pytest.mark.parametrize("name", ["td", "expectile", "cql", "margin"])
+@pytest.mark.parametrize("name", ["td", "expectile", "cql"])
 def test_no_weight_at_all_is_no_loss(name):
     nothing, actions = np.zeros(2, np.float32), np.array([0, 1])
     loss, shape = {
         "td": (lambda x: losses.td_loss(x, nothing, 0.0, nothing), 2),
         "expectile": (lambda x: losses.expectile_loss(x, nothing, 0.7, nothing), 2),
         "cql": (lambda x: losses.cql_loss(x, actions, nothing), (2, 3)),
-        "margin": (lambda x: losses.margin_loss(x, actions, 0.1, nothing), (2, 3)),
     }[name]
     value, gradient = value_and_gradient(loss, np.ones(shape))
     assert value == 0.0

@@ -37,14 +37,13 @@ def descend(table, places, y, mask, rate=0.5, loss=losses.td_loss, **settings):
     return table - rate * gradient.reshape(table.shape) / np.maximum(visits, 1e-9)
 
 
-def learn(backup, lambda_=0.0, n=0, bonus=None, updates=40, period=2, rate=0.6):
+def learn(backup, lambda_=0.0, n=0, updates=40, period=2, rate=0.6):
     """Q table [states, actions] from all episodes.
 
     Args:
         backup: V [states] from the target and the online table.
         lambda_: of the lambda-targets.
         n: of n-step targets instead; 0: lambda.
-        bonus: what is added to the reward [states, actions], from the target table.
         updates: gradient steps.
         period: updates between two copies of the target table.
         rate: of the gradient steps; 1 goes to the mean target at once.
@@ -54,31 +53,25 @@ def learn(backup, lambda_=0.0, n=0, bonus=None, updates=40, period=2, rate=0.6):
     for update in range(updates):
         target = online if update % period == 0 else target
         v = ops.convert_to_numpy(backup(target, online))
-        added = 0.0 if bonus is None else ops.convert_to_numpy(bonus(target))[states, actions]
         advantage = target[states, actions] - v[states]
         v_t, penalty_t = targets.next_step(v[states]), targets.next_step(advantage)
         if n:
-            y = targets.n_step_targets(rewards + added - advantage, discounts, v_t, n) + advantage
+            y = targets.n_step_targets(rewards - advantage, discounts, v_t, n) + advantage
         else:
-            y = targets.soft_lambda_targets(rewards + added, discounts, v_t, penalty_t, lambda_, mask)
+            y = targets.soft_lambda_targets(rewards, discounts, v_t, penalty_t, lambda_, mask)
         online = descend(online, states * 3 + actions, y, mask, rate)
     return online
 
 
-def solve(value, reward=lambda state, action: 0.0):
-    """Backward induction: Q [states, actions] and V [states] for V(s) = value(s, Q(s, .)) and an extra reward."""
+def solve(value):
+    """Backward induction: Q [states, actions] and V [states] for V(s) = value(s, Q(s, .))."""
     q, v = np.zeros((len(STATES), 3)), np.zeros(len(STATES))
     for state in reversed(STATES):
         for action in (A, B, END):
             reached, r, done = toy_mdp.step(state, action)
-            q[INDEX[state], action] = r + reward(state, action) + (0.0 if done else v[INDEX[reached]])
+            q[INDEX[state], action] = r + (0.0 if done else v[INDEX[reached]])
         v[INDEX[state]] = value(state, q[INDEX[state]])
     return q, v
-
-
-def entropy_value(q, tau):
-    """tau log sum_a exp(q / tau)."""
-    return q.max() + tau * np.log(np.exp((q - q.max()) / tau).sum())
 
 
 TARGETS = {"one-step": {}, "lambda": {"lambda_": 0.5}, "monte-carlo": {"lambda_": 1.0}, "two-step": {"n": 2}}
@@ -110,77 +103,9 @@ def test_soft_backup_reaches_the_soft_optimum(kind):
     q = learn(lambda target, online: backups.soft_value(target, np.float32(LOG_PRIOR), TAU), **TARGETS[kind])
     value = backups.soft_value(q, np.float32(LOG_PRIOR), TAU)[ROOT]
     assert float(value) == pytest.approx(0.694112, abs=1e-4)
-    log_pi = ops.convert_to_numpy(backups.boltzmann(q + TAU * np.float32(LOG_PRIOR), TAU))
-    np.testing.assert_allclose(np.exp(log_pi[ROOT]), SOFT_POLICY, atol=1e-4)
+    policy = PRIOR * np.exp(q[ROOT] / TAU)
+    np.testing.assert_allclose(policy / policy.sum(), SOFT_POLICY, atol=1e-4)
     np.testing.assert_allclose(q, toy_mdp.solve(TAU)[0], atol=1e-4)
-
-
-@pytest.mark.parametrize("kind", TARGETS)
-def test_psi_reaches_the_same_policy_and_value(kind):
-    bonus = np.tile(TAU * LOG_PRIOR, (len(STATES), 1)).astype(np.float32)
-    psi = learn(lambda target, online: backups.psi_value(target, TAU), bonus=lambda target: bonus, **TARGETS[kind])
-    assert float(backups.psi_value(psi, TAU)[ROOT]) == pytest.approx(0.694112, abs=1e-4)
-    np.testing.assert_allclose(np.exp(backups.boltzmann(psi, TAU)[ROOT]), SOFT_POLICY, atol=1e-4)
-    np.testing.assert_allclose(psi - TAU * LOG_PRIOR, toy_mdp.solve(TAU)[0], atol=1e-4)
-
-
-def munchausen(alpha, floor, **how):
-    """Q learnt with the Munchausen reward."""
-
-    def bonus(target):
-        return backups.munchausen_bonus(backups.boltzmann(target, TAU), TAU, alpha, floor)
-
-    return learn(lambda target, online: backups.munchausen_value(target, TAU), bonus=bonus, **how)
-
-
-@pytest.mark.parametrize("kind", TARGETS)
-def test_munchausen_without_its_bonus_is_entropy_regularised(kind):
-    q = munchausen(0.0, -1.0, **TARGETS[kind])
-    expected, v = solve(lambda state, q: entropy_value(q, TAU))
-    np.testing.assert_allclose(q, expected, atol=1e-4)
-    np.testing.assert_allclose(backups.munchausen_value(q, TAU), v, atol=1e-4)
-    # Which is the soft optimum under a uniform prior of weight 1 per action, not 1/3: it pays for longer outputs.
-    one_step = (v - toy_mdp.solve(TAU, np.full(3, 1 / 3))[1])[INDEX[A, A]]
-    assert one_step == pytest.approx(TAU * np.log(3))
-
-
-@pytest.mark.parametrize(("alpha", "kind"), [(0.5, "lambda"), (0.9, "one-step")])
-def test_munchausen_policy_is_entropy_regularised_with_less_temperature(alpha, kind):
-    """Q = r + alpha (Q - V) + V' at the fixed point, as tau log pi = Q - V. So Q - V = (r + V' - V) / (1 - alpha),
-    and pi = softmax((r + V') / ((1 - alpha) tau)) with V = (1 - alpha) tau log sum exp((r + V') / ((1 - alpha) tau)):
-    entropy-regularised with the temperature (1 - alpha) tau (Vieillard et al., 2020: KL alpha tau to the policy before,
-    which vanishes at the fixed point, entropy (1 - alpha) tau)."""
-    q = munchausen(alpha, -1e9, updates=120, period=1, rate=1.0, **TARGETS[kind])
-    cold = (1.0 - alpha) * TAU
-    expected, v = solve(lambda state, q: entropy_value(q, cold))
-    np.testing.assert_allclose(backups.munchausen_value(q, TAU), v, atol=2e-3)
-    pi, cold_pi = (np.exp(ops.convert_to_numpy(backups.boltzmann(x, t))) for x, t in ((q, TAU), (expected, cold)))
-    np.testing.assert_allclose(pi, cold_pi, atol=2e-3)
-    assert np.abs(pi - np.exp(ops.convert_to_numpy(backups.boltzmann(expected, TAU)))).max() > 0.05
-
-
-def floored_value(q, alpha, floor):
-    """V with sum_a exp(u_a / tau) = 1, u = Q - V = x + alpha max(u, floor), x = r + V' - V; by bisection."""
-
-    def excess(v):
-        x = q - v
-        u = np.where(x >= (1 - alpha) * floor, x / (1 - alpha), x + alpha * floor)
-        return np.exp(u / TAU).sum() - 1.0
-
-    low, high = q.min() - 5.0, q.max() + 5.0
-    for _ in range(80):
-        middle = (low + high) / 2
-        low, high = (middle, high) if excess(middle) > 0 else (low, middle)
-    return low
-
-
-def test_munchausen_floor():
-    """A floor that cuts most of the bonus off: V solves one equation per state."""
-    alpha, floor = 0.9, -0.02
-    q = munchausen(alpha, floor, updates=120, period=1, rate=1.0)
-    v = solve(lambda state, q: floored_value(q, alpha, floor))[1]
-    np.testing.assert_allclose(backups.munchausen_value(q, TAU), v, atol=2e-3)
-    assert np.abs(v - solve(lambda state, q: floored_value(q, alpha, -1e9))[1]).max() > 0.01
 
 
 def behaviour(data):
@@ -241,8 +166,6 @@ def test_overestimation():
         return float(ops.convert_to_numpy(value).mean())
 
     assert 0.17 < bias(backups.max_value(q)) < 0.21
-    assert 0.06 < bias(backups.max_value(backups.among_candidates(q, log_prior, 10))) < 0.1
     assert 0.005 < bias(backups.soft_value(q, log_prior, 0.05)) < 0.02
-    # Entropy without a prior pays tau log |V| per step; two networks with independent errors pay nothing.
-    assert bias(backups.munchausen_value(q, 0.05)) == pytest.approx(0.05 * np.log(size) + 0.05**2 / 0.1, abs=0.005)
+    # Two networks with independent errors pay nothing.
     assert abs(bias(backups.double_value(q, rng.permuted(q, axis=1)))) < 0.015
