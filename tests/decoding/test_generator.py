@@ -216,33 +216,6 @@ def test_a_sample_goes_on_as_it_was_behind_its_own_prefix(model):
     assert len({pieces_of(ids) for ids in whole.ids}) > 6
 
 
-@pytest.mark.jax
-def test_epsilon_greedy_explores_among_the_best(transformer, greedy):
-    generator = Generator(transformer, top_k=2)
-    source = np.repeat(SOURCES[:1], 3000, axis=0)
-    log_probs = next_log_probs(transformer)[0][()]
-    best, second = sorted(FREE, key=lambda v: -log_probs[v])[:2]
-    first = generator(source, 3, epsilon=np.repeat([0.0, 0.4, 1.0], 1000), seed=2).ids[:, 0].reshape(3, 1000)
-    assert set(first.ravel().tolist()) == {best, second}
-    shares = (first == second).mean(axis=1)
-    assert shares[0] == 0
-    np.testing.assert_allclose(shares[1:], [0.2, 0.5], atol=4 * np.sqrt(0.25 / 1000))
-    np.testing.assert_array_equal(generator(SOURCES, 6, epsilon=0.0).ids, greedy(SOURCES, 6).ids)
-
-
 def test_a_small_nucleus_is_greedy(transformer, greedy):
     found = Generator(transformer, top_p=1e-4)(SOURCES, 6, temperature=3.0, seed=1)
     np.testing.assert_array_equal(found.ids, greedy(SOURCES, 6).ids)
-
-
-@pytest.mark.parametrize(
-    ("top_k", "options", "message"),
-    [
-        (0, {"epsilon": 0.1}, "top_k must be above 0"),
-        (2, {"epsilon": 1.5}, "must be in"),
-        (2, {"epsilon": 0.1, "temperature": 1.0}, "must not both"),
-    ],
-)
-def test_bad_policies(transformer, top_k, options, message):
-    with pytest.raises(ValueError, match=message):
-        Generator(transformer, top_k=top_k)(SOURCES, 5, **options)

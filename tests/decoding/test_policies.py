@@ -9,7 +9,6 @@ from nmt_rl.decoding.policies import (
     NEVER,
     best_piece,
     draw_boltzmann,
-    draw_epsilon_greedy,
     free_pieces,
     largest,
     permitted_pieces,
@@ -54,21 +53,6 @@ def test_boltzmann_shares(options, expected):
 def test_boltzmann_inverts_the_distribution():
     assert ops.convert_to_numpy(boltzmann([0.29, 0.31, 0.34, 0.36, 0.84, 0.86])).tolist() == [0, 1, 1, 2, 2, 3]
     assert ops.convert_to_numpy(boltzmann([0.0, 0.62, 0.63, 0.999], top_p=0.6)).tolist() == [2, 2, 0, 0]
-
-
-@pytest.mark.jax
-def test_epsilon_greedy_shares():
-    def draw(uniforms, epsilon=0.4, top_k=3, scores=PROBABILITIES):
-        epsilons = np.full(len(uniforms), epsilon, "float32")
-        return draw_epsilon_greedy(np.tile(scores, (len(uniforms), 1)), uniforms, epsilons, top_k)
-
-    third = 0.4 / 3
-    np.testing.assert_allclose(shares(draw), [third, 0, 0.6 + third, third], atol=1e-3)
-    np.testing.assert_allclose(shares(lambda u: draw(u, epsilon=1.0, top_k=9)), [0.25] * 4, atol=1e-3)
-    assert shares(lambda u: draw(u, epsilon=0.0)).tolist() == [0, 0, 1, 0]
-    # Of three, two are permitted.
-    two = np.array([NEVER, 0.1, NEVER + 1, 0.2], "float32")
-    np.testing.assert_allclose(shares(lambda u: draw(u, epsilon=1.0, scores=two)), [0, 0.5, 0, 0.5], atol=1e-3)
 
 
 @pytest.mark.jax
