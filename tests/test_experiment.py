@@ -98,7 +98,7 @@ def test_a_fresh_start_that_fails_before_its_first_checkpoint_is_undone(tiny_run
 
 def test_a_fresh_stage_leaves_no_trace_of_the_old_one(tiny_run, copy):
     config = load_config(
-        str(tiny_run.recipe), ["finetune.updates=1", "finetune.tau=0.1", "finetune.validation.sentences=8"]
+        str(tiny_run.recipe), ["finetune.updates=1", "finetune.method.tau=0.1", "finetune.validation.sentences=8"]
     )
     result = finetune_stage(config, copy, fresh=True)
     assert result["updates"] == 1
@@ -106,7 +106,7 @@ def test_a_fresh_stage_leaves_no_trace_of_the_old_one(tiny_run, copy):
     assert {e["step"] for e in events if e["stage"] == "finetune"} == {0, 1}
     assert any(e["stage"] == "pretrain" for e in events)
     assert not {path.name for path in copy.iterdir()} & {"replaced", "report.html", "metrics.json", "finetuning.png"}
-    assert training_sections(copy / "finetune" / "model")["finetune"]["tau"] == 0.1
+    assert training_sections(copy / "finetune" / "model")["finetune"]["method"]["tau"] == 0.1
 
 
 def test_a_finished_stage_goes_on_with_more_updates_at_another_rate(tiny_run, copy):

@@ -60,13 +60,15 @@ def test_a_finished_stage_is_bound_to_all_that_made_it(tiny_run, copy):
     assert "pretrain.optimizer.learning_rate was 0.02, now 0.5; set it back" in text
     assert "nmt-rl pretrain --fresh starts pretraining over, and fine-tuning, which depends on it" in text
     assert "model.width was 8, now 16" in message(tiny_run, copy, "pretrain", "model.width=16")
-    assert "go on" not in text and "go on" not in message(tiny_run, copy, "finetune", "finetune.tau=0.1")
+    assert "go on" not in text and "go on" not in message(tiny_run, copy, "finetune", "finetune.method.tau=0.1")
     text = message(tiny_run, copy, "finetune", "finetune.optimizer.learning_rate=0.1")
     assert text.endswith("with a larger finetune.updates it would go on with them")
-    text = message(tiny_run, copy, "finetune", "finetune.tau=0.1")
-    assert "finetune.tau was 0.005, now 0.1" in text and "nmt-rl finetune --fresh starts fine-tuning over" in text
+    text = message(tiny_run, copy, "finetune", "finetune.method.tau=0.1")
+    assert (
+        "finetune.method.tau was 0.005, now 0.1" in text and "nmt-rl finetune --fresh starts fine-tuning over" in text
+    )
     assert "pretrain.updates was 24, now 10" in message(tiny_run, copy, "pretrain", "pretrain.updates=10")
-    passes(tiny_run, copy, "pretrain", "finetune.tau=0.1")  # Not this command's business.
+    passes(tiny_run, copy, "pretrain", "finetune.method.tau=0.1")  # Not this command's business.
 
 
 @pytest.mark.parametrize("fresh", [False, True])
@@ -184,13 +186,13 @@ def test_a_copy_of_a_runs_settings_is_a_users_own(tiny_run, tmp_path):
 
 
 def test_the_settings_of_a_run_are_those_that_its_stages_were_made_with(tiny_run, copy):
-    changed = load_config(str(tiny_run.recipe), ["finetune.tau=0.1", "decoding.beam=3"])
+    changed = load_config(str(tiny_run.recipe), ["finetune.method.tau=0.1", "decoding.beam=3"])
     write_config(changed, copy, "pretrain")
     tree = read_yaml(copy / "config.yaml")
-    assert tree["finetune"]["tau"] == 0.005 and tree["decoding"]["beam"] == 3
+    assert tree["finetune"]["method"]["tau"] == 0.005 and tree["decoding"]["beam"] == 3
     shutil.rmtree(copy / "finetune")
     write_config(changed, copy, "pretrain")
-    assert read_yaml(copy / "config.yaml")["finetune"]["tau"] == 0.1
+    assert read_yaml(copy / "config.yaml")["finetune"]["method"]["tau"] == 0.1
 
 
 def test_edited_settings_are_not_overwritten(tiny_run, copy):
@@ -331,7 +333,7 @@ def test_a_full_disk_while_something_is_set_aside_changes_nothing(copy, monkeypa
 def test_a_run_may_share_the_corpus_and_the_stages_of_another_by_links(tiny_run, tmp_path):
     for name in ("corpus", "pretrain"):
         (tmp_path / name).symlink_to(tiny_run.folder / name)
-    passes(tiny_run, tmp_path, "finetune", "finetune.tau=0.1")
+    passes(tiny_run, tmp_path, "finetune", "finetune.method.tau=0.1")
     write_config(load_config(str(tiny_run.recipe)), tmp_path, "finetune")
     assert "corpus would be replaced, but nmt-rl did not make it" in message(tiny_run, tmp_path, "corpus", fresh=True)
 

@@ -93,11 +93,13 @@ class FinetuneConfig(Section):
             _above_zero(method.tau, "cql divides by it")
         return self
 
-
     @model_validator(mode="after")
     def _some_updates_bootstrap(self) -> FinetuneConfig:
         method = self.method
-        if isinstance(method, DQNConfig | TrajectoryConfig) and round(method.monte_carlo * self.updates) >= self.updates:
+        if (
+            isinstance(method, DQNConfig | TrajectoryConfig)
+            and round(method.monte_carlo * self.updates) >= self.updates
+        ):
             raise ValueError(
                 f"method.monte_carlo must leave some of the {self.updates} updates to temporal differences, "
                 f"found {method.monte_carlo}"

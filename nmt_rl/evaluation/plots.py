@@ -42,7 +42,7 @@ FINETUNE_PANELS = (
     Panel("train", "return", "Return", "return (BLEU, 0 to 1)"),
     Panel("train", "sample_return", "Return of samples", "return (BLEU, 0 to 1)"),
     Panel("train", "td_error", "TD error", "TD error (BLEU, 0 to 1)"),
-    Panel("train", "trajectory_td_error", "TD error of trajectories", "TD error (BLEU, 0 to 1)"),
+    Panel("train", "value_explained", "What V explains", "share of the variance of its targets"),
     Panel("valid", "kl", "Distance from the prior", "KL (nats per piece)"),
     Panel("valid", "entropy", "Policy entropy", "entropy (nats per piece)"),
     Panel("valid", "length_ratio", "Length ratio", "hypothesis / reference"),

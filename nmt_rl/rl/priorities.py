@@ -195,7 +195,7 @@ class PrioritySampler:
         self._stored.set(slots, 1.0)
 
     def update(self, ids: ArrayLike, priorities: ArrayLike) -> None:
-        """Give ids [n] new priorities [n]; ids that are not here (any more) are ignored, as are demonstrations.
+        """Give ids [n] new priorities [n]; ids that are not here (any more) are ignored.
 
         Raises:
             ValueError: if a priority is negative or not finite.

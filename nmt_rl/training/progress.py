@@ -15,7 +15,6 @@ DASHBOARD = {
     "return": "return",
     "sample_return": "sample return",
     "td_error": "TD error",
-    "trajectory_td_error": "TD error",
     "kl": "KL",
     "entropy": "entropy",
     "length_ratio": "length",

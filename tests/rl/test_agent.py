@@ -1,4 +1,4 @@
-"""A stage that was interrupted goes on as one that was not: every kind of term, LSTM and Transformer."""
+"""The loop: when it plays, what it learns from, and how it goes on after an interruption."""
 
 import numpy as np
 import pytest
@@ -61,3 +61,91 @@ def test_a_stage_goes_on_after_a_restore_as_without_one(name):
     learner.agent.restore(*saved[1:])
     update(learner, (3, 4))
     assert digest(everything(learner)) == straight
+
+
+@pytest.fixture(scope="module")
+def dqn():
+    """Plays before every third update; nothing is older than 4 updates."""
+    return make(TRANSFORMER, method=DQN, log_every=2)
+
+
+def test_it_plays_once_for_so_many_updates(dqn, monkeypatch):
+    """The policy version is the number of updates it has seen; what is new is learnt from at once, and replayed."""
+    play, sample = dqn.actor.play, dqn.agent.replay.sample
+    versions, drawn = [], []
+
+    def noted_play(sentences, version, rng):
+        versions.append(version)
+        return play(sentences, version, rng)
+
+    def noted_sample(count, step, rng):
+        drawn.append(sample(count, step, rng))
+        return drawn[-1]
+
+    monkeypatch.setattr(dqn.actor, "play", noted_play)
+    monkeypatch.setattr(dqn.agent.replay, "sample", noted_sample)
+    told = [dqn.agent.update(step, 0.001) for step in range(1, 8)]
+    assert versions == [0, 3, 6]
+    ages = [[step - 1 - e.policy_version for e in s.episodes] for step, s in enumerate(drawn, 1)]
+    assert [sorted(set(each)) for each in (ages[0], ages[3], ages[6])] == [[0], [0], [0]]
+    assert all(len(each) == 4 for each in ages) and all(0 < max(ages[i]) <= 4 for i in (1, 2, 4, 5))
+    assert [numbers["replay"] for numbers in told] == [4, 4, 4, 8, 8, 4, 8]
+    assert all(("return" in numbers) == (step in (0, 3, 6)) for step, numbers in enumerate(told))
+
+
+def test_distance_is_measured_when_it_is_logged(dqn):
+    told = {step: dqn.agent.update(step, 0.001) for step in (8, 9, 10)}
+    assert [("kl" in told[step], "entropy" in told[step]) for step in told] == [
+        (True, True),
+        (False, False),
+        (True, True),
+    ]
+    assert 0.0 < told[10]["kl"] < 5.0 and 0.0 < told[10]["entropy"] < np.log(12)
+
+
+def test_the_errors_of_an_update_become_the_priorities_of_what_it_learnt_from(dqn, monkeypatch):
+    seen = []
+    monkeypatch.setattr(dqn.agent.replay, "prioritise", lambda places, values: seen.append((places, values)))
+    sample = dqn.agent.replay.sample
+    drawn = []
+    monkeypatch.setattr(dqn.agent.replay, "sample", lambda *given: drawn.append(sample(*given)) or drawn[-1])
+    dqn.agent.update(1, 0.0)
+    ((places, values),) = seen
+    np.testing.assert_array_equal(places, drawn[0].places)
+    forked = np.array([len(episode.forks) > 0 for episode in drawn[0].episodes])
+    assert ((values > 0) == forked).all() and forked.any()
+
+
+def test_errors_that_are_not_finite_become_no_priorities(dqn, monkeypatch):
+    """The stage ends with the loss of that update, and says so."""
+    monkeypatch.setattr(dqn.agent.replay, "prioritise", lambda *_: pytest.fail("not finite"))
+    weights = dqn.policy.get_weights()
+    dqn.agent.update(1, 0.0)  # to play by finite weights
+    dqn.policy.set_weights([w * np.nan for w in weights])
+    loss = dqn.agent.update(2, 0.0)["loss"]
+    dqn.policy.set_weights(weights)
+    assert np.isnan(loss)
+
+
+def test_an_accumulated_update_is_made_of_several_batches_that_are_played():
+    """Together they are one batch of all: every one counts by its forks, and the tokens are those of all."""
+    learner = make(TRANSFORMER, method={"type": "fork"}, optimizer={"warmup": 0, "accumulate": 2})
+    joined, batches = learner.agent._joined, []
+    learner.agent._joined = lambda parts: batches.extend(joined(parts)) or batches
+    numbers = learner.agent.update(1, 0.001)
+    shares = [float(batch["fork"]["share"]) for batch in batches]
+    sizes = [batch["fork"]["weights"].sum() for batch in batches]
+    assert len(batches) == 2 and shares == pytest.approx([size / sum(sizes) for size in sizes])
+    assert (batches[0]["fork"]["source"].shape != batches[1]["fork"]["source"].shape) or (
+        batches[0]["fork"]["source"] != batches[1]["fork"]["source"]
+    ).any()
+    pieces = sum(((batch["fork"]["target_in"] != 0).sum()) for batch in batches)
+    assert numbers["tokens"] <= pieces and numbers["replay"] == 0.0
+
+
+def test_pieces_of_all_terms_count():
+    """Of the anchor's references and of the translations."""
+    plain, anchored = (
+        make(TRANSFORMER, method={"type": "fork"}, cross_entropy=weight).agent.update(1, 0.001) for weight in (0.0, 0.1)
+    )
+    assert anchored["tokens"] > plain["tokens"] and "cross_entropy" in anchored and "cross_entropy" not in plain

@@ -16,9 +16,7 @@ from nmt_rl.errors import UserError
 from nmt_rl.models.build import build_model
 from nmt_rl.rl import finetune as stage
 from nmt_rl.rl.divergence import Divergence
-from nmt_rl.rl.episodes import EpisodeBatches
 from nmt_rl.rl.family import build_family, copy_of
-from nmt_rl.rl.prior import Prior
 from nmt_rl.rl.reward import make_reward
 from nmt_rl.training.averaging import average_snapshots
 from nmt_rl.training.checkpoints import load_arrays
@@ -43,7 +41,7 @@ def make_config(folder):
         "tokenizer": {"vocabulary": 28, "byte_fallback": False},
         "model": MODEL,
         "decoding": {"max_length_ratio": 1.0, "max_length_extra": 3, "max_source_length": 24},
-        "finetune": {"sentences": 4, "fork": {"per_source": 2}, "validation": {"sentences": 3}},
+        "finetune": {"sentences": 4, "method": {"type": "fork", "per_source": 2}, "validation": {"sentences": 3}},
     }
     return parse_config(tree, "test")
 
@@ -132,27 +130,26 @@ def test_training_sentences_beyond_the_models_positions_are_left_out(prepared):
     policy = build_model(short, *prior.embeddings.sizes, 1)
     reward = make_reward(config.finetune.reward, corpus.tokenizers.target)
     family = build_family(config, policy, corpus, reward)
-    rest = (family.terms, reward, corpus.train, corpus.tokenizers.target, config)
-    batches = EpisodeBatches(Divergence(family.model, policy), Prior(policy, config.finetune), *rest)
+    agent = stage.make_agent(family, Divergence(family.model, policy))
     lengths = np.maximum(corpus.train.source_lengths, corpus.train.target_lengths) + 1
     assert (lengths > 12).any() and (lengths <= 12).any()
-    for step in range(3):
-        (batch,), _ = batches.next(step)
-        assert batch["fork"]["source"].shape[1] <= 12 and batch["fork"]["target_in"].shape[1] <= 12
+    for _ in range(3):
+        episodes, _ = agent.actor.play(agent.sentences.next(), 0, agent.sentences.rng())
+        assert max(len(episode.tokens) for episode in episodes) <= 12
+        assert max(corpus.train.source_lengths[episode.source_id] + 1 for episode in episodes) <= 12
 
 
 @pytest.mark.parametrize("q", ["dueling", "ilql"])
 def test_q_heads_are_part_of_the_saved_model(prepared, tmp_path, q):
     folder, corpus, prior = prepared
     config = make_config(folder)
-    part = config.finetune.trajectory.model_copy(update={"q": q, "value_units": 4, "beta": 5.0})
-    finetune = config.finetune.model_copy(update={"objective": "trajectory", "trajectory": part})
+    finetune = type(config.finetune)(method={"type": "trajectory", "q": {"type": q, "beta": 12.0}})
     config = config.model_copy(update={"finetune": finetune})
     family = build_family(config, prior, corpus, make_reward(finetune.reward, corpus.tokenizers.target))
     rng = np.random.default_rng(0)
     for variable in family.model.trainable_variables:
         variable.assign(rng.normal(size=variable.shape))
-    stage.choose_beta(family.model, [3.0], lambda: {"bleu": -float(family.model.beta)})
+    stage.choose_beta(family.model, lambda: {"bleu": -float(family.model.beta)})
     save_bundle(tmp_path / "model", family.config, corpus.tokenizers, family.model, {})
     loaded = load_bundle(tmp_path / "model").model
     assert float(loaded.beta) == 3.0
@@ -164,14 +161,15 @@ def test_q_heads_are_part_of_the_saved_model(prepared, tmp_path, q):
 
 def test_a_stage_with_heads_stores_the_beta_it_chose(prepared, tmp_path):
     folder, corpus, prior = prepared
-    part = {"q": "dueling", "value_units": 4, "beta": 0.0, "betas": [0.0], "samples": 1}
-    tree = {"objective": "trajectory", "trajectory": part, "updates": 1, "log_every": 1, "sentences": 2, "average": 1}
+    method = {"type": "trajectory", "q": {"type": "dueling", "beta": 1e-6}, "samples": 1}
+    tree = {"method": method, "updates": 1, "log_every": 1, "sentences": 2, "average": 1}
     tree |= {"validation": {"every": 1, "sentences": 2}, "checkpoint_every": 1}
     config = make_config(folder)
     config = config.model_copy(update={"finetune": type(config.finetune).model_validate(tree)})
     save_bundle(tmp_path / "pretrain" / "model", config, corpus.tokenizers, prior, {})
     result = stage.finetune(config, corpus, tmp_path)
-    assert result["valid"]["beta"] == 0.0 == float(load_bundle(tmp_path / "finetune" / "model").model.beta)
+    beta = float(load_bundle(tmp_path / "finetune" / "model").model.beta)
+    assert result["valid"]["beta"] == pytest.approx(2.5e-7) == beta, "of five that are alike the smallest"
     assert result["valid"]["bleu"] == result["before"]["bleu"]
     # Only the heads were trained; the mean of one checkpoint is that checkpoint.
     average_snapshots(tmp_path / "finetune", 1, "last", tmp_path / "mean")
@@ -181,8 +179,16 @@ def test_a_stage_with_heads_stores_the_beta_it_chose(prepared, tmp_path):
 
 
 def test_of_betas_that_validate_equally_well_the_smallest_is_chosen():
-    model, bleu = SimpleNamespace(beta=keras.Variable(8.0)), {2.0: 30.0, 4.0: 31.5, 8.0: 31.0, 16.0: 31.5}
-    scores = stage.choose_beta(model, [16.0, 2.0, 4.0], lambda: {"bleu": bleu[float(model.beta)]})
+    """A quarter, a half, once, twice and four times what the method says."""
+    model = SimpleNamespace(beta=keras.Variable(8.0))
+    bleu, tried = {2.0: 30.0, 4.0: 31.5, 8.0: 31.0, 16.0: 31.5, 32.0: 1.0}, []
+
+    def validate():
+        tried.append(float(model.beta))
+        return {"bleu": bleu[tried[-1]]}
+
+    scores = stage.choose_beta(model, validate)
+    assert tried == [2.0, 4.0, 8.0, 16.0, 32.0]
     assert scores == {"bleu": 31.5, "beta": 4.0} and float(model.beta) == 4.0
 
 

@@ -211,7 +211,7 @@ def test_new_ids_get_the_largest_priority_so_far():
     np.testing.assert_array_equal(sampler.state_dict()["priorities"], [0.2, 0.1, 1, 0.4, 0.4, 0.4])
 
 
-def test_evicted_unknown_and_demonstration_ids_are_ignored():
+def test_evicted_and_unknown_ids_are_ignored():
     sampler = sampler_of([1.0, 2.0, 3.0])
     sampler.insert([3, 4], [4.0, 5.0])
     before = sampler.state_dict()
