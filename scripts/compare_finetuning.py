@@ -5,9 +5,9 @@ Usage: python scripts/compare_finetuning.py RUN OUT VARIANT [VARIANT ...] [--see
 
 RUN holds a pretrained model; it stays as it is. A VARIANT is a name and its settings of the section `finetune`:
 
-    fork scst:objective=scst,optimizer.learning_rate=3e-5 "mrt:objective=mrt,policy_gradient.mrt_alpha=0.05"
+    dqn scst:method=scst,optimizer.learning_rate=3e-5 "mrt:method.type=mrt,method.alpha=0.05"
 
-or @methods, @ablations-fork, @final and so on: the sets in finetuning_variants.py. What is not set has its default,
+or @methods, @ablations-dqn and so on: the sets in finetuning_variants.py. What is not set has its default,
 whatever RUN's own recipe says.
 Each variant and seed is a run of its own in OUT (linked to RUN's corpus and pretrained model), made by `nmt-rl
 finetune`; the same command again resumes. Prints a Markdown table: greedy BLEU on the validation set as the stage found

@@ -2,7 +2,7 @@
 
 Usage: python scripts/measure_finetuning_speed.py RUN [--rounds 20] [--set finetune.key=value ...]
 
-RUN holds a pretrained model; `--set finetune.objective=both` and `trajectory` work, too. Both kinds of update are made
+RUN holds a pretrained model; with `--set finetune.method=dqn` or `fork`. Both kinds of update are made
 by turns, on the same sentences: cross-entropy on the references, with dropout, as in pretraining; the Q-network on its
 own translations of the same sources. Prints processor and wall seconds per update and per 1,000 target pieces trained
 on (of forks: those of the greedy translations), their ratio, and where the Q-network's time goes.
@@ -56,12 +56,9 @@ class Bench:
         from nmt_rl.config import load_config
         from nmt_rl.corpus.prepared import open_prepared
         from nmt_rl.rl.divergence import Divergence
-        from nmt_rl.rl.episodes import EpisodeBatches
         from nmt_rl.rl.family import build_family
-        from nmt_rl.rl.prior import Prior
+        from nmt_rl.rl.finetune import make_agent
         from nmt_rl.rl.reward import make_reward
-        from nmt_rl.rl.term import Objective
-        from nmt_rl.training.learner import Learner
 
         self.config = load_config(str(run / "config.yaml"), ["finetune.log_every=1000000", *overrides])
         prepared = open_prepared(self.config, run)
@@ -71,16 +68,12 @@ class Bench:
             self.config.finetune.reward, prepared.tokenizers.target, self.config.corpus.target_language
         )
         family = build_family(self.config, frozen, prepared, reward)
-        divergence, prior = Divergence(family.model, frozen), Prior(frozen, self.config.finetune)
-        rest = (reward, prepared.train, prepared.tokenizers.target, self.config)
-        self.batches = EpisodeBatches(divergence, prior, family.terms, *rest)
-        self.learner = Learner(family.model, Objective(family.terms), self.config.finetune.optimizer)
+        self.agent = make_agent(family, Divergence(family.model, frozen))
         self.trainer = self._trainer(frozen)
         self.clock, self.pieces, self.rows = Clock(), defaultdict(float), []  # type: ignore[var-annotated]
-        for term in family.terms:
-            self._put_clocks(term)
-        draw = self.batches._draw
-        self.batches._draw = lambda: self.rows.append(draw()) or self.rows[-1]  # type: ignore[method-assign,func-returns-value]
+        self._put_clocks()
+        draw = self.agent.sentences.next
+        self.agent.sentences.next = lambda: self.rows.append(draw()) or self.rows[-1]  # type: ignore[method-assign,func-returns-value]
 
     def _trainer(self, frozen: Any) -> Any:
         """Cross-entropy on a copy of the model, as in pretraining."""
@@ -94,33 +87,27 @@ class Bench:
         plain.set_weights(frozen.get_weights())
         return Learner(plain, CrossEntropy(settings.label_smoothing), settings.optimizer)
 
-    def _put_clocks(self, term: Any) -> None:
-        measured = self.clock.measured
-        if term.name == "trajectory":
-            behaviour, network = term._behaviour, term.network
-            term._behaviour = measured("  samples", behaviour)
-            network.evaluate = measured("  online and target network", network.evaluate)
-            network.fit = measured("  V", network.fit)
-            term._evaluate_prior = measured("  prior of samples", term._evaluate_prior)
-            return
-        rollout = term._rollout
-        rollout._path = measured("  greedy translations", rollout._path)
-        rollout._continue.continue_from = measured("  forks", rollout._continue.continue_from)
-        rollout._scores = measured("  reward (in part beside the forks)", rollout._scores)
-        term._prior_difference = measured("  prior", term._prior_difference)
+    def _put_clocks(self) -> None:
+        measured, agent, actor = self.clock.measured, self.agent, self.agent.actor
+        actor.play = measured("  episodes, all", actor.play)
+        if hasattr(actor, "_path"):
+            actor._path = measured("    greedy translations", actor._path)
+            actor._continue.continue_from = measured("    forks", actor._continue.continue_from)
+            actor._prior_difference = measured("    prior", actor._prior_difference)
+        for term in agent.terms:
+            term.batch = measured(f"  batch of {term.name}", term.batch)
+        agent.learner.update = measured("  loss and gradient", agent.learner.update)
 
     def q_update(self, step: int) -> None:
         """On the policy's own translations of the next sources."""
-        batches, numbers = self.clock.measured("  episodes, all", self.batches.next)(step)
-        self.clock.measured("  loss and gradient", self.learner.update)(batches, 1e-6)
-        self.pieces["Q-network"] += numbers["tokens"]
+        self.pieces["Q-network"] += self.agent.update(step, 1e-6)["tokens"]
 
     def cross_entropy_update(self) -> None:
         """On the references of the same sources."""
         from nmt_rl.training.losses import with_positions
 
-        rows = self.rows[-1]
-        self.trainer.update([with_positions(rows, self.batches.batch)], 1e-6)
+        rows = self.rows[-1].rows
+        self.trainer.update([with_positions(rows, self.agent.sentences.batch)], 1e-6)
         self.pieces["cross-entropy"] += float((rows.target_out != 0).sum())
 
     def measure(self, rounds: int) -> None:

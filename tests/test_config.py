@@ -11,8 +11,13 @@ import yaml
 import nmt_rl
 from nmt_rl.config import (
     Config,
+    CrossEntropyConfig,
     DecodingConfig,
+    DQNConfig,
+    RLOOConfig,
+    SCSTConfig,
     SourceSpec,
+    TrajectoryConfig,
     TransformerConfig,
     dump_config,
     first_difference,
@@ -134,52 +139,63 @@ def test_a_source_is_of_one_kind():
         ("tokenizer={model: a, shared: false}", ["tokenizer", "model takes two files with shared: false; found 1"]),
         ("corpus.valid={}", ["corpus.valid", "exactly one of", "none"]),
         ("finetune.reward={metrics: {bleu: .nan}}", ["finetune.reward.metrics.bleu", "finite number"]),
-        (
-            "finetune.reward={smoothing: exp, smoothing_value: 1}",
-            ["finetune.reward", "add-k and floor, found smoothing exp"],
-        ),
         ("finetune.reward.metrics={}", ["finetune.reward.metrics: should not be empty, found {}"]),
         ("finetune.reward.metrics=bleu", ["finetune.reward.metrics", "a mapping such as {bleu: 1.0}", "'bleu'"]),
         ("finetune.reward.metrics={blue: 1}", ["finetune.reward", "no 'blue'; did you mean bleu?"]),
         ("finetune.reward.metrics={chrF: 1}", ["finetune.reward", "no 'chrF'; did you mean chrf?"]),
         ("finetune.reward.metrics={comet: 1}", ["finetune.reward", "bleu, chrf, ter, constant and module:function"]),
         ("finetune.reward.metrics={bleu: 0}", ["finetune.reward", "not 0, found {'bleu': 0.0}"]),
-        ("finetune.fork=greedy", ["finetune.fork: should be a mapping of keys, found 'greedy'"]),
-        ("finetune.fork.path={a: b}", ["finetune.fork.path", "'greedy' or 'sampled', found {'a': 'b'}"]),
-        ("finetune.fork.temperature=.inf", ["finetune.fork.temperature", "finite number", "inf"]),
-        ("finetune.trajectory.behaviour.temperatures=1.0", ["a list, in brackets, found 1.0"]),
+        ("finetune.method=3", ["finetune.method: should be a mapping of keys, found 3"]),
+        ("finetune.method=dqm", ["finetune.method.type: should be dqn, fork,", "or cross-entropy, found 'dqm'"]),
+        ("finetune.method={type: trajectory, q: v}", ["q.type: should be kl, dueling, ilql or logits, found 'v'"]),
         (
-            "finetune.trajectory.behaviour.temperatures=[0.7, 0]",
+            "finetune.method={type: scst, epsilon: 0.1}",
+            ["unknown key finetune.method.epsilon with method.type scst; known keys: samples, temperature, type"],
+        ),
+        ("finetune.method={type: rloo, sample: 3}", ["finetune.method.sample with", "did you mean samples?"]),
+        (
+            "finetune.method={type: fork, replay: {ratio: 2}}",
+            ["unknown key finetune.method.replay with method.type fork"],
+        ),
+        ("finetune.method={trace: 0.5, q: kl}", ["unknown key finetune.method.q with method.type dqn"]),
+        (
+            "finetune.method={type: trajectory, q: {expectile: 0.7}}",
+            ["unknown key finetune.method.q.expectile with q.type kl"],
+        ),
+        ("finetune.method={epsilon: 1.5}", ["finetune.method.epsilon", "less than or equal to 1, found 1.5"]),
+        ("finetune.method={type: mrt, samples: 1}", ["finetune.method.samples", "greater than or equal to 2, found 1"]),
+        ("finetune.method={type: mrt, alpha: .inf}", ["finetune.method.alpha", "finite number", "inf"]),
+        ("finetune.method={type: trajectory, temperatures: 1.0}", ["a list, in brackets, found 1.0"]),
+        (
+            "finetune.method={type: trajectory, temperatures: [0.7, 0]}",
             ["temperatures.1", "greater than or equal to 0.01, found 0"],
         ),
-        ("finetune={tau: 0, controller: {every: 5}}", ["finetune", "controller multiplies tau", "found 0"]),
-        ("finetune={objective: scst, controller: {every: 5}}", ["finetune", "objective scst does not use"]),
         (
-            "finetune={objective: trajectory, tau: 0, trajectory: {q: dueling}}",
-            ["finetune", "tau must be above 0", "found 0"],
+            "finetune={updates: 10, method: {monte_carlo: 0.95}}",
+            ["finetune: method.monte_carlo must leave some of the 10 updates to temporal differences, found 0.95"],
         ),
         (
-            "finetune={objective: trajectory, prior_refresh: 10, trajectory: {q: ilql}}",
-            ["finetune", "prior_refresh", "found trajectory.q ilql"],
+            "finetune={updates: 3, method: {type: trajectory, monte_carlo: 0.9}}",
+            ["finetune: method.monte_carlo must leave some of the 3 updates"],
         ),
-        ("finetune.trajectory={q: dueling, backup: psi}", ["finetune.trajectory", "soft, max, double, found psi"]),
-        ("finetune.trajectory={q: kl, cql: 1}", ["finetune.trajectory", "finetune.cross_entropy"]),
-        ("finetune.trajectory={q: ilql, margin: 1}", ["finetune.trajectory", "replay.demonstrations above 0"]),
-        ("finetune.trajectory={q: kl, candidates: 5}", ["finetune.trajectory", "dueling and logits"]),
-        ("finetune.trajectory.replay={share: 0.5, demonstrations: 0.5}", ["trajectory.replay", "leave room"]),
-        ("finetune.trajectory.behaviour={policy: epsilon-greedy, top_k: 0}", ["trajectory.behaviour", "top_k above 0"]),
-        ("finetune={objective: both, trajectory: {q: dueling}}", ["finetune", "trajectory.q kl"]),
-        ("finetune={objective: rloo, policy_gradient: {samples: 1}}", ["finetune", "at least 2"]),
+        (
+            "finetune.method={type: trajectory, tau: 0, q: dueling}",
+            ["finetune: method.tau must be above 0, for a soft backup divides by it; found 0"],
+        ),
+        (
+            "finetune.method={type: trajectory, tau: 0, q: {type: ilql, cql: 1}}",
+            ["finetune: method.tau must be above 0, for cql divides by it; found 0"],
+        ),
+        ("model={width: 64}", ["model.type: should be transformer or lstm, found null"]),
         ("corpus.valid=[a/dev, b/dev]", ["corpus: validation sets need different names (key name), found dev, dev"]),
         ("corpus.valid=[]", ["corpus.valid: should not be empty"]),
         ("pretrain.updates=true", ["pretrain.updates", "integer", "'true'"]),
-        ("finetune.trajectory.betas=[true]", ["finetune.trajectory.betas.0", "number", "'true'"]),
+        ("finetune.method={type: trajectory, temperatures: [true]}", ["temperatures.0", "number", "'true'"]),
         ("finetune.reward.metrics={bleu: true}", ["finetune.reward.metrics.bleu", "number", "'true'"]),
         ("pretrain.updates=off", ["pretrain.updates", "integer", "'off'"]),
         ("pretrain.batch.buckets=[]", ["pretrain.batch.buckets: should not be empty"]),
         ("pretrain.batch.buckets=[8, 0]", ["pretrain.batch.buckets.1", "greater than 0", "found 0"]),
         ("corpus.cleaning={min_words: 9, max_words: 3}", ["corpus.cleaning", "min_words 9 is above max_words 3"]),
-        ("finetune.trajectory.behaviour={epsilon_end: 0.5}", ["falls to epsilon_end, found 0.05 and 0.5"]),
         ("corpus.train.limit.x=1", ["--set corpus.train.limit.x=1: corpus.train.0.limit", "integer"]),
         ("corpus.train.5=x", ["corpus.train has 1 entries; name one, such as corpus.train.0"]),
         ("corpus.train.0.limit=ten", ["corpus.train.0.limit", "integer"]),
@@ -276,7 +292,47 @@ def test_another_type_of_model_leaves_out_the_keys_of_the_first(caplog):
     with caplog.at_level("INFO", "nmt_rl"):
         config = load_config("multi30k-de-en-transformer", ["model.units=64", "model.type=lstm"])
     assert (config.model.type, config.model.units, config.model.tie) == ("lstm", 64, "all")
-    assert "the recipe's keys of a transformer are left out (" in caplog.text and "heads" in caplog.text
+    assert "the recipe's keys of type transformer are left out (" in caplog.text and "heads" in caplog.text
+
+
+def test_the_method_is_a_deep_q_network_unless_another_is_named(recipe):
+    assert load_config(recipe).finetune.method == DQNConfig()
+    assert load_config(recipe, ["finetune.method.tau=0.1"]).finetune.method == DQNConfig(tau=0.1)
+    assert load_config("dqn-sa").finetune.method.type == load_config("sa-dqn").finetune.method.type == "dqn"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "method"),
+    [
+        (["finetune.method=scst"], SCSTConfig()),
+        (["finetune.method={type: scst, samples: 2}"], SCSTConfig(samples=2)),
+        (["finetune.method.samples=2", "finetune.method=scst"], SCSTConfig(samples=2)),
+        (["finetune.method.type=scst"], SCSTConfig()),
+        (["finetune.method.type=dqn"], DQNConfig(per_source=4)),
+        (
+            ["finetune.method={type: trajectory, q: ilql}", "finetune.method.q.cql=0.5"],
+            TrajectoryConfig(q={"type": "ilql", "cql": 0.5}),
+        ),
+        (
+            ["finetune.method=trajectory", "finetune.method.q={learning_rate: 0.5}"],
+            TrajectoryConfig(q={"learning_rate": 0.5}),
+        ),
+        (["finetune.method=cross-entropy"], CrossEntropyConfig()),
+    ],
+)
+def test_a_bare_name_stands_for_a_method(overrides, method):
+    """On a recipe with `{type: fork, per_source: 4}`, of which what the new method has is kept only by its type."""
+    assert load_config("quickstart", overrides).finetune.method == method
+
+
+def test_another_method_of_a_difference_replaces_that_of_the_base(extending, recipe):
+    Path(recipe).write_text(yaml.safe_dump(SMALL | {"finetune": {"method": {"per_source": 3}}}))
+    assert load_config(extending(finetune={"method": {"tau": 0.25}})).finetune.method == DQNConfig(
+        per_source=3, tau=0.25
+    )
+    assert load_config(extending(finetune={"method": "rloo"})).finetune.method == RLOOConfig()
+    Path(recipe).write_text(yaml.safe_dump(SMALL | {"finetune": {"method": "scst"}}))
+    assert load_config(extending(finetune={"method": {"samples": 3}})).finetune.method == SCSTConfig(samples=3)
 
 
 def test_an_own_tokenizer_leaves_out_the_keys_of_training_one(recipe, caplog, monkeypatch):
@@ -309,6 +365,7 @@ def test_what_is_wrong_is_said_of_the_override_or_of_the_file_it_stands_in(recip
         ("pretrain.optimizer.plateau_patience", "3", "pretrain.optimizer.schedule", "constant", "plateau"),
         ("pretrain.batch.buckets", "[8,16]", "pretrain.batch.pad", "longest", "auto"),
         ("tokenizer.sampling_alpha", "0.2", "tokenizer.sampling", "false", "true"),
+        ("finetune.method.top_k", "3", "finetune.method.epsilon", "0", "0.2"),
         ("decoding.diversity", "1", "decoding.diverse_groups", "1", "5"),
         ("decoding.temperature", "0.5", "decoding.samples", "0", "3"),
         ("decoding.top_k", "5", "decoding.samples", "0", "3"),
@@ -319,8 +376,13 @@ def test_a_key_without_an_effect_is_refused(key, value, other, idle, works):
     with pytest.raises(
         UserError, match=f"^--set .?{re.escape(key)}=.*: {re.escape(key)} .* has no effect with .* {idle}"
     ):
-        load_config("quickstart", [f"{key}={value}", f"{other}={idle}"])
-    assert load_config("quickstart", [f"{key}={value}", f"{other}={works}"])
+        load_config("sa-dqn", [f"{key}={value}", f"{other}={idle}"])
+    assert load_config("sa-dqn", [f"{key}={value}", f"{other}={works}"])
+
+
+def test_a_trace_has_no_effect_on_n_step_targets(recipe):
+    text = message(recipe, "finetune.method=trajectory", "finetune.method.steps=5", "finetune.method.trace=0.5")
+    assert "finetune.method.trace 0.5 has no effect with steps 5; leave it out, or give steps 0" in text
 
 
 def test_an_override_may_make_a_key_of_the_recipe_idle(tmp_path):

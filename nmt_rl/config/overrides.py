@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,8 +63,8 @@ def apply_overrides(tree: dict[str, Any], overrides: Sequence[Override]) -> None
 
     A whole section or entry goes before the keys in it, whichever is given first; of equal keys the last counts. Keys
     of an entry that is written as a string, such as `train: data/train`, are added to what the string stands for. A
-    `model.type`, or that of another section that is one of several, other than the recipe's leaves out the recipe's keys
-    that only the other type has, and a `tokenizer.model` those of training one.
+    `type` other than the recipe's, such as `model.type`, leaves out the recipe's keys that only the other type has, and
+    a `tokenizer.model` those of training one.
 
     Raises:
         UserError: for a key below something that has none.

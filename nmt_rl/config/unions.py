@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, get_args
 
 from pydantic import BaseModel
 
-from nmt_rl.config.methods import METHOD, Q, MethodConfig, QConfig
+from nmt_rl.config.methods import METHOD, MethodConfig, Q, QConfig
 from nmt_rl.config.model import ModelConfig
 
 

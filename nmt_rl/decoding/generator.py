@@ -149,7 +149,7 @@ class Generator:
         policy, options = self._policy(task, temperature, seed)
         out = {"ids": task.blank, "log_probs": np.zeros_like(task.blank, "float32")}
         if self.alternatives:
-            others = np.repeat(task.blank[:, None], self.alternatives, axis=1)
+            others = np.repeat(task.blank[..., None], self.alternatives, axis=2)
             probs = np.zeros_like(others, "float32")
             out |= {"best": out["ids"], "alternatives": others, "alternative_probs": probs}
         if self.restrictions.prefix:
@@ -164,6 +164,8 @@ class Generator:
         }
         found = play(self._loops[policy], self._keep, state)
         forced = {"ids": task.prefix, "log_probs": prefix_log_probs}
+        # `behind_prefix` has time last; in the loop alternatives do, whose number is the width that graphs know.
+        found = {name: value.swapaxes(1, 2) if value.ndim == 3 else value for name, value in found.items()}
         results = {name: task.behind_prefix(value, forced.get(name)) for name, value in found.items()}
         lengths = (results["ids"] != PAD).sum(axis=1).astype("int32")
         results = {name: value[..., : max(int(lengths.max(initial=0)), 1)] for name, value in results.items()}
@@ -243,10 +245,10 @@ class Generator:
 
 
 def _placed(here: Any, new: Any, out: Any) -> Any:
-    """`out` [rows, ..., time] with `new` [rows, ...] where `here` [rows, time] is true."""
+    """`out` [rows, time, ...] with `new` [rows, ...] where `here` [rows, time] is true."""
     if len(new.shape) == 2:
-        here = here[:, None, :]
-    return ops.where(here, new[..., None], out)
+        here = here[..., None]
+    return ops.where(here, new[:, None], out)
 
 
 def _up_to_the_edge(task: Task) -> np.ndarray:

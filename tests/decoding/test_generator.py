@@ -12,19 +12,19 @@ from nmt_rl.models.build import build_model
 
 
 @pytest.mark.jax
-def test_an_alternative_is_one_of_the_next_best(transformer):
-    table = next_log_probs(transformer)[0]
-    generator, ranks = Generator(transformer, alternatives=3), set()
-    for seed in range(12):
-        found = generator(SOURCES[:1], 4, seed=seed)
+def test_alternatives_are_the_next_best_of_every_step(transformer):
+    """Of sources of other lengths, too; PAD where fewer are permitted."""
+    generator, tables = Generator(transformer, alternatives=3), next_log_probs(transformer)
+    for limit in (4, 3):
+        found = generator(SOURCES, limit)
         np.testing.assert_array_equal(found.best, found.ids)
-        for time in range(min(found.lengths[0], 3)):  # the fourth piece can only be EOS
-            scores = table[tuple(found.ids[0, :time].tolist())]
-            ranked = sorted(FREE, key=lambda piece: -scores[piece])
-            piece = found.alternative[0, time]
-            ranks.add(ranked.index(piece))
-            assert found.alternative_probs[0, time] == pytest.approx(np.exp(scores[piece]), abs=1e-4)
-    assert ranks == {1, 2, 3}
+        for row, table in enumerate(tables):
+            for time in range(found.lengths[row]):
+                scores = table[tuple(found.ids[row, :time].tolist())]
+                ranked = sorted(FREE, key=lambda piece: -scores[piece])[1:4] if time < limit - 1 else [PAD] * 3
+                assert found.alternatives[row, time].tolist() == ranked
+                probs = [np.exp(scores[piece]) if piece != PAD else 0.0 for piece in ranked]
+                np.testing.assert_allclose(found.alternative_probs[row, time], probs, atol=1e-4)
 
 
 @pytest.mark.jax
@@ -40,8 +40,8 @@ def test_greedy_is_the_stepwise_argmax_with_runner_up(model, tables):
             prefix += (ranked[0],)
             assert found.log_probs[row, time] == pytest.approx(log_probs[ranked[0]], abs=1e-4)
             second = (ranked[1], np.exp(log_probs[ranked[1]])) if len(ranked) > 1 else (PAD, 0.0)
-            assert found.alternative[row, time] == second[0]
-            assert found.alternative_probs[row, time] == pytest.approx(second[1], abs=1e-4)
+            assert found.alternatives[row, time].tolist() == [second[0]]
+            assert found.alternative_probs[row, time, 0] == pytest.approx(second[1], abs=1e-4)
         assert pieces_of(found.ids[row]) == prefix
         assert found.lengths[row] == len(prefix)
         assert not found.ids[row, len(prefix) :].any() and not found.log_probs[row, len(prefix) :].any()
@@ -67,7 +67,7 @@ def test_rows_that_leave_the_loop_early_change_nothing(model, monkeypatch, tempe
     assert loops.count(2) >= 1 and loops.count(64) == 0
     assert len(set(left.lengths.tolist())) > 2
     np.testing.assert_array_equal(left.ids, found.ids)
-    np.testing.assert_array_equal(left.alternative, found.alternative)
+    np.testing.assert_array_equal(left.alternatives, found.alternatives)
     np.testing.assert_allclose(left.log_probs, found.log_probs, atol=1e-5)
 
 
@@ -183,7 +183,7 @@ def test_forks_are_continued_like_prefixes(model):
     expected = generator(SOURCES[rows], limits, prefix, times + 1)
     np.testing.assert_array_equal(forked.ids, expected.ids)
     np.testing.assert_array_equal(forked.lengths, expected.lengths)
-    np.testing.assert_array_equal(forked.alternative, expected.alternative)
+    np.testing.assert_array_equal(forked.alternatives, expected.alternatives)
     np.testing.assert_allclose(forked.alternative_probs, expected.alternative_probs, atol=1e-5)
     given = np.arange(forked.ids.shape[1]) <= times[:, None]
     np.testing.assert_allclose(forked.log_probs, np.where(given, 0, expected.log_probs), atol=1e-4)
