@@ -4,7 +4,7 @@ import signal
 
 import numpy as np
 import pytest
-from toy_stage import NumberedBatches, make_loop, weights
+from toy_stage import NumberedUpdates, make_loop, weights
 
 from nmt_rl.errors import RunError, UserError
 from nmt_rl.training import loop as loop_module
@@ -24,10 +24,10 @@ def events(run, event):
 
 def interrupted(run, at, **options):
     """Start a loop and interrupt it at its `at`-th batch."""
-    loop = make_loop(run, NumberedBatches(stop_at=at), **options)
+    loop = make_loop(run, NumberedUpdates(stop_at=at), **options)
     with pytest.raises(KeyboardInterrupt):
         loop.run()
-    assert loop.batches.closed
+    assert loop.trainer.closed
 
 
 @pytest.mark.parametrize("variant", STATEFUL)
@@ -68,7 +68,7 @@ def test_a_run_at_its_end_does_nothing_more(tmp_path):
     make_loop(tmp_path).run()
     again = make_loop(tmp_path)
     before = again.run()
-    assert before.step == 10 and again.batches.number == 10
+    assert before.step == 10 and again.trainer.number == 10
     assert again.validate.seen == []
 
 
@@ -129,7 +129,7 @@ def test_the_moving_average_is_validated_and_kept_but_not_trained(tmp_path):
 
 
 def test_a_nan_loss_ends_the_run_and_names_what_is_kept(tmp_path):
-    loop = make_loop(tmp_path, NumberedBatches(poison_at=8))
+    loop = make_loop(tmp_path, NumberedUpdates(poison_at=8))
     with pytest.raises(RunError) as error:
         loop.run()
     assert str(error.value) == (
@@ -144,15 +144,15 @@ def test_a_nan_loss_ends_the_run_and_names_what_is_kept(tmp_path):
 
 def test_a_nan_loss_before_the_first_checkpoint(tmp_path):
     with pytest.raises(RunError, match="became nan at update 2; the checkpoint of update 0 is kept"):
-        make_loop(tmp_path, NumberedBatches(poison_at=2)).run()
+        make_loop(tmp_path, NumberedUpdates(poison_at=2)).run()
 
 
 def test_a_checkpoint_whose_weights_give_nan_is_of_no_use(tmp_path):
     with pytest.raises(RunError, match="at update 7; the checkpoint of update 3 is kept; lower"):
-        make_loop(tmp_path, NumberedBatches(poison_at=7)).run()
+        make_loop(tmp_path, NumberedUpdates(poison_at=7)).run()
     assert make_loop(tmp_path).run().step == 10
     with pytest.raises(RunError, match="at update 1; the checkpoint of update 0 is kept; lower"):
-        make_loop(tmp_path / "first", NumberedBatches(poison_at=1)).run()
+        make_loop(tmp_path / "first", NumberedUpdates(poison_at=1)).run()
 
 
 def test_a_validation_that_is_not_finite_ends_the_run(tmp_path):
@@ -171,7 +171,7 @@ def test_a_validation_that_is_not_finite_ends_the_run(tmp_path):
 def test_weights_that_are_finite_and_absurd_are_blamed_for_what_they_lead_to(tmp_path):
     """A loss of NaN that shows first in the batch that such a policy plays."""
     loop = make_loop(tmp_path)
-    draw = loop.batches.next
+    draw = loop.trainer.next
 
     def failing(step):
         if step == 5:
@@ -179,7 +179,7 @@ def test_weights_that_are_finite_and_absurd_are_blamed_for_what_they_lead_to(tmp
             raise ValueError("a translation without rewards")
         return draw(step)
 
-    loop.batches.next = failing
+    loop.trainer.next = failing
     with pytest.raises(RunError, match="the loss became nan at update 5; the checkpoint of update 3 is kept; lower"):
         loop.run()
 
@@ -190,7 +190,7 @@ def test_an_absurd_learning_rate_is_noticed(tmp_path):
 
 
 def test_weights_that_are_not_finite_are_never_saved(tmp_path):
-    loop = make_loop(tmp_path, NumberedBatches(poison_at=3))
+    loop = make_loop(tmp_path, NumberedUpdates(poison_at=3))
     loop.config = loop.config.model_copy(update={"updates": 3})
     update = loop.learner.update
     loop.learner.update = lambda batch, rate: {**update(batch, rate), "loss": 1.0}
@@ -215,7 +215,7 @@ def test_minutes_are_of_training_and_may_say_when_to_validate(tmp_path, monkeypa
     now = [0.0]
     monkeypatch.setattr(loop_module.time, "monotonic", lambda: now[0])
     loop = make_loop(tmp_path, updates=1000, minutes=5.0, validation={"every": 1, "minutes": 2.0})
-    draw, validate = loop.batches.next, loop.validate
+    draw, validate = loop.trainer.next, loop.validate
 
     def taking(seconds, function):
         def call(*args):
@@ -224,7 +224,7 @@ def test_minutes_are_of_training_and_may_say_when_to_validate(tmp_path, monkeypa
 
         return call
 
-    loop.batches.next, loop.validate = taking(25.0, draw), taking(500.0, validate)
+    loop.trainer.next, loop.validate = taking(25.0, draw), taking(500.0, validate)
     progress = loop.run()
     assert (progress.step, progress.training_seconds, progress.seconds) == (12, 300.0, 1800.0)
     found = [(e["step"], e["seconds"], e["training_seconds"]) for e in events(tmp_path, "valid")]
@@ -237,7 +237,7 @@ def test_a_schedule_ends_with_the_minutes(tmp_path, monkeypatch):
     monkeypatch.setattr(loop_module.time, "monotonic", lambda: now[0])
     optimizer = {"learning_rate": 0.5, "schedule": "cosine", "warmup": 0}
     loop = make_loop(tmp_path, updates=1000, minutes=5.0, optimizer=optimizer)
-    draw, update = loop.batches.next, loop.learner.update
+    draw, update = loop.trainer.next, loop.learner.update
 
     def taking_15_s(step):
         now[0] += 15.0
@@ -247,7 +247,7 @@ def test_a_schedule_ends_with_the_minutes(tmp_path, monkeypatch):
         rates.append(rate)
         return update(batch, rate)
 
-    loop.batches.next, loop.learner.update = taking_15_s, noting_rate
+    loop.trainer.next, loop.learner.update = taking_15_s, noting_rate
     loop.run()
     assert len(rates) == 20
     # The first update's pace is not known yet.
@@ -317,7 +317,7 @@ def test_a_stage_goes_on_with_other_batches_per_update(tmp_path):
     """Half as large and twice as many, for a smaller machine: no state is kept of them between updates."""
     make_loop(tmp_path, updates=4).run()
     loop = make_loop(tmp_path, updates=6, optimizer={"accumulate": 2})
-    assert loop.run().step == 6 and loop.batches.number == 4 + 2 * 2
+    assert loop.run().step == 6 and loop.trainer.number == 4 + 2 * 2
 
 
 def test_a_checkpoint_of_another_model_is_refused(tmp_path):
@@ -355,11 +355,11 @@ def test_a_signal_while_training_saves_first(number, tmp_path, handled):
     whole.run()
     run = tmp_path / "cut"
     loop = make_loop(run, **STATEFUL["dropout"])
-    draw = loop.batches.next
-    loop.batches.next = lambda step: (signal.raise_signal(number) if step == 5 else None, draw(step))[1]
+    draw = loop.trainer.next
+    loop.trainer.next = lambda step: (signal.raise_signal(number) if step == 5 else None, draw(step))[1]
     with pytest.raises(Sent, match=str(int(number))):
         loop.run()
-    assert loop.batches.closed and loop.checkpoints.steps() == [3, 5]
+    assert loop.trainer.closed and loop.checkpoints.steps() == [3, 5]
     assert [signal.getsignal(n) for n in SIGNALS] == [handled] * 3
     resumed = make_loop(run, **STATEFUL["dropout"])
     resumed.run()
@@ -394,8 +394,8 @@ def test_a_signal_while_validating_leaves_the_validation_for_later(step, tmp_pat
 
 def test_a_second_ctrl_c_acts_at_once(tmp_path, handled):
     loop = make_loop(tmp_path)
-    draw = loop.batches.next
-    loop.batches.next = lambda step: ([signal.raise_signal(signal.SIGINT) for _ in "ab" if step == 5], draw(step))[1]
+    draw = loop.trainer.next
+    loop.trainer.next = lambda step: ([signal.raise_signal(signal.SIGINT) for _ in "ab" if step == 5], draw(step))[1]
     with pytest.raises(Sent):
         loop.run()
     assert loop.checkpoints.steps() == [0, 3]
@@ -404,19 +404,19 @@ def test_a_second_ctrl_c_acts_at_once(tmp_path, handled):
 def test_an_ignored_signal_stays_ignored(tmp_path, handled):
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     loop = make_loop(tmp_path)
-    draw = loop.batches.next
-    loop.batches.next = lambda step: (signal.raise_signal(signal.SIGHUP), draw(step))[1]
+    draw = loop.trainer.next
+    loop.trainer.next = lambda step: (signal.raise_signal(signal.SIGHUP), draw(step))[1]
     assert loop.run().step == 10
 
 
 def test_the_first_checkpoint_is_written_before_the_first_update(tmp_path):
     """So that a full disk is found at once."""
     (tmp_path / "pretrain").mkdir()
-    loop = make_loop(tmp_path, NumberedBatches(stop_at=1))
+    loop = make_loop(tmp_path, NumberedUpdates(stop_at=1))
     shutil.rmtree(tmp_path / "pretrain" / "checkpoints")
     with pytest.raises(RunError, match=r"step-00000000\.npz could not be written \(No such file"):
         loop.run()
-    assert loop.batches.number == 0
+    assert loop.trainer.number == 0
 
 
 def test_a_full_disk_at_the_diary_names_what_is_kept(tmp_path, monkeypatch):
@@ -437,14 +437,14 @@ def test_a_full_disk_at_the_diary_names_what_is_kept(tmp_path, monkeypatch):
 @pytest.mark.parametrize("error", [MemoryError(), RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes")])
 def test_too_little_memory_names_what_would_take_less(error, tmp_path):
     loop = make_loop(tmp_path)
-    draw = loop.batches.next
+    draw = loop.trainer.next
 
     def large(step):
         if step == 5:
             raise error
         return draw(step)
 
-    loop.batches.next = large
+    loop.trainer.next = large
     with pytest.raises(RunError) as found:
         loop.run()
     assert str(found.value) == (
@@ -455,7 +455,7 @@ def test_too_little_memory_names_what_would_take_less(error, tmp_path):
 
 def test_what_weights_that_are_not_finite_lead_to_is_told_as_their_fault(tmp_path):
     loop = make_loop(tmp_path)
-    draw = loop.batches.next
+    draw = loop.trainer.next
 
     def failing(step):
         if step == 5:
@@ -463,14 +463,14 @@ def test_what_weights_that_are_not_finite_lead_to_is_told_as_their_fault(tmp_pat
             raise IndexError("a draw from probabilities that are nan")
         return draw(step)
 
-    loop.batches.next = failing
+    loop.trainer.next = failing
     with pytest.raises(RunError, match="the loss became nan at update 5; the checkpoint of update 3 is kept; lower"):
         loop.run()
     with pytest.raises(KeyError):
         make_loop(tmp_path / "other", Failing()).run()
 
 
-class Failing(NumberedBatches):
+class Failing(NumberedUpdates):
     def next(self, step):
         raise KeyError("a fault of the program")
 
@@ -478,7 +478,7 @@ class Failing(NumberedBatches):
 def test_changed_settings_are_honoured_when_a_stage_goes_on(tmp_path):
     """After a loss that was not finite: a lower rate, another schedule and other intervals, from the checkpoint."""
     with pytest.raises(RunError):
-        make_loop(tmp_path, NumberedBatches(poison_at=8)).run()
+        make_loop(tmp_path, NumberedUpdates(poison_at=8)).run()
     optimizer = {"learning_rate": 0.01, "schedule": "cosine", "warmup": 0}
     loop = make_loop(tmp_path, optimizer=optimizer, log_every=1, checkpoint_every=5, validation={"every": 4})
     loop.run()

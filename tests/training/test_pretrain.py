@@ -15,7 +15,7 @@ from nmt_rl.config import ValidationConfig, load_config, parse_config
 from nmt_rl.corpus.store import CorpusWriter, EncodedCorpus
 from nmt_rl.errors import RunError
 from nmt_rl.experiment import finetune_stage, pretrain_stage
-from nmt_rl.training.pretrain import CorpusBatches, _choose
+from nmt_rl.training.pretrain import CorpusTrainer, _choose
 
 LSTM = [
     "model={type: lstm, embedding: 6, units: 8, attention_units: 4, dropout: 0.2}",
@@ -96,9 +96,9 @@ def test_pairs_that_the_model_has_no_room_for_are_left_out(tmp_path, caplog):
         },
         "toy",
     )
-    batches = CorpusBatches(EncodedCorpus.open(tmp_path / "train"), config, None, room=8)
-    widths = [batches.next(step)[0][0]["source"].shape for step in range(2)]
-    batches.close()
+    trainer = CorpusTrainer(None, EncodedCorpus.open(tmp_path / "train"), config, None, room=8)
+    widths = [trainer._next()[0]["source"].shape for _ in range(2)]
+    trainer.close()
     assert widths == [(3, 8)] * 2
     assert "1 of 4 training pairs are longer than the model's 8 positions and left out" in caplog.text
 
@@ -114,22 +114,23 @@ def test_pretraining_that_diverges_keeps_nothing_and_names_the_update(tiny_run, 
 
 def test_batches_of_other_sizes_begin_with_the_next_epoch(tiny_run):
     from nmt_rl.corpus.prepared import open_prepared
-    from nmt_rl.training.pretrain import CorpusBatches
 
     config = load_config(str(tiny_run.recipe))
     prepared = open_prepared(config, tiny_run.folder)
     smaller = load_config(str(tiny_run.recipe), ["pretrain.batch.size=5"])
-    before, same, other = (CorpusBatches(prepared.train, c, prepared.tokenizers, 64) for c in (config, config, smaller))
-    before.next(1)
+    trainers = [
+        CorpusTrainer(None, prepared.train, c, prepared.tokenizers, 64) for c in (config, config, smaller, smaller)
+    ]
+    before, same, other, fresh = trainers
+    before._next()
     meta, _ = before.state()
-    for batches in (same, other):
-        batches.restore(json.loads(json.dumps(meta)), {})
-    expected, fresh = before.next(2)[0][0], CorpusBatches(prepared.train, smaller, prepared.tokenizers, 64)
-    np.testing.assert_array_equal(same.next(2)[0][0]["source"], expected["source"])
+    for trainer in (same, other):
+        trainer.restore(json.loads(json.dumps(meta)), {})
     fresh.restore({"epoch": 1, "batch": 0}, {})
-    np.testing.assert_array_equal(other.next(2)[0][0]["source"], fresh.next(1)[0][0]["source"])
-    for batches in (before, same, other, fresh):
-        batches.close()
+    for resumed, expected in ((same, before), (other, fresh)):
+        np.testing.assert_array_equal(resumed._next()[0]["source"], expected._next()[0]["source"])
+    for trainer in trainers:
+        trainer.close()
 
 
 class Candidates:

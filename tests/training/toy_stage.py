@@ -1,4 +1,4 @@
-"""A stage of training without any text: a linear model, its batches, and scripted validations."""
+"""A stage of training without any text: a linear model, its updates, and scripted validations."""
 
 import keras
 import numpy as np
@@ -38,12 +38,16 @@ def make_learner(dropout=0.0, **optimizer):
     return Learner(Line(dropout), squared_error, OptimizerConfig(**{**PLAIN, **optimizer}))
 
 
-class NumberedBatches:
-    """Batches whose content is their number; `stop_at` interrupts like Ctrl-C, `poison_at` gives NaN."""
+class NumberedUpdates:
+    """On batches whose content is their number; `stop_at` interrupts like Ctrl-C, `poison_at` gives NaN."""
 
     def __init__(self, stop_at=None, poison_at=None):
         self.number, self.stop_at, self.poison_at, self.closed = 0, stop_at, poison_at, False
         self.accumulate = 1
+
+    def update(self, step, learning_rate):
+        batches, numbers = self.next(step)
+        return numbers | self.learner.update(batches, learning_rate)
 
     def next(self, step):
         batches = [self._one() for _ in range(self.accumulate)]
@@ -64,9 +68,6 @@ class NumberedBatches:
     def restore(self, meta, arrays):
         self.number = meta["number"]
 
-    def after_update(self, step):
-        pass
-
     def close(self):
         self.closed = True
 
@@ -83,7 +84,7 @@ class Scores:
         return {"bleu": self.scores[place], "loss": 1.0}
 
 
-def make_loop(run, batches=None, scores=(1.0,), dropout=0.0, optimizer=None, validation=None, **settings):
+def make_loop(run, trainer=None, scores=(1.0,), dropout=0.0, optimizer=None, validation=None, **settings):
     optimizer = {**PLAIN, **(optimizer or {})}
     config = PretrainConfig(
         optimizer=OptimizerConfig(**optimizer),
@@ -92,9 +93,9 @@ def make_loop(run, batches=None, scores=(1.0,), dropout=0.0, optimizer=None, val
     )
     learner = make_learner(dropout, **optimizer)
     learner.run_eagerly = True  # ten updates are not worth a compilation
-    batches = batches or NumberedBatches()
-    batches.accumulate = config.optimizer.accumulate
-    return TrainingLoop("pretrain", config, learner, batches, Scores(learner, scores), run, EventLog(run))
+    trainer = trainer or NumberedUpdates()
+    trainer.learner, trainer.accumulate = learner, config.optimizer.accumulate
+    return TrainingLoop("pretrain", config, trainer, Scores(learner, scores), run, EventLog(run))
 
 
 def weights(loop):
