@@ -226,7 +226,7 @@ def test_forced_prefix_then_free_generation(transformer, greedy, beam_3):
     again = greedy(SOURCES, 8, free.ids[:, :2], np.array([2, 0, 1]))
     np.testing.assert_array_equal(again.ids, free.ids)
     np.testing.assert_allclose(again.log_probs, free.log_probs, atol=1e-4)
-    assert again.alternative[0, 0] == PAD and again.alternative_probs[0, 0] == 0
+    assert again.alternatives[0, 0, 0] == PAD and again.alternative_probs[0, 0, 0] == 0
     prefix = np.array([[6, 5], [4, 0], [0, 0]])
     forced = greedy(SOURCES, 8, prefix, np.array([2, 1, 0]))
     searched = beam_3(SOURCES, 8, Prefix(prefix, np.array([2, 1, 0])))
