@@ -75,6 +75,8 @@ class Critic:
     ) -> Numbers:
         """One update of V towards y_t = r_t + (1 - lambda) V̄(s_{t+1}) + lambda y_{t+1}; numbers to report.
 
+        Equation (5) of docs/methods.md.
+
         `value_explained` is the share of the variance of y that V explained before.
         """
         value, states = (np.asarray(x) for x in self._online(source, target_in, batch.features))

@@ -178,6 +178,8 @@ def completed(
 ) -> NDArray[np.float64]:
     """Phi(s_t) + V(s_t) after t pieces where a translation is cut there and goes on, else its score; float64 [n].
 
+    Equation (6) of docs/methods.md.
+
     Args:
         value: V of the state before each piece, [n, time].
         episodes: what is paid for the pieces.

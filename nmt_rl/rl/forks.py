@@ -20,7 +20,7 @@ from nmt_rl.rl.term import ERRORS, Arrays, Numbers, Term, below, root_mean_squar
 
 
 class ForkTerm(Term):
-    """Regression of log-ratio differences on return differences: equation (4) of docs/fine-tuning.md.
+    """Regression of log-ratio differences on return differences: equation (4) of docs/methods.md.
 
     Args:
         model: the policy.

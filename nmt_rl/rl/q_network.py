@@ -118,7 +118,7 @@ class KLNetwork(QNetwork):
         return {"log_prior": batch.prior_log_probs, "value": kept["value"].astype(np.float32)}, {"value_loss": loss}
 
     def loss(self, model: Seq2Seq, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Equation (5): regression of Q on the targets."""
+        """Regression of Q, equation (2) of docs/methods.md, on the targets, equation (7)."""
         log_pi = log_probs(model, *(batch[name] for name in ("source", "target_in", "tokens", "positions")))
         rest = (batch["log_prior"], batch["value"], batch["target"], self.tau)
         delta = trajectory_td_error(log_pi, *rest)

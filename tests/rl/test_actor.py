@@ -38,7 +38,7 @@ def epoch():
 
 
 def test_a_batch_holds_long_and_short_sentences_alike(epoch):
-    """A batch of one length would pull the length of all translations its way (docs/fine-tuning.md)."""
+    """A batch of one length would pull the length of all translations its way (docs/methods.md)."""
     lengths = [(sentences.rows.target_out != PAD).sum(axis=1) for sentences in epoch]
     everything = np.concatenate(lengths)
     assert np.std([np.mean(x) for x in lengths]) < 2 * np.std(everything) / np.sqrt(SENTENCES)
