@@ -195,6 +195,21 @@ class RLOOConfig(SamplesConfig):
     samples: int = Field(5, ge=2)
 
 
+class GRPOConfig(SamplesConfig):
+    """Group-relative policy optimisation (Shao et al., 2024): scores are standardised within the samples of a source,
+    and each batch is learnt from several times, with clipped ratios."""
+
+    type: Literal["grpo"] = "grpo"
+    samples: int = Field(5, ge=2)
+    ratio: int = Field(2, ge=1)
+    """Updates for each batch that is played. With 1 the policy that learns is still the one that played, so that
+    nothing is clipped."""
+    clip: float = Field(0.2, gt=0.0, lt=1.0)
+    """A piece is no longer pushed once its probability has changed by this share (Schulman et al., 2017)."""
+    beta: float = Field(0.0, ge=0.0)
+    """Weight of the KL divergence from the pretrained model (the paper's: 0.04)."""
+
+
 class MRTConfig(SamplesConfig):
     """Minimum risk training (Shen et al., 2016)."""
 
@@ -204,6 +219,17 @@ class MRTConfig(SamplesConfig):
     """Sharpness of the risk's distribution over the samples (the paper's, for 100 of them)."""
     reference: bool = True
     """Put the reference among the samples."""
+
+
+class MBRDistillConfig(Section):
+    """Cross-entropy on what minimum Bayes risk chooses among samples of the pretrained model (Finkelstein and Freitag,
+    2023); utility is the reward, and no reference is learnt from."""
+
+    type: Literal["mbr-distill"] = "mbr-distill"
+    samples: int = Field(16, ge=2)
+    """Sampled translations per source, candidates and references of each other."""
+    temperature: float = Field(1.0, ge=0.01)
+    """Of the samples."""
 
 
 class CrossEntropyConfig(Section):
@@ -220,7 +246,9 @@ MethodConfig = Annotated[
     | MixerConfig
     | SCSTConfig
     | RLOOConfig
+    | GRPOConfig
     | MRTConfig
+    | MBRDistillConfig
     | CrossEntropyConfig,
     Field(discriminator="type"),
     BeforeValidator(partial(named, default=METHOD)),

@@ -78,8 +78,10 @@ class Generator:
         self.restrictions = restrictions
         self.model = restrictions.rewarded(model)
         self._begin = Beginning(self.model)
-        self._loops = {policy: compile_fn(self._loop, self.model) for policy in ("greedy", "temperature")}
-        self._keep = compile_fn(partial(take_rows, beam=1))
+        policies = ("greedy", "temperature")
+        self._loops = {policy: compile_fn(self._loop, self.model) for policy in policies}
+        # Of each policy its own, for their states differ: a compiled function takes arguments of one structure.
+        self._keeps = {policy: compile_fn(partial(take_rows, beam=1)) for policy in policies}
 
     def __call__(
         self,
@@ -162,7 +164,7 @@ class Generator:
             "out": out,
             **begun,
         }
-        found = play(self._loops[policy], self._keep, state)
+        found = play(self._loops[policy], self._keeps[policy], state)
         forced = {"ids": task.prefix, "log_probs": prefix_log_probs}
         # `behind_prefix` has time last; in the loop alternatives do, whose number is the width that graphs know.
         found = {name: value.swapaxes(1, 2) if value.ndim == 3 else value for name, value in found.items()}

@@ -16,7 +16,7 @@ from nmt_rl.config import BatchConfig, DecodingConfig
 from nmt_rl.corpus.batches import Batch, BatchStream, Position
 from nmt_rl.corpus.store import EncodedCorpus
 from nmt_rl.corpus.tokenizer import PAD, Tokenizer
-from nmt_rl.decoding.generator import Generator
+from nmt_rl.decoding.generator import Generation, Generator
 from nmt_rl.decoding.restrictions import Restrictions
 from nmt_rl.models.seq2seq import Seq2Seq
 from nmt_rl.rl.episode import Episode, Origin
@@ -146,23 +146,30 @@ class SampleActor(Actor):
 
     def play(self, sentences: Sentences, version: int, rng: np.random.Generator) -> tuple[list[Episode], Numbers]:
         """See Actor.play; the samples come first, those of a source one after the other."""
+        rows, played = self._drawn(sentences, version, rng)
+        episodes = self._episodes(sentences, rows, played.ids, played.log_probs, Origin.SAMPLE, version)
+        numbers = played_numbers(sentences, episodes, rows, "sample_return")
+        source = sentences.rows.source
+        each = np.arange(len(source))
+        if self._greedy is not None:
+            best = self._greedy(source, source_limits(source, self.decoding, self._longest))
+            episodes += self._episodes(sentences, each, best.ids, best.log_probs, Origin.GREEDY, version)
+        if self.references:
+            ids = sentences.rows.target_out
+            episodes += self._episodes(sentences, each, ids, np.zeros(ids.shape), Origin.REFERENCE, version)
+        return episodes, numbers
+
+    def _drawn(
+        self, sentences: Sentences, version: int, rng: np.random.Generator
+    ) -> tuple[NDArray[np.int64], Generation]:
+        """Samples, and which of the sentences each translates, [samples]."""
         source = sentences.rows.source
         rows = np.repeat(np.arange(len(source)), self.samples)
         limits = source_limits(source, self.decoding, self._longest)
         # A ladder as it comes would give the same sources the same temperatures whenever the counts divide.
         temperatures = rng.permutation(np.resize(self.temperatures, len(rows)))
         begun, seed = self._beginnings(sentences, rows, version), int(rng.integers(2**31))
-        played = self._sample(source[rows], limits[rows], **begun, temperature=temperatures, seed=seed)
-        episodes = self._episodes(sentences, rows, played.ids, played.log_probs, Origin.SAMPLE, version)
-        numbers = played_numbers(sentences, episodes, rows, "sample_return")
-        each = np.arange(len(source))
-        if self._greedy is not None:
-            best = self._greedy(source, limits)
-            episodes += self._episodes(sentences, each, best.ids, best.log_probs, Origin.GREEDY, version)
-        if self.references:
-            ids = sentences.rows.target_out
-            episodes += self._episodes(sentences, each, ids, np.zeros(ids.shape), Origin.REFERENCE, version)
-        return episodes, numbers
+        return rows, self._sample(source[rows], limits[rows], **begun, temperature=temperatures, seed=seed)
 
     def _beginnings(self, sentences: Sentences, rows: NDArray[np.int64], version: int) -> dict[str, Any]:
         """Pieces that translations of the rows begin with, as the generator takes them; nothing here."""

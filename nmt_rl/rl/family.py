@@ -14,9 +14,11 @@ from nmt_rl.config import (
     DQNConfig,
     DuelingConfig,
     ForkConfig,
+    GRPOConfig,
     HeadsConfig,
     KLConfig,
     LogitsConfig,
+    MBRDistillConfig,
     MixerConfig,
     MRTConfig,
     QHeadsConfig,
@@ -33,8 +35,10 @@ from nmt_rl.rl.action_values import DuelingNetwork, ILQLNetwork, LogitsNetwork
 from nmt_rl.rl.actor import Actor, MixerActor, ReferenceActor, SampleActor
 from nmt_rl.rl.baselines import MixerTerm, ReinforceTerm, RiskTerm, RLOOTerm, SCSTTerm
 from nmt_rl.rl.critic import Critic
+from nmt_rl.rl.distillation import DistillationTerm, MBRActor
 from nmt_rl.rl.fork_actor import ForkActor
 from nmt_rl.rl.forks import ForkTerm
+from nmt_rl.rl.grpo import GRPOTerm
 from nmt_rl.rl.q_network import KLNetwork, QNetwork
 from nmt_rl.rl.references import ReferenceTerm
 from nmt_rl.rl.replay import Memory, Queue, Replay
@@ -76,7 +80,7 @@ def build_family(config: Config, prior: Seq2Seq, prepared: Prepared, reward: Rew
     family = Family(config, prior, prepared, reward, copy_of(prior, config), ReferenceActor(), Queue(), [])
     _complete(settings.method, family)
     if settings.cross_entropy:
-        family.terms.append(_references(family, settings.cross_entropy))
+        family.terms.append(_cross_entropy_term(family, settings.cross_entropy))
     return family
 
 
@@ -164,6 +168,23 @@ def _rloo(method: RLOOConfig, family: Family) -> None:
 
 
 @_complete.register
+def _grpo(method: GRPOConfig, family: Family) -> None:
+    prior = family.prior if method.beta else None
+    family.actor = _sample_actor(family, method.samples, method.temperature, prior=prior)
+    family.replay, family.ratio = Queue(method.ratio), method.ratio
+    family.terms = [GRPOTerm(*_sampled(family), method)]
+
+
+@_complete.register
+def _mbr_distill(method: MBRDistillConfig, family: Family) -> None:
+    teacher, tokenizer, decoding = family.prior, family.prepared.tokenizers.target, family.config.decoding
+    family.actor = MBRActor(
+        teacher, family.reward, decoding, method.samples, (method.temperature,), tokenizer=tokenizer
+    )
+    family.terms = [_cross_entropy_term(family, 1.0, DistillationTerm)]
+
+
+@_complete.register
 def _mrt(method: MRTConfig, family: Family) -> None:
     family.actor = _sample_actor(family, method.samples, method.temperature, references=method.reference)
     family.terms = [RiskTerm(*_sampled(family), method, family.config.finetune.sentences)]
@@ -171,12 +192,12 @@ def _mrt(method: MRTConfig, family: Family) -> None:
 
 @_complete.register
 def _cross_entropy(method: CrossEntropyConfig, family: Family) -> None:
-    family.terms = [_references(family, 1.0)]
+    family.terms = [_cross_entropy_term(family, 1.0)]
 
 
-def _references(family: Family, weight: float) -> ReferenceTerm:
+def _cross_entropy_term(family: Family, weight: float, kind: type[ReferenceTerm] = ReferenceTerm) -> ReferenceTerm:
     smoothing = family.config.pretrain.label_smoothing
-    return ReferenceTerm(family.model, family.prepared.train, smoothing, weight)
+    return kind(family.model, family.prepared.train, smoothing, weight)
 
 
 def _sampled(family: Family) -> tuple[Seq2Seq, Any, Any]:

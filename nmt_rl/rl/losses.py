@@ -99,6 +99,48 @@ def trajectory_loss(
     return _regression(delta, log_pi, huber, weights)
 
 
+def clipped_loss(
+    log_pi: Tensor, behaviour: Tensor, advantages: Tensor, clip: float, weights: Tensor
+) -> tuple[Tensor, Tensor]:
+    """-mean min(rho_t A_t, clip(rho_t, 1 - clip, 1 + clip) A_t), rho_t = pi(a_t|s_t) / b(a_t|s_t).
+
+    The clipped surrogate of proximal policy optimisation (Schulman et al., 2017, equation 7).
+
+    Args:
+        log_pi: log-probabilities of the actions taken [batch, time]; the only argument that gets a gradient.
+        behaviour: log b, the same under the policy that took them, [batch, time].
+        advantages: [batch, time].
+        clip: half the width of the interval.
+        weights: of the mean [batch, time], 0 behind the end.
+
+    Returns:
+        The loss, and the share of the mean that the clip keeps from a gradient.
+    """
+    log_pi = ops.convert_to_tensor(log_pi)
+    weights = ops.cast(weights, log_pi.dtype)
+    ratio = ops.exp(_keep(log_pi - behaviour, weights))
+    free, clipped = ratio * advantages, ops.clip(ratio, 1.0 - clip, 1.0 + clip) * advantages
+    share = _mean(ops.cast(clipped < free, log_pi.dtype), weights)
+    return -_mean(ops.minimum(free, clipped), weights), share
+
+
+def kl_estimate(log_pi: Tensor, log_prior: Tensor, weights: Tensor) -> Tensor:
+    """Mean of p / pi - log(p / pi) - 1: KL(pi || p) from pieces that pi drew (Shao et al., 2024, equation 4).
+
+    Args:
+        log_pi: log-probabilities of the actions taken [batch, time].
+        log_prior: the same under the prior p [batch, time].
+        weights: of the mean [batch, time], 0 behind the end.
+
+    Returns:
+        Scalar in nats per piece, never below 0.
+    """
+    log_pi = ops.convert_to_tensor(log_pi)
+    weights = ops.cast(weights, log_pi.dtype)
+    difference = _keep(log_prior - log_pi, weights)
+    return _mean(ops.exp(difference) - difference - 1.0, weights)
+
+
 def value_loss(value: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:
     """Weighted mean of (V(s_t) - y)^2, y a constant; in BLEU squared.
 

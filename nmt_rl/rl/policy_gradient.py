@@ -63,6 +63,22 @@ def rloo_advantages(scores: ArrayLike) -> Array:
     return gain - others / (gain.shape[1] - 1)
 
 
+def group_advantages(scores: ArrayLike, epsilon: float = 1e-4) -> Array:
+    """A_i = (R(y_i) - mean R) / (std R + epsilon) over the samples of a source (Shao et al., 2024, section 4.1.2).
+
+    Args:
+        scores: R of the sampled translations [sources, samples].
+        epsilon: keeps the least differences of scores from becoming whole advantages; the paper has none.
+
+    Returns:
+        float64 [sources, samples]; the deviation is the population's.
+    """
+    given = np.asarray(scores, np.float64)
+    # Counted from the first score, like `rloo_advantages`: equal scores give 0 without rounding.
+    gain = given - given[:, :1]
+    return (gain - gain.mean(axis=1, keepdims=True)) / (gain.std(axis=1, keepdims=True) + epsilon)
+
+
 def reinforce_advantages(returns: ArrayLike, baseline: ArrayLike, mask: ArrayLike) -> Array:
     """A_t = G_t - b(s_t), REINFORCE with a baseline (Williams, 1992).
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import ClassVar
+
 import numpy as np
 
 from nmt_rl.config import BatchConfig
+from nmt_rl.corpus.batches import Batch
 from nmt_rl.corpus.store import EncodedCorpus
 from nmt_rl.corpus.tokenizer import PAD
 from nmt_rl.models.seq2seq import Seq2Seq, Tensor
+from nmt_rl.rl.episode import Episode
 from nmt_rl.rl.padding import corpus_pairs
 from nmt_rl.rl.replay import Sampled
 from nmt_rl.rl.term import Arrays, Numbers, Term
@@ -25,6 +30,8 @@ class ReferenceTerm(Term):
     """
 
     name = "reference"
+    reported: ClassVar[str] = "cross_entropy"
+    """Name of the negative log-likelihood among the numbers."""
 
     def __init__(self, model: Seq2Seq, corpus: EncodedCorpus, label_smoothing: float, weight: float) -> None:
         """See the class docstring."""
@@ -33,9 +40,13 @@ class ReferenceTerm(Term):
 
     def batch(self, sampled: Sampled, step: int) -> tuple[Arrays, Numbers]:
         """See Term.batch."""
-        sources = list(dict.fromkeys(episode.source_id for episode in sampled.episodes))
-        rows = corpus_pairs(self.corpus, np.array(sources), self._longest)
+        rows = self._pairs(sampled.episodes)
         return with_positions(rows, BatchConfig()), {"tokens": float(np.sum(rows.target_out != PAD))}
+
+    def _pairs(self, episodes: Sequence[Episode]) -> Batch:
+        """What is learnt from episodes."""
+        sources = list(dict.fromkeys(episode.source_id for episode in episodes))
+        return corpus_pairs(self.corpus, np.array(sources), self._longest)
 
     def size(self, arrays: Arrays) -> float:
         """See Term.size: pieces."""
@@ -44,4 +55,4 @@ class ReferenceTerm(Term):
     def loss(self, model: Seq2Seq, batch: dict[str, Tensor], training: bool) -> dict[str, Tensor]:
         """See Term.loss."""
         found = self._cross_entropy(model, batch, training)
-        return {"loss": found["loss"], "cross_entropy": found["nll"]}
+        return {"loss": found["loss"], self.reported: found["nll"]}

@@ -6,6 +6,7 @@ go stale.
 
 from __future__ import annotations
 
+import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -63,36 +64,53 @@ class Memory(ABC):
 
 
 class Queue(Memory):
-    """For methods that learn once from what the policy played just now."""
+    """For methods that learn only from what the policy played just now, each batch of it as a whole.
 
-    def __init__(self) -> None:
+    Args:
+        times: that each batch is learnt from.
+    """
+
+    def __init__(self, times: int = 1) -> None:
         """See the class docstring."""
-        self._episodes: list[Episode] = []
+        self.times = times
+        self._batches: list[list[Episode]] = []
+        self._left: list[int] = []
+        """How often each batch is still to be learnt from."""
 
     def __len__(self) -> int:
         """See Memory."""
-        return len(self._episodes)
+        return sum(map(len, self._batches))
 
     def add(self, episodes: Iterable[Episode]) -> int:
-        """See Memory.add."""
-        before = len(self)
-        self._episodes.extend(episodes)
-        return len(self) - before
+        """See Memory.add: one batch."""
+        if batch := list(episodes):
+            self._batches.append(batch)
+            self._left.append(self.times)
+        return len(batch)
 
     def sample(self, count: int, step: int, rng: np.random.Generator) -> Sampled:
-        """See Memory.sample: all, which are gone then."""
-        episodes, self._episodes = self._episodes, []
-        if not episodes:
+        """See Memory.sample: the batch that was learnt from least, the oldest of several, which is gone after its last
+        time."""
+        if not self._batches:
             raise ValueError("nothing was played")
-        return Sampled(episodes, np.arange(len(episodes)), np.ones(len(episodes)))
+        place = self._left.index(max(self._left))
+        batch = self._batches[place]
+        self._left[place] -= 1
+        if not self._left[place]:
+            del self._batches[place], self._left[place]
+        return Sampled(batch, np.arange(len(batch)), np.ones(len(batch)))
 
     def state(self) -> dict[str, NDArray[Any]]:
         """See Memory.state."""
-        return to_arrays(self._episodes)
+        sizes = np.array([len(batch) for batch in self._batches], np.int64)
+        episodes = to_arrays(itertools.chain.from_iterable(self._batches))
+        return {"sizes": sizes, "left": np.array(self._left, np.int64), **episodes}
 
     def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         """See Memory.restore."""
-        self._episodes = from_arrays(arrays)
+        episodes = iter(from_arrays(arrays))
+        self._batches = [list(itertools.islice(episodes, size)) for size in arrays["sizes"].tolist()]
+        self._left = arrays["left"].tolist()
 
 
 class Replay(Memory):

@@ -9,16 +9,30 @@ from nmt_rl.decoding.translator import Translator
 from nmt_rl.errors import UserError
 
 
-def common_words(hypothesis, reference):
-    """Share of the hypothesis' words that the reference holds."""
-    words = hypothesis.split()
-    return sum(word in reference.split() for word in words) / len(words)
+def common_words(hypotheses, references):
+    """Share of each hypothesis' words that its reference holds."""
+    pairs = [(h.split(), r.split()) for h, r in zip(hypotheses, references, strict=True)]
+    return [sum(word in theirs for word in ours) / len(ours) for ours, theirs in pairs]
 
 
 def test_expected_utilities_by_hand():
     texts = ["a b", "a c", "a b", "d"]
     # "a b": 1 + 1/2 + 1 + 0; "a c": 1/2 + 1 + 1/2 + 0; "d": 1 with itself.
-    assert expected_utilities(texts, common_words) == [2.5 / 4, 2 / 4, 2.5 / 4, 1 / 4]
+    found = expected_utilities([texts, [], ["d", "a d"]], common_words)
+    np.testing.assert_allclose(found[0], [2.5 / 4, 2 / 4, 2.5 / 4, 1 / 4])
+    np.testing.assert_allclose(found[2], [1, 1.5 / 2])
+    assert not len(found[1])
+
+
+def test_equal_texts_are_compared_once_and_all_groups_in_one_call():
+    asked = []
+
+    def utility(texts, others):
+        asked.append(list(zip(texts, others, strict=True)))
+        return np.ones(len(texts))
+
+    expected_utilities([["a", "b", "a"], ["a"]], utility)
+    assert asked == [[("a", "a"), ("a", "b"), ("b", "a"), ("b", "b"), ("a", "a")]]
 
 
 def test_the_most_common_translation_comes_first(tokenizers):
@@ -41,11 +55,9 @@ def test_the_most_common_translation_comes_first(tokenizers):
 
 
 def test_utilities_are_sacrebleus_sentence_scores():
-    assert sentence_utility("bleu")("the cat sat", "the cat sat") == pytest.approx(100)
+    found = sentence_utility("bleu")(["the cat sat", "the cat ran"], ["the cat sat"] * 2)
     # 1-grams 2/3, 2-grams 1/2, and of longer ones only what there are: 3-grams, smoothed to 1/2 of one.
-    assert sentence_utility("bleu")("the cat ran", "the cat sat") == pytest.approx(
-        100 * (2 / 3 * 1 / 2 * 1 / 2) ** (1 / 3)
-    )
+    assert found == pytest.approx([100, 100 * (2 / 3 * 1 / 2 * 1 / 2) ** (1 / 3)])
 
 
 def test_a_translator_with_mbr(tiny_model, tokenizers, translator):
@@ -59,9 +71,9 @@ def test_a_translator_with_mbr(tiny_model, tokenizers, translator):
 
 
 def test_bleu_cuts_chinese_into_characters():
-    near = ("他喜欢那只小猫和狗", "他喜欢那只小猫")
-    assert sentence_utility("bleu", "zh")(*near) > 40 > sentence_utility("bleu")(*near)
-    assert sentence_utility("bleu", "cmn")(*near) == sentence_utility("bleu", "zh-CN")(*near) > 40
+    near = (["他喜欢那只小猫和狗"], ["他喜欢那只小猫"])
+    assert sentence_utility("bleu", "zh")(*near)[0] > 40 > sentence_utility("bleu")(*near)[0]
+    assert sentence_utility("bleu", "cmn")(*near)[0] == sentence_utility("bleu", "zh-CN")(*near)[0] > 40
 
 
 def test_a_tokenizer_that_is_not_installed_is_named(monkeypatch):

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from copy_task import Student, exact_match, make_config, make_corpus, make_model, pretrain
+from copy_task import Student, exact_match, make_config, make_corpus, make_model, pretrain, tokenizers
 
 from nmt_rl.config import TransformerConfig
 from nmt_rl.corpus.batches import pad_source
@@ -26,6 +26,14 @@ def share_after(learner, updates, rate, seed):
     """Exact match on the test sentences after some updates from the pretrained weights."""
     learner.learn(updates, rate, seed)
     return exact_match(learner.policy, SOURCE, learner.decode)
+
+
+def sample_return(learner):
+    """Mean reward of a sample of each test sentence."""
+    ids = learner.decode(SOURCE, SOURCE.shape[1], temperature=1.0, seed=0).ids
+    words = tokenizers().target
+    references = learner.reward.references(words.decode([TEST.target(i) for i in range(len(TEST))]))
+    return learner.reward.scores(words.decode(ids), references).mean()
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +94,22 @@ def test_the_dqn_teaches_copying(pretrained):
 def test_the_baselines_teach_copying(pretrained, method):
     learner = student(pretrained[0], method={**method, "samples": 4}, sentences=16)
     assert share_after(learner, 120, 5e-4, 1) > pretrained[1] + 0.05
+
+
+def test_group_relative_policy_optimisation_teaches_copying(pretrained):
+    """Each batch is learnt from twice; the gain is 0.04 to 0.09 for seeds 1 and 2."""
+    learner = student(pretrained[0], method={"type": "grpo", "samples": 4}, sentences=16)
+    assert share_after(learner, 120, 5e-4, 1) > pretrained[1] + 0.03
+
+
+def test_distilled_minimum_risk_makes_samples_better(pretrained):
+    """No reference is seen, so that the best translations stay what they were; chance goes wrong less often."""
+    config = make_config(MODEL, method={"type": "mbr-distill"}, sentences=16)
+    unsmoothed = config.pretrain.model_copy(update={"label_smoothing": 0.0})
+    learner = Student(pretrained[0], config.model_copy(update={"pretrain": unsmoothed}), TRAIN)
+    before = sample_return(learner)
+    assert share_after(learner, 80, 5e-4, 1) > pretrained[1] - 0.1
+    assert sample_return(learner) > before + 0.03
 
 
 @pytest.mark.jax
