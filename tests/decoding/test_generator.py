@@ -59,8 +59,8 @@ def test_rows_that_leave_the_loop_early_change_nothing(model, monkeypatch, tempe
     for few in (2, 64):
         monkeypatch.setattr(loop, "FEW", few)
         generator = Generator(model, alternatives=1)
-        keep = generator._keep
-        generator._keep = lambda *args, keep=keep, few=few: (loops.append(few), keep(*args))[1]
+        for policy, keep in generator._keeps.items():
+            generator._keeps[policy] = lambda *args, keep=keep, few=few: (loops.append(few), keep(*args))[1]
         found = generator(source, limits, prefix, forced, temperature, seed=3)
         if few == 2:
             left = found
@@ -69,6 +69,16 @@ def test_rows_that_leave_the_loop_early_change_nothing(model, monkeypatch, tempe
     np.testing.assert_array_equal(left.ids, found.ids)
     np.testing.assert_array_equal(left.alternatives, found.alternatives)
     np.testing.assert_allclose(left.log_probs, found.log_probs, atol=1e-5)
+
+
+def test_one_generator_is_greedy_and_samples(transformer, monkeypatch):
+    """Rows of different length leave both loops early."""
+    monkeypatch.setattr(loop, "FEW", 2)
+    source, limits = np.resize(SOURCES, (24, SOURCES.shape[1])), np.resize([1, 3, 2, 4, 6, 8], 24)
+    generator = Generator(transformer)
+    found = [generator(source, limits, temperature=t, seed=3).ids for t in (None, 2.0, None)]
+    np.testing.assert_array_equal(found[0], found[2])
+    assert found[1].shape != found[0].shape or (found[1] != found[0]).any()
 
 
 def test_a_transformer_with_one_head():

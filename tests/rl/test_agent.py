@@ -17,6 +17,8 @@ STAGES = {
     "trajectories, priorities": (TRANSFORMER, {"method": {"type": "trajectory", "replay": REPLAY}}),
     "dueling heads": (TRANSFORMER, {"method": {"type": "trajectory", "q": {"type": "dueling"}, "replay": REPLAY}}),
     "mrt": (LSTM, {"method": {"type": "mrt", "samples": 2}}),
+    "grpo": (LSTM, {"method": {"type": "grpo", "samples": 2, "ratio": 4, "beta": 0.1}}),
+    "mbr-distill": (TRANSFORMER, {"method": {"type": "mbr-distill", "samples": 3}}),
     "reinforce": (TRANSFORMER, {"method": {"type": "reinforce", "samples": 2}}),
 }
 

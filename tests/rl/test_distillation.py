@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from copy_task import Student, WordTokenizer, make_config, make_corpus, make_model
 
+from nmt_rl.config import load_config
 from nmt_rl.corpus.tokenizer import PAD
+from nmt_rl.errors import UserError
 
 CORPUS = make_corpus(30)
 START = make_model(noise=0.4, seed=3).get_weights()
@@ -51,6 +53,11 @@ def test_what_was_kept_is_learnt_and_no_reference(monkeypatch):
     labels = arrays["labels"][arrays["labels"] != PAD]
     assert labels.tolist() == [piece for episode in episodes for piece in episode.tokens.tolist()]
     assert numbers["tokens"] == len(labels)
+
+
+def test_one_sample_is_no_choice():
+    with pytest.raises(UserError, match=r"finetune\.method\.samples.* greater than or equal to 2"):
+        load_config("quickstart", ["finetune.method={type: mbr-distill, samples: 1}"])
 
 
 def test_beside_an_anchor_both_cross_entropies_are_reported():

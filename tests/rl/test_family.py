@@ -11,6 +11,7 @@ from nmt_rl.config import DecodingConfig
 from nmt_rl.decoding.search import Searcher
 from nmt_rl.models.q_guided import QGuided
 from nmt_rl.rl.actor import MixerActor, ReferenceActor, SampleActor
+from nmt_rl.rl.distillation import MBRActor
 from nmt_rl.rl.family import build_family, copy_of
 from nmt_rl.rl.fork_actor import ForkActor
 from nmt_rl.rl.replay import Queue, Replay
@@ -36,14 +37,16 @@ def family(prior, method, **settings):
         ("mixer", MixerActor, Queue, ["policy_gradient"]),
         ("scst", SampleActor, Queue, ["policy_gradient"]),
         ("rloo", SampleActor, Queue, ["policy_gradient"]),
+        ("grpo", SampleActor, Queue, ["policy_gradient"]),
         ("mrt", SampleActor, Queue, ["risk"]),
+        ("mbr-distill", MBRActor, Queue, ["distillation"]),
         ("cross-entropy", ReferenceActor, Queue, ["reference"]),
     ],
 )
 def test_the_parts_of_every_method(prior, method, actor, replay, terms):
     made = family(prior, method)
     assert (type(made.actor), type(made.replay), [term.name for term in made.terms]) == (actor, replay, terms)
-    assert made.model is not prior and made.ratio == (2 if method == "dqn" else 1)
+    assert made.model is not prior and made.ratio == (2 if method in ("dqn", "grpo") else 1)
     for ours, theirs in zip(made.model.get_weights(), prior.get_weights(), strict=True):
         np.testing.assert_array_equal(ours, theirs)
 

@@ -5,6 +5,8 @@ import pytest
 from copy_task import Student, make_config, make_corpus, make_model
 from gradients import value_and_gradient
 
+from nmt_rl.config import load_config
+from nmt_rl.errors import UserError
 from nmt_rl.rl import losses
 from nmt_rl.rl import policy_gradient as pg
 from nmt_rl.rl.replay import Queue
@@ -97,6 +99,21 @@ def test_each_batch_is_learnt_from_as_often_as_the_ratio_says():
 def test_batches_of_one_update_stay_together():
     ids = learnt_from(student(ratio=2, optimizer={"accumulate": 2}), (1, 2))
     assert ids[:2] == ids[2:] and not {*ids[0]} & {*ids[1]}
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("samples=1", ["finetune.method.samples", "greater than or equal to 2"]),
+        ("clip=1", ["finetune.method.clip", "less than 1"]),
+        ("ratio=0", ["finetune.method.ratio", "greater than or equal to 1"]),
+        ("epsilon=0.1", ["finetune.method", "epsilon"]),
+    ],
+)
+def test_settings_that_make_no_sense(setting, words):
+    with pytest.raises(UserError) as error:
+        load_config("quickstart", ["finetune.method=grpo", f"finetune.method.{setting}"])
+    assert all(word in str(error.value) for word in words)
 
 
 def test_a_queue_that_nothing_was_put_into():
