@@ -1,0 +1,149 @@
+"""What a comparison of methods of fine-tuning is, and where its parts lie; of compare_methods.py."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+DECODINGS = {"greedy": 1, "beam 5": 5}
+"""Names and beams."""
+SIDES = ("source", "target")
+VALIDATIONS = 5
+"""Of each run of fine-tuning, at even distances; the last three are averaged."""
+WARM, TIMED = 4, 6
+"""Updates of a calibration: in the first ones most is compiled; the others are a multiple of every method's ratio."""
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A comparison as its file says it."""
+
+    name: str
+    """Of the system, for the tables."""
+    recipe: str
+    budget: float
+    """Processor minutes of fine-tuning, what is compiled in them counted, validation not."""
+    tests: list[Any]
+    """Test sets, each written as `corpus.test` is."""
+    methods: dict[str, list[list[str]]]
+    """Trials of each method: settings of the section `finetune`. In the file: the name of one with the trials."""
+    set: list[str] = field(default_factory=list)
+    """Settings of the experiment beside the recipe's."""
+    seeds: list[int] = field(default_factory=lambda: [1, 2, 3])
+    metrics: list[str] = field(default_factory=lambda: ["bleu", "chrf"])
+    against: list[str] = field(default_factory=list)
+    """Methods that the others are compared with, as all are with the pretrained model."""
+
+    def test_names(self) -> list[str]:
+        """Of the test sets."""
+        from nmt_rl.config import SourceSpec
+
+        return [SourceSpec.model_validate(each).label for each in self.tests]
+
+
+def read_spec(path: Path, data: str) -> Spec:
+    """The comparison of a file, in which DATA stands for a folder; raises ValueError for what is wrong with it.
+
+    Its `instead` replaces settings of the trials by others, such as `optimizer.learning_rate=3e-5: ...=1e-4`.
+    """
+    tree = yaml.safe_load(path.read_text(encoding="utf-8").replace("DATA", data))
+    shared, instead = yaml.safe_load((path.parent / tree["methods"]).read_text()), tree.pop("instead", {})
+    tree["methods"] = {name: trials(shared["all"], method, instead) for name, method in shared["methods"].items()}
+    known = list(Spec.__dataclass_fields__)
+    if unknown := sorted(set(tree) - set(known)):
+        raise ValueError(f"unknown key {unknown[0]}; known: {', '.join([*known, 'instead'])}")
+    return Spec(**tree)
+
+
+def trials(shared: Sequence[str], method: Mapping[str, Any], instead: Mapping[str, str]) -> list[list[str]]:
+    """Settings of each trial: those of all methods, of the method, and its own; some give way to a system's."""
+    made = [[*shared, *method["all"], *own] for own in method["trials"]]
+    return [[instead.get(setting, setting) for setting in trial] for trial in made]
+
+
+def planned_updates(costs: Sequence[float], budget: float) -> int:
+    """Updates that processor seconds suffice for: a multiple of VALIDATIONS, one each at least.
+
+    Args:
+        costs: processor seconds of the first updates; the mean of those behind WARM is every later one's.
+        budget: processor seconds.
+    """
+    count = WARM + (budget - sum(costs[:WARM])) / statistics.fmean(costs[WARM:])
+    return max(1, int(count) // VALIDATIONS) * VALIDATIONS
+
+
+def best_trial(scores: Sequence[float]) -> int:
+    """Place of the largest validation BLEU, of equal ones the first."""
+    return max(range(len(scores)), key=lambda place: (scores[place], -place))
+
+
+class Folder:
+    """What a comparison has made in its folder.
+
+    Args:
+        spec: the comparison.
+        path: of the folder.
+        methods: names of those that are worked on.
+    """
+
+    def __init__(self, spec: Spec, path: Path, methods: Sequence[str]) -> None:
+        """See the class docstring."""
+        self.spec, self.path, self.methods = spec, path, {name: spec.methods[name] for name in methods}
+        self.recipe, self.pretrained = path / "recipe.yaml", path / "pretrained"
+
+    def calibration(self) -> dict[str, Any]:
+        """`costs` and `updates` by the settings of a trial."""
+        path = self.path / "calibration.json"
+        return read_json(path) if path.exists() else {}
+
+    def updates(self, settings: Sequence[str]) -> int:
+        """Updates of a trial."""
+        known = self.calibration().get(" ".join(settings))
+        return known["updates"] if known else sys.exit(f"{' '.join(settings)} is not calibrated; run that stage first")
+
+    def run(self, method: str, trial: int, seed: int) -> Path:
+        """Folder of one run of fine-tuning; trials are counted from 1 in its name."""
+        return self.path / "runs" / f"{method}-{trial + 1}-seed{seed}"
+
+    def result(self, method: str, trial: int, seed: int) -> dict[str, Any]:
+        """What a finished run says of itself."""
+        path = self.run(method, trial, seed) / "finetune" / "result.json"
+        return read_json(path) if path.exists() else sys.exit(f"{path} is missing; its stage has to run first")
+
+    def chosen(self, method: str) -> int:
+        """Place of the trial that validates best."""
+        places, seed = range(len(self.methods[method])), self.spec.seeds[0]
+        return best_trial([self.result(method, place, seed)["valid"]["bleu"] for place in places])
+
+    def systems(self) -> dict[str, list[Path]]:
+        """Of each system the folders of its seeds' stages, the pretrained model first."""
+        runs = {name: [self.run(name, self.chosen(name), seed) for seed in self.spec.seeds] for name in self.methods}
+        stages = {name: [run / "finetune" for run in own] for name, own in runs.items()}
+        return {"pretrained": [self.pretrained / "pretrain"], **stages}
+
+    def text(self, test: str, side: str) -> Path:
+        """Source or target of a test set."""
+        return self.path / "translations" / f"{test}.{side}"
+
+    def translation(self, stage: Path, test: str, how: str) -> Path:
+        """A model's translations of a test set."""
+        return self.path / "translations" / f"{stage.parent.name}.{test}.{how.replace(' ', '')}"
+
+
+def read_json(path: Path) -> Any:
+    """A tree."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def write_json(path: Path, tree: Any, indent: int | None = 1) -> None:
+    """Write a tree; a reader never sees half of it."""
+    beside = path.with_name(f"{path.name}.part")
+    beside.write_text(json.dumps(tree, indent=indent, ensure_ascii=False) + "\n", encoding="utf-8")
+    beside.replace(path)
