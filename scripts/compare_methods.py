@@ -1,9 +1,10 @@
 """Compare methods of fine-tuning on one system, from pretraining to corrected p-values.
 
-Usage: python scripts/compare_methods.py SPEC OUT [--data DIR] [--pretrained RUN] [--only STAGE ...] [--methods NAME ...]
+Usage: python scripts/compare_methods.py SPEC OUT [--data DIR] [--pretrained RUN] [--only STAGE ...]
+                                          [--methods NAME ...]
 
-SPEC is a file such as comparisons/multi30k-de-en-transformer.yaml; DATA in it stands for DIR. Stages, each skipped where
-it is done, so that the same command goes on after a kill; all on one thread:
+SPEC is a file such as comparisons/multi30k-de-en-transformer.yaml; DATA in it stands for DIR. Stages, each skipped
+where it is done, so that the same command goes on after a kill; all on one thread:
 
     pretrain    the recipe's model; or RUN's with RUN's settings, its length tuned if it was not: OUT/pretrained
     calibrate   processor seconds of a few updates of every trial -> updates that fill the budget: OUT/calibration.json
