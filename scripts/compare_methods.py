@@ -117,7 +117,9 @@ def costs_of_updates(recipe: Path, run: Path, settings: Sequence[str]) -> list[f
     from nmt_rl.rl.finetune import make_agent
     from nmt_rl.rl.reward import make_reward
 
-    config = load_config(str(recipe), [f"finetune.{each}" for each in (*settings, f"updates={WARM + TIMED}")])
+    # What is logged is compiled in the first updates, too.
+    length = (f"updates={WARM + TIMED}", f"log_every={WARM}")
+    config = load_config(str(recipe), [f"finetune.{each}" for each in (*settings, *length)])
     prepared = open_prepared(config, run)
     frozen = load_bundle(run / "pretrain" / "model", config.finetune.precision).model
     frozen.trainable = False
