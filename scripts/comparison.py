@@ -130,11 +130,11 @@ class Folder:
 
     def text(self, test: str, side: str) -> Path:
         """Source or target of a test set."""
-        return self.path / "translations" / f"{test}.{side}"
+        return self.path / "translations" / f"{test}.{side}".replace("/", "-")
 
     def translation(self, stage: Path, test: str, how: str) -> Path:
         """A model's translations of a test set."""
-        return self.path / "translations" / f"{stage.parent.name}.{test}.{how.replace(' ', '')}"
+        return self.path / "translations" / f"{stage.parent.name}.{test}.{how}".replace("/", "-").replace(" ", "")
 
 
 def read_json(path: Path) -> Any:
