@@ -79,11 +79,13 @@ def system_table(decodings: Mapping[str, Mapping[str, Row]]) -> str:
 
 def sets_table(tables: Sequence[Mapping[str, Any]], metrics: Sequence[str]) -> str:
     """Gains of every method on each test set by every metric, with corrected p-values against the pretrained model."""
+    from nmt_rl.evaluation.tables import label
+
     heads, columns = ["method"], []
     for table in tables:
         for metric in metrics:
             for how, rows in table["decodings"].items():
-                heads.append(f"{table['test']}, {how}: {metric}")
+                heads.append(f"{table['test']}, {how}: {label(metric)}")
                 columns.append((metric, rows))
     body = []
     for name in columns[0][1]:
