@@ -30,7 +30,7 @@ def collect(folder: Folder, source: str, target: str) -> dict[str, Any]:
         "seeds": spec.seeds,
         "date": datetime.date.today().isoformat(),
         "hours": round(sum(seconds.values()) / 3600, 2),
-        "machine": machine(),
+        "machine": {key: value for key, value in machine().items() if key != "system"},  # Kernels have names.
         "versions": versions(),
         "resamples": RESAMPLES,
         "pretrained": {key: pretrained[key] for key in ("updates", "valid", "length")},
