@@ -210,6 +210,7 @@ def report_stage(config: Config, run: Path) -> Report:
         cleaning=prepared.report.to_json(),
         seed=config.seed,
         wall_seconds={stage: result["seconds"] for stage, result in finished.items()},
+        q=finished.get("finetune", {}).get("q", {}),
         resamples=config.evaluation.bootstrap,
         bootstrap_seed=config.evaluation.seed,
     )

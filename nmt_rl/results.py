@@ -31,6 +31,7 @@ def read_result(stage: Path) -> dict[str, Any] | None:
             scores = must_be(result.get(name), dict, f"{path}: {name}")
             for score in SCORES:
                 must_be(scores.get(score), float, f"{path}: {name}.{score}")
+        must_be(result.get("q", {}), dict, f"{path}: q")
     except UserError as error:
         raise UserError(
             f"{error}; delete it, then nmt-rl {stage.name} ends the stage again from its last checkpoint"

@@ -43,7 +43,7 @@ STAGE = (
 FOLDERS = {"corpus": FILES, "pretrain": STAGE, "finetune": STAGE, "model": CONTENTS, "tensorboard": ("events.out.*",)}
 """Folders of a run, and what nmt-rl writes into them; see `ownership.must_be_ours`."""
 MARKED = ("corpus", "pretrain", "finetune", "model")
-REPORT = ("report.html", "metrics.json", "pretraining.png", "finetuning.png")
+REPORT = ("report.html", "metrics.json", "pretraining.png", "finetuning.png", "calibration.png")
 EVENTS = "metrics.jsonl"
 CONFIG = "config.yaml"
 REPLACED = "replaced"

@@ -78,6 +78,8 @@ class Comparison:
     seed: int = 1
     wall_seconds: Mapping[str, float] = dataclasses.field(default_factory=dict)
     """Seconds by stage."""
+    q: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """What the fine-tuned model's Q predicts, as in the stage's result; empty if it has none."""
     resamples: int = 1000
     """Of the paired bootstrap."""
     bootstrap_seed: int = 12345

@@ -23,13 +23,15 @@ from nmt_rl.evaluation.markup import (
     signatures_html,
     whole_page,
 )
+from nmt_rl.evaluation.plots import is_number
 from nmt_rl.evaluation.significance import PairedScore, format_p
 
 
 def render_page(
     comparison: Comparison,
     splits: Sequence[SplitScores],
-    figures: Sequence[tuple[str, bytes]],
+    curves: Sequence[tuple[str, bytes]],
+    calibration: bytes | None,
     examples: Examples,
     examples_of: SplitScores,
 ) -> str:
@@ -38,7 +40,8 @@ def render_page(
     Args:
         comparison: what the report is about.
         splits: scores, validation first.
-        figures: caption and PNG of each learning curve.
+        curves: caption and PNG of each figure of learning curves.
+        calibration: of Q, as PNG, if there is one.
         examples: chosen translations.
         examples_of: the split they come from.
     """
@@ -51,8 +54,9 @@ def render_page(
         "<h2>Scores</h2>",
         *(_score_table(split, comparison) for split in splits),
         "<h2>Learning curves</h2>",
-        *(figure_html(caption, png) for caption, png in figures),
-        "" if figures else '<p class="soft">The run logged no training events.</p>',
+        *(figure_html(caption, png) for caption, png in curves),
+        "" if curves else '<p class="soft">The run logged no training events.</p>',
+        _q(comparison.q, calibration),
         _examples(examples, examples_of, comparison),
         _cleaning(comparison.cleaning),
         _setting(comparison),
@@ -101,6 +105,34 @@ def _score_cell(score: float, baseline: float, paired: PairedScore | None) -> st
     if paired.p_value is None:
         return cell
     return f"{cell}<small>{signed(score - baseline)}, {escape(format_p(paired.p_value))}</small>"
+
+
+Q_FACTS = {
+    "explained": ("explained variance", "{:.3f}"),
+    "explained_scaled": ("explained variance after the best slope", "{:.3f}"),
+    "explained_beyond": ("explained beyond logits and position", "{:.3f}"),
+    "correlation": ("correlation", "{:.3f}"),
+    "sign_agreement": ("sign agreement, ties of the returns left out", "{:.3f}"),
+    "preferred": ("forks where Q prefers the other piece", "{:.1%}"),
+    "gain": ("mean true gain of taking it there (BLEU, 0 to 1)", "{:+.4f}"),
+}
+"""Names and formats of numbers of `Comparison.q`."""
+
+
+def _q(q: Mapping[str, Any], calibration: bytes | None) -> str:
+    """What Q predicts; nothing without a Q."""
+    facts = [(name, form.format(q[key])) for key, (name, form) in Q_FACTS.items() if is_number(q.get(key))]
+    if not facts:
+        return ""
+    if isinstance(q.get("gain_interval"), Sequence):
+        facts.append(("95 % interval of that gain", " to ".join(f"{end:+.4f}" for end in q["gain_interval"])))
+    intro = (
+        f"On {q.get('forks', 0):,} forks of greedy translations of {q.get('sentences', 0):,} validation sentences by the "
+        "pretrained model: differences of Q between the piece written there and another one, beside the true ones."
+    )
+    caption = "Calibration: forks in bins of equal count, with standard errors"
+    figure = figure_html(caption, calibration) if calibration is not None else ""
+    return f'<h2>What Q predicts</h2>\n<p class="soft">{escape(intro)}</p>{fact_rows("facts", facts)}{figure}'
 
 
 def _examples(examples: Examples, split: SplitScores, comparison: Comparison) -> str:

@@ -43,6 +43,8 @@ FINETUNE_PANELS = (
     Panel("train", "sample_return", "Return of samples", "return (BLEU, 0 to 1)"),
     Panel("train", "td_error", "TD error", "TD error (BLEU, 0 to 1)"),
     Panel("train", "value_explained", "What V explains", "share of the variance of its targets"),
+    Panel("valid", "q_correlation", "Q on validation forks", "correlation with the truth"),
+    Panel("valid", "q_beyond", "Q beyond logits and position", "explained variance"),
     Panel("valid", "kl", "Distance from the prior", "KL (nats per piece)"),
     Panel("valid", "entropy", "Policy entropy", "entropy (nats per piece)"),
     Panel("valid", "length_ratio", "Length ratio", "hypothesis / reference"),
@@ -130,6 +132,26 @@ def finetuning_png(events: Sequence[Event], pretrained_bleu: float | None = None
         if panel.key == "length_ratio":
             _level(axis, 1.0, "as long as the reference")
         _finish(axis, panel.title, panel.label)
+    return _png(figure)
+
+
+def calibration_png(bins: Sequence[Mapping[str, Any]]) -> bytes | None:
+    """The true differences of forks over those that Q predicts, with standard errors; None if nothing can be drawn.
+
+    Args:
+        bins: with `predicted`, `true` and `error`, which may be None.
+    """
+    points = [(each.get("predicted"), each.get("true"), each.get("error") or 0.0) for each in bins]
+    points = [point for point in points if all(map(is_number, point))]
+    if not points:
+        return None
+    predicted, true, errors = zip(*points, strict=True)
+    figure, (axis,) = _figure(1)
+    axis.errorbar(predicted, true, errors, color=TRAIN, marker="o", markersize=3.5, linewidth=0, elinewidth=1.2)
+    ends = (min(predicted), max(predicted))
+    axis.plot(ends, ends, color=REFERENCE, linestyle="--", linewidth=1.2, label="exact")
+    axis.axhline(0.0, color=REFERENCE, linewidth=0.8)
+    _style(axis, "Calibration of Q", "predicted difference (BLEU, 0 to 1)", "true difference")
     return _png(figure)
 
 

@@ -16,7 +16,7 @@ from nmt_rl.evaluation.comparison import (
 )
 from nmt_rl.evaluation.examples import choose_examples
 from nmt_rl.evaluation.page import render_page
-from nmt_rl.evaluation.plots import finetuning_png, pretraining_png, read_events
+from nmt_rl.evaluation.plots import calibration_png, finetuning_png, pretraining_png, read_events
 from nmt_rl.evaluation.significance import PairedTest, format_p
 from nmt_rl.evaluation.tables import format_scores
 from nmt_rl.storage.writing import write_json, write_text, written_file
@@ -44,7 +44,7 @@ class Report:
 
 
 def write_report(run: Path, comparison: Comparison) -> Report:
-    """Score the translations and write report.html, pretraining.png, finetuning.png and metrics.json into a run.
+    """Score the translations and write report.html, its figures as PNG files and metrics.json into a run.
 
     Args:
         run: folder of the run; its metrics.jsonl gives the learning curves.
@@ -58,31 +58,35 @@ def write_report(run: Path, comparison: Comparison) -> Report:
     if comparison.released == "finetuned" and comparison.validation.finetuned is None:
         raise ValueError("the fine-tuned model is released, but the validation set has no translations of it")
     splits = tuple(score_split(translations, comparison) for translations in translated)
-    figures = _write_figures(run, splits[0])
+    curves = _write_curves(run, splits[0])
+    calibration = calibration_png(comparison.q.get("calibration", ()))
+    _write_figure(run / "calibration.png", calibration)
     shown = translated[-1] if comparison.test else comparison.validation
     examples = choose_examples(shown.texts(), comparison.target_language, seed=comparison.seed)
     write_json(run / "metrics.json", _numbers(comparison, splits))
-    page = render_page(comparison, splits, figures, examples, splits[translated.index(shown)])
+    page = render_page(comparison, splits, curves, calibration, examples, splits[translated.index(shown)])
     write_text(run / "report.html", page)
     return Report(run / "report.html", released_sentence(comparison, splits[0]), splits)
 
 
-def _write_figures(run: Path, validation: SplitScores) -> list[tuple[str, bytes]]:
+def _write_curves(run: Path, validation: SplitScores) -> list[tuple[str, bytes]]:
     events = read_events(run / "metrics.jsonl")
     drawn = (
         ("pretraining.png", "Pretraining, over updates", pretraining_png(events)),
         ("finetuning.png", "Fine-tuning, over updates", finetuning_png(events, validation.of(PRETRAINED).bleu)),
     )
-    figures = []
-    for file, caption, png in drawn:
-        if png is None:
-            # A figure of an earlier report would contradict this one.
-            (run / file).unlink(missing_ok=True)
-            continue
-        with written_file(run / file) as stream:
-            stream.write(png)
-        figures.append((caption, png))
-    return figures
+    for file, _, png in drawn:
+        _write_figure(run / file, png)
+    return [(caption, png) for _, caption, png in drawn if png is not None]
+
+
+def _write_figure(path: Path, png: bytes | None) -> None:
+    if png is None:
+        # A figure of an earlier report would contradict this one.
+        path.unlink(missing_ok=True)
+        return
+    with written_file(path) as stream:
+        stream.write(png)
 
 
 def _difference(split: SplitScores, paired: PairedTest) -> str:
@@ -110,6 +114,7 @@ def _numbers(comparison: Comparison, splits: tuple[SplitScores, ...]) -> dict[st
         "seed": comparison.seed,
         "date": comparison.date,
         "wall_seconds": dict(comparison.wall_seconds),
+        "q": dict(comparison.q),
         "versions": dict(comparison.versions),
         "machine": dict(comparison.machine),
     }

@@ -16,6 +16,7 @@ from nmt_rl.models.q_guided import QGuided
 from nmt_rl.models.seq2seq import Seq2Seq, Tensor
 from nmt_rl.rl import backups
 from nmt_rl.rl.episode import EpisodeBatch
+from nmt_rl.rl.forks import fork_states
 from nmt_rl.rl.losses import cql_loss, expectile_loss, td_loss
 from nmt_rl.rl.q_network import Evaluated, Floats, QNetwork
 from nmt_rl.rl.target_network import TargetNetwork
@@ -54,7 +55,7 @@ class ActionValues(QNetwork):
 
     @abstractmethod
     def each(self, model: Seq2Seq, states: Tensor) -> list[Tensor]:
-        """Q [batch, time, vocab] of every head."""
+        """Q [..., vocab] of every head, of states [..., width]."""
 
     @abstractmethod
     def value(self, target_q: Tensor, q: Tensor, target_states: Tensor, log_prior: Tensor) -> Tensor:
@@ -100,6 +101,12 @@ class ActionValues(QNetwork):
             loss = loss + self.regulariser(q, batch)
         loss = loss + self.beside(model, states, batch)
         return {"loss": loss, "td_error": root_mean_square(delta, weights), ERRORS: delta}
+
+    def difference(self, model: Seq2Seq, batch: dict[str, Tensor]) -> Tensor:
+        """See QNetwork.difference; of several Q heads the smallest value counts."""
+        states = fork_states(model, *(batch[name] for name in ("source", "target_in", "positions")))
+        q = ops.take_along_axis(functools.reduce(ops.minimum, self.each(model, states)), batch["actions"], axis=-1)
+        return q[:, 0] - q[:, 1]
 
     def regulariser(self, q: Tensor, batch: dict[str, Tensor]) -> Tensor:
         """What keeps a head near the data."""

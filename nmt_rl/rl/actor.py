@@ -30,7 +30,7 @@ Numbers = dict[str, float]
 
 @dataclass(frozen=True)
 class Sentences:
-    """Pairs of the corpus that are played next."""
+    """Pairs that are played next."""
 
     rows: Batch
     """Sources and references as pieces; no padding rows."""
@@ -65,8 +65,7 @@ class SentenceStream:
         if self._stream is None:
             self._stream = iter(BatchStream(self.corpus, self.batch, self.seed + 1, self.position))
         rows, self.position = next(self._stream)
-        real = rows.indices >= 0
-        rows = Batch(rows.source[real], rows.target_in[real], rows.target_out[real], rows.indices[real])
+        rows = real_rows(rows)
         texts = self.tokenizer.decode([self.corpus.target(int(i)) for i in rows.indices])
         return Sentences(rows, self.reward.references(texts))
 
@@ -77,6 +76,12 @@ class SentenceStream:
     def go_to(self, position: Position) -> None:
         """Go on from a place in the order."""
         self.position, self._stream = position, None
+
+
+def real_rows(rows: Batch) -> Batch:
+    """A batch without the rows that are only padding."""
+    real = rows.indices >= 0
+    return Batch(rows.source[real], rows.target_in[real], rows.target_out[real], rows.indices[real])
 
 
 class Actor(ABC):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
 
 import numpy as np
 from keras import ops
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from nmt_rl.backend import compile_fn, seeded
 from nmt_rl.config import DQNConfig, OptimizerConfig
 from nmt_rl.models.seq2seq import Seq2Seq, Tensor
+from nmt_rl.rl.diagnostics import explained_variance
 from nmt_rl.rl.episode import EpisodeBatch
 from nmt_rl.rl.padding import shift_right
 from nmt_rl.rl.target_network import TargetNetwork
@@ -112,9 +112,3 @@ def value_and_states(
     """V(s_t) [batch, time], and the decoder's states float32 [batch, time, width]."""
     states = model.decode_states(target_in, model.encode(source)).states
     return head(states, features), ops.cast(states, "float32")
-
-
-def explained_variance(predicted: Any, found: Any) -> float:
-    """1 - Var(found - predicted) / Var(found); 0 where nothing varies."""
-    variance = float(np.var(found))
-    return 1.0 - float(np.var(np.asarray(found) - np.asarray(predicted))) / variance if variance else 0.0

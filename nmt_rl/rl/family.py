@@ -30,7 +30,7 @@ from nmt_rl.config import (
 from nmt_rl.corpus.prepared import Prepared
 from nmt_rl.models.build import build_model
 from nmt_rl.models.q_guided import QGuided, QHeads
-from nmt_rl.models.seq2seq import Seq2Seq
+from nmt_rl.models.seq2seq import Seq2Seq, Tensor
 from nmt_rl.rl.action_values import DuelingNetwork, ILQLNetwork, LogitsNetwork
 from nmt_rl.rl.actor import Actor, MixerActor, ReferenceActor, SampleActor
 from nmt_rl.rl.baselines import MixerTerm, ReinforceTerm, RiskTerm, RLOOTerm, SCSTTerm
@@ -46,6 +46,9 @@ from nmt_rl.rl.reward import Reward
 from nmt_rl.rl.term import Term
 from nmt_rl.rl.trajectories import TrajectoryTerm
 from nmt_rl.rl.value import VALUE_UNITS
+
+QDifference = Callable[[Seq2Seq, dict[str, Tensor]], Tensor]
+"""Of a model and a batch with forks; see `QNetwork.difference`."""
 
 
 @dataclass
@@ -65,6 +68,10 @@ class Family:
     terms: list[Term]
     ratio: int = 1
     """Updates for each batch that is played."""
+    q: QDifference | None = None
+    """Q(s, a) - Q(s, a') as the model has learnt it; None: the method has no Q."""
+    critic: Critic | None = None
+    """V, if the method learns it on greedy translations."""
 
 
 def build_family(config: Config, prior: Seq2Seq, prepared: Prepared, reward: Reward) -> Family:
@@ -93,7 +100,8 @@ def _complete(method: Any, family: Family) -> None:
 @_complete.register
 def _fork(method: ForkConfig, family: Family) -> None:
     family.actor = _fork_actor(family, method)
-    family.terms = [ForkTerm(family.model, family.prepared.train, method.per_source, method.tau, method.huber)]
+    term = ForkTerm(family.model, family.prepared.train, method.per_source, method.tau, method.huber)
+    family.terms, family.q = [term], term.q_difference
 
 
 @_complete.register
@@ -108,7 +116,8 @@ def _dqn(method: DQNConfig, family: Family) -> None:
     capacity = config.finetune.sentences * config.finetune.optimizer.accumulate * (replay.max_age + 1)
     family.replay = Replay(capacity, 0.0, replay.max_age, replay.priority, updates)
     family.ratio = replay.ratio
-    family.terms = [ForkTerm(family.model, family.prepared.train, method.per_source, method.tau, method.huber, critic)]
+    term = ForkTerm(family.model, family.prepared.train, method.per_source, method.tau, method.huber, critic)
+    family.terms, family.q, family.critic = [term], term.q_difference, critic
 
 
 def _fork_actor(family: Family, method: ForkConfig | DQNConfig, **options: Any) -> ForkActor:
@@ -139,6 +148,7 @@ def _trajectory(method: TrajectoryConfig, family: Family) -> None:
     updates, replay = family.config.finetune.updates, method.replay
     family.replay = Replay(replay.capacity, replay.share, replay.max_age, replay.priority, updates)
     family.terms = [TrajectoryTerm(network, family.prepared.train, method, updates, family.model.max_length)]
+    family.q = network.difference
 
 
 @_complete.register

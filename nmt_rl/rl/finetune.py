@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import shlex
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from nmt_rl.rl.divergence import Divergence
 from nmt_rl.rl.family import Family, build_family
 from nmt_rl.rl.reward import make_reward
 from nmt_rl.rl.term import Objective
+from nmt_rl.rl.validation_forks import ValidationForks
 from nmt_rl.training.card import model_card
 from nmt_rl.training.events import EventLog
 from nmt_rl.training.learner import Learner
@@ -42,7 +44,8 @@ def finetune(config: Config, prepared: Prepared, run: Path) -> dict[str, Any]:
     little optimistic.
 
     Returns:
-        The stage's result: validation scores of the pretrained model and of the candidate, updates, seconds.
+        The stage's result: validation scores of the pretrained model and of the candidate, updates, seconds; and, of
+        methods with a Q, what the candidate's predicts (`q`, a QDiagnosis).
 
     Raises:
         UserError: if there is no pretrained model.
@@ -62,7 +65,8 @@ def finetune(config: Config, prepared: Prepared, run: Path) -> dict[str, Any]:
     family = build_family(config, frozen, prepared, reward)
     plain, config, model, settings = config, family.config, family.model, family.config.finetune
     divergence = Divergence(model, frozen)
-    validator = PolicyValidator(divergence, prepared, config)
+    forks = ValidationForks(family, family.q) if family.q is not None else None
+    validator = PolicyValidator(divergence, prepared, config, forks)
     events = EventLog(run)
     loop = TrainingLoop("finetune", settings, make_agent(family, divergence), validator, run, events)
     before = loop.before()
@@ -78,6 +82,8 @@ def finetune(config: Config, prepared: Prepared, run: Path) -> dict[str, Any]:
     result = {"updates": progress.step, "seconds": round(progress.seconds, 1)}
     result |= {name: round(getattr(progress, name), 1) for name in ("training_seconds", "processor_seconds")}
     result |= {"before": before, "valid": after, "lines": len(prepared.valid), "length": length}
+    if forks is not None:
+        result["q"] = asdict(forks.diagnosis())
     card = model_card(config, prepared, "finetune", model.count_params(), validator.signature, result)
     with loop.explained():
         events.write("finetune", "end", progress.step, **after)
@@ -120,17 +126,21 @@ def choose_beta(model: QGuided, validate: Callable[[], dict[str, float]]) -> dic
 
 
 class PolicyValidator:
-    """Validation of a policy: BLEU, chrF and length ratio of greedy translations, their KL to the prior and entropy.
+    """Validation of a policy: BLEU, chrF and length ratio of greedy translations, their KL to the prior and entropy,
+    and what its Q predicts.
 
     Args:
         divergence: of the policy from the pretrained model.
         prepared: validation pairs and tokenizers.
         config: the experiment.
+        forks: that Q is measured on; None: the method has no Q.
     """
 
-    def __init__(self, divergence: Divergence, prepared: Prepared, config: Config) -> None:
+    def __init__(
+        self, divergence: Divergence, prepared: Prepared, config: Config, forks: ValidationForks | None = None
+    ) -> None:
         """See the class docstring."""
-        self._divergence, self.tokenizers = divergence, prepared.tokenizers
+        self._divergence, self.tokenizers, self._forks = divergence, prepared.tokenizers, forks
         pairs = prepared.valid[: config.finetune.validation.sentences]
         self._validator = Validator(divergence.policy, prepared.tokenizers, pairs, config, prepared.further)
         self._room = divergence.policy.max_length
@@ -142,7 +152,8 @@ class PolicyValidator:
         return self._validator.signature
 
     def __call__(self) -> dict[str, float]:
-        """`bleu`, `chrf`, `length_ratio`, `loss` (cross-entropy), `kl` and `entropy` in nats, and further scores."""
+        """`bleu`, `chrf`, `length_ratio`, `loss` (cross-entropy), `kl` and `entropy` in nats, further scores, and the
+        numbers of `ValidationForks`."""
         hypotheses = self._validator.translate()
         scores = self._validator.scores(hypotheses)
         kl, entropy = self._policy_statistics(hypotheses)
@@ -154,6 +165,7 @@ class PolicyValidator:
             "kl": kl,
             "entropy": entropy,
             **self._validator.further_scores(),
+            **(self._forks.numbers() if self._forks is not None else {}),
         }
 
     def _policy_statistics(self, hypotheses: list[str]) -> tuple[float, float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from keras import ops
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from nmt_rl.corpus.store import EncodedCorpus
 from nmt_rl.models.seq2seq import Seq2Seq, Tensor
 from nmt_rl.rl.critic import Critic
-from nmt_rl.rl.episode import collate
+from nmt_rl.rl.episode import Episode, collate
 from nmt_rl.rl.losses import fork_loss, fork_td_error
 from nmt_rl.rl.padding import corpus_sources, padded_length, shift_right
 from nmt_rl.rl.priorities import PRIORITY_MIX, sequence_priorities
@@ -54,33 +54,16 @@ class ForkTerm(Term):
         numbers: Numbers = {"tokens": float(batch.mask.sum())}
         if self.critic is not None:
             numbers |= self.critic.learn(batch, source, target_in, sampled.weights, step)
-        return {"source": source, "target_in": target_in, **self._pairs(sampled, batch.tokens.shape[1])}, numbers
+        forks = fork_arrays(episodes, sampled.weights, self.per_source, batch.tokens.shape[1])
+        return {"source": source, "target_in": target_in, **forks}, numbers
 
-    def _pairs(self, sampled: Sampled, width: int) -> Arrays:
-        """The forks, [episodes * per_source]: those of an episode one after the other, then room with weight 0."""
-        shape = (len(sampled.episodes), self.per_source)
-        positions, actions = np.zeros(shape, np.int32), np.zeros((*shape, 2), np.int32)
-        prior, values, weights = (np.zeros(shape, np.float32) for _ in range(3))
-        for row, episode in enumerate(sampled.episodes):
-            forks = episode.forks
-            each = slice(len(forks))
-            positions[row, each] = row * width + forks.times
-            actions[row, each] = forks.actions
-            prior[row, each] = forks.prior_difference
-            values[row, each] = forks.values[:, 0] - forks.values[:, 1]
-            weights[row, each] = sampled.weights[row]
-        return {
-            "positions": positions.reshape(-1),
-            "actions": actions.reshape(-1, 2),
-            "prior_difference": prior.reshape(-1),
-            "value_difference": values.reshape(-1),
-            "weights": weights.reshape(-1),
-        }
+    def q_difference(self, model: Seq2Seq, batch: dict[str, Tensor]) -> Tensor:
+        """Q(s, a) - Q(s, a') of the forks in a batch; see `kl_q_difference`."""
+        return kl_q_difference(model, batch, self.tau)
 
     def loss(self, model: Seq2Seq, batch: dict[str, Tensor], training: bool) -> dict[str, Tensor]:
         """Equation (4); only the two logits of each fork are computed."""
-        inputs = (batch[name] for name in ("source", "target_in", "positions", "actions"))
-        difference, weights = logit_difference(model, *inputs), batch["weights"]
+        difference, weights = logit_difference(model, *_places(batch)), batch["weights"]
         rest = (batch["prior_difference"], batch["value_difference"], self.tau)
         delta = fork_td_error(difference, *rest)
         loss = fork_loss(difference, *rest, huber=self.huber, weights=weights)
@@ -106,6 +89,50 @@ class ForkTerm(Term):
             self.critic.restore(below(arrays, "critic/"))
 
 
+def fork_arrays(episodes: Sequence[Episode], weights: NDArray[np.floating], per_source: int, width: int) -> Arrays:
+    """The forks, [episodes * per_source]: those of an episode one after the other, then room with weight 0.
+
+    Args:
+        episodes: with their forks.
+        weights: of the episodes, above 0, which their forks inherit.
+        per_source: most forks of an episode.
+        width: to which translations are padded.
+    """
+    shape = (len(episodes), per_source)
+    positions, actions = np.zeros(shape, np.int32), np.zeros((*shape, 2), np.int32)
+    prior, values, found = (np.zeros(shape, np.float32) for _ in range(3))
+    for row, episode in enumerate(episodes):
+        forks = episode.forks
+        each = slice(len(forks))
+        positions[row, each] = row * width + forks.times
+        actions[row, each] = forks.actions
+        prior[row, each] = forks.prior_difference
+        values[row, each] = forks.values[:, 0] - forks.values[:, 1]
+        found[row, each] = weights[row]
+    return {
+        "positions": positions.reshape(-1),
+        "actions": actions.reshape(-1, 2),
+        "prior_difference": prior.reshape(-1),
+        "value_difference": values.reshape(-1),
+        "weights": found.reshape(-1),
+    }
+
+
+def kl_q_difference(model: Seq2Seq, batch: dict[str, Tensor], tau: float) -> Tensor:
+    """Q(s, a) - Q(s, a') = tau { [z(a) - z(a')] - [z_0(a) - z_0(a')] }, float32 [forks]: V and normalisers cancel.
+
+    Args:
+        model: the policy.
+        batch: `source`, `target_in`, and what `fork_arrays` gives.
+        tau: BLEU per nat.
+    """
+    return tau * (logit_difference(model, *_places(batch)) - batch["prior_difference"])
+
+
+def _places(batch: dict[str, Tensor]) -> Iterator[Tensor]:
+    return (batch[name] for name in ("source", "target_in", "positions", "actions"))
+
+
 def logit_difference(model: Seq2Seq, source: Tensor, target_in: Tensor, positions: Tensor, actions: Tensor) -> Tensor:
     """z(s, a) - z(s, a') float32 [forks]; no other logit is computed.
 
@@ -116,7 +143,11 @@ def logit_difference(model: Seq2Seq, source: Tensor, target_in: Tensor, position
         positions: places of the forks' states in the flattened [batch * time], int32 [forks].
         actions: a and a', int32 [forks, 2].
     """
-    states = model.decode_states(target_in, model.encode(source)).states
-    states = ops.take(ops.reshape(states, (-1, states.shape[-1])), positions, axis=0)
-    logits = model.logits_of(states, actions)
+    logits = model.logits_of(fork_states(model, source, target_in, positions), actions)
     return logits[:, 0] - logits[:, 1]
+
+
+def fork_states(model: Seq2Seq, source: Tensor, target_in: Tensor, positions: Tensor) -> Tensor:
+    """The decoder's states of the forks, [forks, width]; see `logit_difference`."""
+    states = model.decode_states(target_in, model.encode(source)).states
+    return ops.take(ops.reshape(states, (-1, states.shape[-1])), positions, axis=0)

@@ -13,6 +13,7 @@ from nmt_rl.backend import compile_fn, seeded
 from nmt_rl.config import BatchConfig, KLConfig, OptimizerConfig
 from nmt_rl.models.seq2seq import Seq2Seq, Tensor
 from nmt_rl.rl.episode import EpisodeBatch
+from nmt_rl.rl.forks import kl_q_difference
 from nmt_rl.rl.losses import trajectory_loss, trajectory_td_error
 from nmt_rl.rl.target_network import TargetNetwork
 from nmt_rl.rl.targets import log_ratio, q_values, value_targets
@@ -56,6 +57,10 @@ class QNetwork(ABC):
     def loss(self, model: Seq2Seq, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """`loss`, `errors` and numbers to report, of `source`, `target_in`, `tokens`, their `positions`, `target`,
         `weights` and what `fit` gave."""
+
+    @abstractmethod
+    def difference(self, model: Seq2Seq, batch: dict[str, Tensor]) -> Tensor:
+        """Q(s, a) - Q(s, a') [forks], of `source`, `target_in` and what `forks.fork_arrays` gives."""
 
     @property
     def variables(self) -> list[Any]:
@@ -124,6 +129,10 @@ class KLNetwork(QNetwork):
         delta = trajectory_td_error(log_pi, *rest)
         loss = trajectory_loss(log_pi, *rest, huber=self.huber, weights=batch["weights"])
         return {"loss": loss, "td_error": root_mean_square(delta, batch["weights"]), ERRORS: delta}
+
+    def difference(self, model: Seq2Seq, batch: dict[str, Tensor]) -> Tensor:
+        """See QNetwork.difference."""
+        return kl_q_difference(model, batch, self.tau)
 
     @property
     def variables(self) -> list[Any]:
