@@ -108,6 +108,8 @@ def _score_cell(score: float, baseline: float, paired: PairedScore | None) -> st
 
 
 Q_FACTS = {
+    "sentences": ("sentences", "{:,}"),
+    "forks": ("forks", "{:,}"),
     "explained": ("explained variance", "{:.3f}"),
     "explained_scaled": ("explained variance after the best slope", "{:.3f}"),
     "explained_beyond": ("explained beyond logits and position", "{:.3f}"),
@@ -127,8 +129,8 @@ def _q(q: Mapping[str, Any], calibration: bytes | None) -> str:
     if isinstance(q.get("gain_interval"), Sequence):
         facts.append(("95 % interval of that gain", " to ".join(f"{end:+.4f}" for end in q["gain_interval"])))
     intro = (
-        f"On {q.get('forks', 0):,} forks of greedy translations of {q.get('sentences', 0):,} validation sentences by the "
-        "pretrained model: differences of Q between the piece written there and another one, beside the true ones."
+        "Differences of Q between the piece of a greedy translation and another one, beside the true ones, on forks of "
+        "validation sentences that the pretrained model played."
     )
     caption = "Calibration: forks in bins of equal count, with standard errors"
     figure = figure_html(caption, calibration) if calibration is not None else ""

@@ -163,9 +163,9 @@ def correlation(q: ArrayLike, truth: ArrayLike) -> float:
 def sign_agreement(q: ArrayLike, truth: ArrayLike) -> float:
     """How often Q prefers the better action. Forks with equal returns are left out; where Q prefers neither, it counts
     as a guess, 1/2; and so does everything where no fork is left."""
-    q, truth = _float(q), _float(truth)
-    q, truth = q[truth != 0], truth[truth != 0]
-    return float((1 + np.sign(q) * np.sign(truth)).mean() / 2) if q.size else 0.5
+    signs = np.sign(_float(q)) * np.sign(_float(truth))
+    told = signs[_float(truth) != 0]
+    return float((1 + told).mean() / 2) if told.size else 0.5
 
 
 def clustered_mean(values: ArrayLike, groups: ArrayLike) -> tuple[float, float | None]:
