@@ -3,7 +3,7 @@ import struct
 import warnings
 
 from nmt_rl.evaluation.contrast import Bucket
-from nmt_rl.evaluation.plots import buckets_png, curve, finetuning_png, pretraining_png, read_events
+from nmt_rl.evaluation.plots import buckets_png, calibration_png, curve, finetuning_png, pretraining_png, read_events
 
 
 def size(png):
@@ -63,6 +63,12 @@ def test_finetuning_has_a_panel_for_what_was_logged():
     valid = [{"stage": "finetune", "event": "valid", "step": 10, "bleu": 31.0, "length_ratio": 1.0}]
     one, three = size(finetuning_png(train)), size(finetuning_png(train + valid))
     assert three == (2 * one[0], 2 * one[1])
+
+
+def test_calibration_needs_a_point():
+    assert calibration_png([]) is None and calibration_png([{"predicted": None, "true": 0.1}]) is None
+    point = {"predicted": 0.1, "true": 0.2, "error": 0.05}
+    assert calibration_png([point]) != calibration_png([{**point, "error": None}])
 
 
 def test_pretrained_level_is_drawn():

@@ -140,11 +140,38 @@ def test_pretrained_only_without_test_set_and_events(tmp_path):
     assert "toy/validation" in report.text()
 
 
+Q = {
+    "forks": 2468,
+    "sentences": 500,
+    "explained": 0.123,
+    "explained_beyond": 0.057,
+    "correlation": 0.4,
+    "gain": 0.0123,
+    "gain_interval": [0.0045, 0.0201],
+    "calibration": [
+        {"forks": 1234, "predicted": -0.1, "true": -0.05, "error": 0.01},
+        {"forks": 1234, "predicted": 0.2, "true": 0.1, "error": None},
+    ],
+}
+
+
+def test_what_q_predicts(tmp_path, full):
+    log(tmp_path, "pretrain", "finetune")
+    report = write_report(tmp_path, comparison(q=Q))
+    text = page(report).text
+    for expected in ("What Q predicts", "2,468", "0.057", "+0.0123", "+0.0045 to +0.0201", "Calibration"):
+        assert expected in text
+    assert (tmp_path / "calibration.png").read_bytes().startswith(b"\x89PNG")
+    assert json.loads((tmp_path / "metrics.json").read_text())["q"] == Q
+    assert "What Q predicts" not in page(full).text  # a method without Q
+
+
 def test_figure_of_an_earlier_report_is_removed(tmp_path):
     (tmp_path / "finetuning.png").write_bytes(b"of an earlier run")
+    (tmp_path / "calibration.png").write_bytes(b"of an earlier run")
     log(tmp_path, "pretrain")
     write_report(tmp_path, comparison(test=None))
-    assert not (tmp_path / "finetuning.png").exists()
+    assert not (tmp_path / "finetuning.png").exists() and not (tmp_path / "calibration.png").exists()
     assert (tmp_path / "pretraining.png").exists()
     assert not list(tmp_path.glob(".*"))
 
