@@ -141,12 +141,15 @@ def calibration_png(bins: Sequence[Mapping[str, Any]]) -> bytes | None:
     Args:
         bins: with `predicted`, `true` and `error`, which may be None.
     """
+    from matplotlib.ticker import MaxNLocator
+
     points = [(each.get("predicted"), each.get("true"), each.get("error") or 0.0) for each in bins]
     points = [point for point in points if all(map(is_number, point))]
     if not points:
         return None
     predicted, true, errors = zip(*points, strict=True)
     figure, (axis,) = _figure(1)
+    axis.xaxis.set_major_locator(MaxNLocator(nbins=5))
     axis.errorbar(predicted, true, errors, color=TRAIN, marker="o", markersize=3.5, linewidth=0, elinewidth=1.2)
     ends = (min(predicted), max(predicted))
     axis.plot(ends, ends, color=REFERENCE, linestyle="--", linewidth=1.2, label="exact")

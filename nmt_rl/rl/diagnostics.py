@@ -119,13 +119,13 @@ def explained_variance(predicted: ArrayLike, true: ArrayLike) -> float:
 
 
 def explained_by(features: ArrayLike, truth: ArrayLike, groups: ArrayLike) -> float:
-    """R² of linear least squares, cross-validated: each group is predicted by a fit to others.
+    """R² of a linear fit, cross-validated: each group is predicted by a fit to others.
 
     Whole groups are left out, in five folds, for forks of one sentence are alike. 0 where nothing varies, and for a
     single group; below 0 where the fit is worse than a constant.
 
     Args:
-        features: [n, features]; a constant is added.
+        features: [n, features], of any scale; a constant is added.
         truth: what is predicted, [n].
         groups: of each row, [n].
     """
@@ -134,16 +134,20 @@ def explained_by(features: ArrayLike, truth: ArrayLike, groups: ArrayLike) -> fl
     total = float(np.square(truth - truth.mean()).sum()) if truth.size else 0.0
     if folds < 2 or not total:
         return 0.0
-    columns = np.column_stack([_float(features), np.ones(len(truth))])
-    scale = np.abs(columns).max(axis=0)
-    columns = columns / np.where(scale > 0, scale, 1.0)
-    missed = 0.0
+    columns, missed = _float(features), 0.0
+    spread = columns.std(axis=0)
+    columns = columns / np.where(spread > 0, spread, 1.0)
     for fold in range(folds):
         out = numbers % folds == fold
-        # Of columns that depend on each other, the solution with the smallest norm.
-        weights = np.linalg.lstsq(columns[~out], truth[~out], rcond=1e-9)[0]
-        missed += float(np.square(truth[out] - columns[out] @ weights).sum())
+        missed += float(np.square(truth[out] - _ridge(columns[~out], truth[~out], columns[out])).sum())
     return 1.0 - missed / total
+
+
+def _ridge(x: Array, y: Array, new: Array) -> Array:
+    """Predictions for `new` by ridge regression of y on x; its penalty is worth one observation of unit variance."""
+    z = x - x.mean(axis=0)
+    weights = np.linalg.solve(z.T @ z + np.eye(z.shape[1]), z.T @ (y - y.mean()))
+    return y.mean() + (new - x.mean(axis=0)) @ weights
 
 
 def explained_beyond(q: ArrayLike, known: ArrayLike, truth: ArrayLike, groups: ArrayLike) -> float:

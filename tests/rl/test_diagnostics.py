@@ -72,7 +72,7 @@ def test_q_adds_nothing_that_is_known_already_and_everything_that_is_not():
     truth = known @ [1.0, 2.0] + 2.0 * news + 3.0
     assert explained_by(known, truth, sentence) == pytest.approx(5 / 9, abs=0.02)  # 1 + 4 of 1 + 4 + 4
     assert explained_beyond(0.001 * news, known, truth, sentence) == pytest.approx(4 / 9, abs=0.02)
-    assert explained_beyond(known @ [1.0, 2.0], known, truth, sentence) == pytest.approx(0.0, abs=1e-9)
+    assert explained_beyond(known @ [1.0, 2.0], known, truth, sentence) == pytest.approx(0.0, abs=1e-3)
     assert explained_beyond(noise, known, truth, sentence) < 0.01
 
 
@@ -82,7 +82,12 @@ def test_what_holds_within_one_sentence_only_explains_nothing():
     truth = np.array([3.0, -1.0, 4.0, -1.0, 5.0, -9.0])[sentence]
     assert explained_by(np.eye(6)[sentence], truth, sentence) <= 0.0
     shuffled = np.arange(60) % 6  # folds that cut through sentences would have found it all
-    assert explained_by(np.eye(6)[sentence], truth, shuffled) == pytest.approx(1.0)
+    assert explained_by(np.eye(6)[sentence], truth, shuffled) > 0.9
+
+
+def test_a_handful_of_forks_does_not_explode():
+    known = np.array([[-2.1, 0.0], [-2.1000001, 1.0], [-2.0999999, 2.0], [-3.5, 0.0]])
+    assert -2.0 < explained_by(known, TRUTH, range(4)) < 1.0
 
 
 def test_no_forks_at_all():
