@@ -37,6 +37,8 @@ class Panel:
     label: str
 
 
+EXPLAINED = ("q_beyond", "value_explained")
+"""Keys of explained variances: before its first update V is drawn at random, and its is far below 0."""
 FINETUNE_PANELS = (
     Panel("valid", "bleu", "Validation BLEU", "BLEU, greedy (%)"),
     Panel("train", "return", "Return", "return (BLEU, 0 to 1)"),
@@ -129,6 +131,8 @@ def finetuning_png(events: Sequence[Event], pretrained_bleu: float | None = None
             _smoothed(axis, points)
         else:
             axis.plot(*points, color=VALID, marker="o", markersize=3.5)
+        if panel.key in EXPLAINED:
+            axis.set_ylim(bottom=max(axis.get_ylim()[0], -1.0))
         if panel.key == "length_ratio":
             _level(axis, 1.0, "as long as the reference")
         _finish(axis, panel.title, panel.label)
