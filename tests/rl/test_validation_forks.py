@@ -15,6 +15,8 @@ from nmt_rl.rl.forks import fork_arrays
 from nmt_rl.rl.padding import shift_right
 from nmt_rl.rl.validation_forks import ValidationForks, known, validation_sentences
 
+pytestmark = pytest.mark.jax
+
 KL = [{"type": "fork"}, {"type": "dqn"}, {"type": "trajectory", "q": {"type": "kl"}}]
 HEADS = [{"type": "trajectory", "q": {"type": kind}} for kind in ("dueling", "ilql")]
 LOGITS = {"type": "trajectory", "q": {"type": "logits"}}
@@ -89,7 +91,7 @@ def at_forks(values, batch):
 def test_the_pretrained_model_knows_nothing_yet(forks, method):
     family = make_family(method)
     found = measured(forks, lambda batch: family.q(family.model, batch))
-    assert found.forks > found.sentences > 5 and found.calibration[0].true != 0.0
+    assert found.forks > found.sentences > 5 and any(each.true for each in found.calibration)
     # Not exactly 0: policy and prior are computed in two graphs, which may round otherwise.
     assert found.explained == pytest.approx(0.0, abs=1e-4)
     assert abs(found.calibration[0].predicted) < 1e-6 and abs(found.calibration[-1].predicted) < 1e-6
