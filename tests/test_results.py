@@ -67,6 +67,7 @@ def test_a_missing_model_is_made_again_if_there_is_a_checkpoint(stage):
         ("[]", "should hold a mapping"),
         ("{}", "updates should hold a number, found nothing"),
         (json.dumps(RESULT | {"valid": {}}), "valid.bleu should hold a number"),
+        (json.dumps(RESULT | {"q": 0.5}), "q should hold a mapping"),
     ],
 )
 def test_a_damaged_result_is_named_with_what_helps(text, words, stage):
