@@ -6,7 +6,7 @@ from copy_task import SIZE, make_model, make_sources
 
 from nmt_rl.config import DQNConfig
 from nmt_rl.corpus.tokenizer import EOS
-from nmt_rl.rl.critic import Critic, explained_variance, value_and_states
+from nmt_rl.rl.critic import Critic, value_and_states
 from nmt_rl.rl.episode import Episode, Origin, collate
 from nmt_rl.rl.padding import shift_right
 from nmt_rl.rl.value import ValueHead
@@ -112,11 +112,3 @@ def test_values_and_states_of_a_model():
     value, states = value_and_states(model, head, SOURCE, shift_right(BATCH.tokens), BATCH.features)
     np.testing.assert_allclose(np.asarray(value), np.asarray(head(states, BATCH.features)), atol=1e-6)
     assert np.asarray(states).shape == (2, 3, 16)
-
-
-def test_explained_variance_by_hand():
-    """Errors -1, 1 of values 0, 4: 1 - 1 / 4."""
-    assert explained_variance([1.0, 3.0], [0.0, 4.0]) == pytest.approx(0.75)
-    assert explained_variance([0.0, 4.0], [0.0, 4.0]) == 1.0
-    assert explained_variance([9.0, 1.0], [2.0, 2.0]) == 0.0
-    assert explained_variance([5.0, 9.0], [0.0, 4.0]) == 1.0, "a constant error leaves the variance explained"

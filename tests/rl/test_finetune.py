@@ -1,5 +1,6 @@
 """What the stage validates, releases and leaves out; resume is tested with pretraining's."""
 
+import json
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -13,7 +14,9 @@ from nmt_rl.config import parse_config
 from nmt_rl.corpus.prepare import prepare
 from nmt_rl.corpus.tokenizer import EOS
 from nmt_rl.errors import UserError
+from nmt_rl.evaluation.plots import read_events
 from nmt_rl.models.build import build_model
+from nmt_rl.results import read_result
 from nmt_rl.rl import finetune as stage
 from nmt_rl.rl.divergence import Divergence
 from nmt_rl.rl.family import build_family, copy_of
@@ -89,6 +92,20 @@ def test_the_candidate_is_the_average_of_the_last_validated_weights(tiny_run):
     for variable in model.trainable_variables:
         mean = (arrays[0][variable.path] + arrays[1][variable.path]) / 2
         np.testing.assert_allclose(np.asarray(variable.value), mean, atol=1e-6)
+
+
+def test_what_q_predicts_is_told_at_every_validation_and_at_the_end(tiny_run):
+    events = read_events(tiny_run.folder / "metrics.jsonl")
+    valid = [event for event in events if event["stage"] == "finetune" and event["event"] == "valid"]
+    assert [event["step"] for event in valid] == [0, 2, 4]
+    assert abs(valid[0]["q_explained"]) < 1e-4 < abs(valid[-1]["q_correlation"])
+    for name in ("q_explained", "q_beyond", "q_correlation", "q_sign", "q_gain", "v_explained"):
+        assert all(np.isfinite(event[name]) for event in valid)
+    result = read_result(tiny_run.folder / "finetune")
+    assert result["q"]["forks"] == sum(each["forks"] for each in result["q"]["calibration"]) > 0
+    assert result["q"]["explained"] == result["valid"]["q_explained"]
+    assert json.loads((tiny_run.folder / "finetune" / "model" / "card.json").read_text())["result"]["q"] == result["q"]
+    assert "What Q predicts" in (tiny_run.folder / "report.html").read_text(encoding="utf-8")
 
 
 def test_kl_and_entropy_by_hand(prepared):
