@@ -161,8 +161,8 @@ class SamplesConfig(Section):
     samples: int = Field(5, ge=1)
     """Sampled translations per source."""
     temperature: float = Field(1.0, ge=0.01)
-    """Of the samples. Only 1, with nothing in `decoding` that forbids repetitions, samples the policy whose gradient is
-    taken; nothing corrects for others."""
+    """Of the samples. Only 1, with nothing in `decoding` that forbids repetitions or rewards words, samples the policy
+    whose gradient is taken; nothing corrects for others."""
 
 
 class ReinforceConfig(SamplesConfig):
