@@ -171,7 +171,7 @@ def test_a_source_is_of_one_kind():
             ["temperatures.1", "greater than or equal to 0.01, found 0"],
         ),
         (
-            "finetune={updates: 10, method: {monte_carlo: 0.95}}",
+            "finetune={updates: 10, method: {steps: 2, monte_carlo: 0.95}}",
             ["finetune: method.monte_carlo must leave some of the 10 updates to temporal differences, found 0.95"],
         ),
         (

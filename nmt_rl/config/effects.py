@@ -37,7 +37,10 @@ NEEDS: dict[type[BaseModel], tuple[Need, ...]] = {
     BatchConfig: (Need(("buckets",), "pad", ("longest",), "buckets"),),
     TokenizerConfig: (Need(("sampling_alpha",), "sampling", (False,), "true"),),
     LSTMConfig: (Need(("attention_units",), "attention", ("bilinear", "dot"), "additive"),),
-    DQNConfig: (Need(("top_k",), "epsilon", (0.0,), "above 0"),),
+    DQNConfig: (
+        Need(("top_k",), "epsilon", (0.0,), "above 0"),
+        Need(("monte_carlo", "trace", "value_learning_rate", "target_rate"), "steps", (0,), "above 0"),
+    ),
     TrajectoryConfig: (Need(("trace",), "steps", range(1, 1_000_000), "0"),),
     DecodingConfig: (
         Need(("diversity",), "diverse_groups", (1,), "above 1"),

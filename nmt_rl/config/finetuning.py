@@ -96,6 +96,8 @@ class FinetuneConfig(Section):
     @model_validator(mode="after")
     def _some_updates_bootstrap(self) -> FinetuneConfig:
         method = self.method
+        if isinstance(method, DQNConfig) and not method.steps:
+            return self
         if (
             isinstance(method, DQNConfig | TrajectoryConfig)
             and round(method.monte_carlo * self.updates) >= self.updates

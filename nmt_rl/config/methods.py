@@ -38,8 +38,9 @@ class PairReplayConfig(Section):
     """Updates for each batch that is played."""
     max_age: int = Field(20, ge=1)
     """Updates after which a translation is forgotten."""
-    priority: float = Field(0.6, ge=0.0, le=1.0)
-    """Exponent of the priorities, |TD error| (Schaul et al., 2016); 0: uniform."""
+    priority: float = Field(0.0, ge=0.0, le=1.0)
+    """Exponent of the priorities, |TD error| (Schaul et al., 2016); 0: uniform. Most of an error is the accident of one
+    reference, and the largest ones are differences of length."""
 
 
 class DQNConfig(QLearningConfig):
@@ -55,7 +56,8 @@ class DQNConfig(QLearningConfig):
     top_k: int = Field(5, ge=1)
     """How many are the next best."""
     steps: int = Field(0, ge=0)
-    """Cut a fork's continuation after so many pieces and complete it by the target network's V; 0: play to the end."""
+    """Cut a fork's continuation after so many pieces and complete it by the target network's V; 0: play to the end,
+    without any V."""
     monte_carlo: float = Field(0.3, ge=0.0, lt=1.0)
     """Share of the updates, the first ones, in which V learns from plain returns and no continuation is cut."""
     trace: float = Field(0.9, ge=0.0, lt=1.0)

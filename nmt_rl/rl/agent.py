@@ -9,9 +9,7 @@ import numpy as np
 
 from nmt_rl.config import FinetuneConfig
 from nmt_rl.corpus.batches import Position
-from nmt_rl.corpus.tokenizer import EOS, PAD
 from nmt_rl.rl.actor import Actor, SentenceStream
-from nmt_rl.rl.divergence import Divergence
 from nmt_rl.rl.replay import Memory, Sampled
 from nmt_rl.rl.term import ERRORS, Term, below
 from nmt_rl.training.learner import Learner, joined
@@ -28,9 +26,10 @@ class Agent:
         learner: minimises the objective of the terms.
         terms: of the loss.
         sentences: where sentences come from.
-        divergence: of the policy from the pretrained model.
         settings: of the stage.
         ratio: updates for each batch that is played.
+        parts: of an update's batch, each of translations of similar lengths, so that little of it is padding; only for
+            terms that look at each episode alone.
     """
 
     def __init__(
@@ -40,13 +39,13 @@ class Agent:
         learner: Learner,
         terms: Sequence[Term],
         sentences: SentenceStream,
-        divergence: Divergence,
         settings: FinetuneConfig,
         ratio: int = 1,
+        parts: int = 1,
     ) -> None:
         """See the class docstring."""
         self.actor, self.replay, self.learner, self.terms = actor, replay, learner, list(terms)
-        self.sentences, self.divergence, self.settings, self.ratio = sentences, divergence, settings, ratio
+        self.sentences, self.settings, self.ratio, self.parts = sentences, settings, ratio, parts
 
     def update(self, step: int, learning_rate: float) -> Numbers:
         """Update `step`, from 1; numbers to report."""
@@ -56,16 +55,18 @@ class Agent:
             if (step - 1) % self.ratio == 0:
                 episodes, played = self.actor.play(self.sentences.next(), step - 1, self.sentences.rng())
                 self.replay.add(episodes)
-            drawn.append(self.replay.sample(self.settings.sentences, step, self.sentences.rng(step, part)))
-            batch, numbers = self._batch(drawn[-1], step)
-            batches.append(batch)
-            told.append(played | numbers)
+            sampled = self.replay.sample(self.settings.sentences, step, self.sentences.rng(step, part))
+            for piece in by_length(sampled, self.parts):
+                batch, numbers = self._batch(piece, step)
+                drawn.append(piece)
+                batches.append(batch)
+                told.append(played | numbers)
         found = self.learner.update(self._joined(batches), learning_rate)
         for sampled, batch, details in zip(drawn, batches, self.learner.details, strict=True):
             self._prioritise(sampled, batch, details)
         for term in self.terms:
             term.after_update(step)
-        return _together(told) | found | self._distance(step, batches[0])
+        return _together(told) | found
 
     def _batch(self, sampled: Sampled, step: int) -> tuple[dict[str, Any], Numbers]:
         batch: dict[str, Any] = {}
@@ -92,16 +93,6 @@ class Agent:
             if errors is not None and np.isfinite(errors).all():
                 self.replay.prioritise(sampled.places, term.priorities(batch[term.name], errors))
 
-    def _distance(self, step: int, batch: dict[str, Any]) -> Numbers:
-        """KL to the pretrained model and entropy along a batch's translations, when they are logged."""
-        if step % self.settings.log_every:
-            return {}
-        played = batch[self.terms[0].name]
-        target_in = played["target_in"]
-        # A state is real where its input is; what stands behind an EOS is padding of shorter translations.
-        kl, entropy, pieces = self.divergence(played["source"], target_in, np.where(target_in == EOS, PAD, target_in))
-        return {"kl": kl / pieces, "entropy": entropy / pieces}
-
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """JSON values and arrays from which `restore` goes on with the very next update."""
         arrays = {f"replay/{name}": value for name, value in self.replay.state().items()}
@@ -120,6 +111,15 @@ class Agent:
 
     def close(self) -> None:
         """Nothing runs in the background."""
+
+
+def by_length(sampled: Sampled, parts: int) -> list[Sampled]:
+    """A batch in parts of translations of similar lengths."""
+    order = np.argsort([len(episode.tokens) for episode in sampled.episodes], kind="stable")
+    return [
+        Sampled([sampled.episodes[i] for i in own], sampled.places[own], sampled.weights[own])
+        for own in (np.array_split(order, min(parts, len(order))) if parts > 1 else [np.arange(len(order))])
+    ]
 
 
 def _together(told: Sequence[Numbers]) -> Numbers:

@@ -68,6 +68,8 @@ class Family:
     terms: list[Term]
     ratio: int = 1
     """Updates for each batch that is played."""
+    apart: bool = False
+    """Whether every episode is learnt from alone, so that a batch of them may be cut."""
     q: QDifference | None = None
     """Q(s, a) - Q(s, a') as the model has learnt it; None: the method has no Q."""
     critic: Critic | None = None
@@ -101,23 +103,23 @@ def _complete(method: Any, family: Family) -> None:
 def _fork(method: ForkConfig, family: Family) -> None:
     family.actor = _fork_actor(family, method)
     term = ForkTerm(family.model, family.prepared.train, method.per_source, method.tau, method.huber)
-    family.terms, family.q = [term], term.q_difference
+    family.terms, family.q, family.apart = [term], term.q_difference, True
 
 
 @_complete.register
 def _dqn(method: DQNConfig, family: Family) -> None:
     config, updates, replay = family.config, family.config.finetune.updates, method.replay
-    critic = Critic(
-        family.model, copy_of(family.prior, config), family.reward.features, method, updates, config.finetune_seed
-    )
+    critic = None
+    if method.steps:
+        target, features = copy_of(family.prior, config), family.reward.features
+        critic = Critic(family.model, target, features, method, updates, config.finetune_seed)
     exploring = {"epsilon": method.epsilon, "top_k": method.top_k}
-    cutting = {"steps": method.steps, "critic": critic} if method.steps else {}
-    family.actor = _fork_actor(family, method, **exploring, **cutting)
+    family.actor = _fork_actor(family, method, **exploring, steps=method.steps, critic=critic)
     capacity = config.finetune.sentences * config.finetune.optimizer.accumulate * (replay.max_age + 1)
     family.replay = Replay(capacity, 0.0, replay.max_age, replay.priority, updates)
     family.ratio = replay.ratio
     term = ForkTerm(family.model, family.prepared.train, method.per_source, method.tau, method.huber, critic)
-    family.terms, family.q, family.critic = [term], term.q_difference, critic
+    family.terms, family.q, family.critic, family.apart = [term], term.q_difference, critic, True
 
 
 def _fork_actor(family: Family, method: ForkConfig | DQNConfig, **options: Any) -> ForkActor:

@@ -13,7 +13,7 @@ import numpy as np
 
 from nmt_rl.bundle import load_bundle, save_bundle
 from nmt_rl.config import BatchConfig, Config
-from nmt_rl.corpus.batches import ordered_batches
+from nmt_rl.corpus.batches import ordered_batches, pad_mode
 from nmt_rl.corpus.prepared import Prepared
 from nmt_rl.errors import UserError
 from nmt_rl.models.q_guided import QGuided
@@ -33,6 +33,9 @@ from nmt_rl.training.loop import TrainingLoop
 from nmt_rl.training.validation import SENTENCES, Validator, is_whole, whole_validation
 
 logger = logging.getLogger("nmt_rl")
+
+PARTS = 3
+"""Of a batch whose episodes are learnt from each alone, where nothing has to be compiled for each shape."""
 
 
 def finetune(config: Config, prepared: Prepared, run: Path) -> dict[str, Any]:
@@ -68,7 +71,7 @@ def finetune(config: Config, prepared: Prepared, run: Path) -> dict[str, Any]:
     forks = ValidationForks(family, family.q) if family.q is not None else None
     validator = PolicyValidator(divergence, prepared, config, forks)
     events = EventLog(run)
-    loop = TrainingLoop("finetune", settings, make_agent(family, divergence), validator, run, events)
+    loop = TrainingLoop("finetune", settings, make_agent(family), validator, run, events)
     before = loop.before()
     progress = loop.run()
     loop.load_average(loop.kept("last"))
@@ -93,7 +96,7 @@ def finetune(config: Config, prepared: Prepared, run: Path) -> dict[str, Any]:
     return result
 
 
-def make_agent(family: Family, divergence: Divergence) -> Agent:
+def make_agent(family: Family) -> Agent:
     """The loop of a method's parts."""
     settings, prepared = family.config.finetune, family.prepared
     longest = min(settings.max_length, family.model.max_length)
@@ -101,7 +104,8 @@ def make_agent(family: Family, divergence: Divergence) -> Agent:
     target = prepared.tokenizers.target
     sentences = SentenceStream(prepared.train, target, family.reward, settings.sentences, longest, seed)
     learner = Learner(family.model, Objective(family.terms), settings.optimizer)
-    return Agent(family.actor, family.replay, learner, family.terms, sentences, divergence, settings, family.ratio)
+    parts = PARTS if family.apart and pad_mode(BatchConfig()) == "longest" else 1
+    return Agent(family.actor, family.replay, learner, family.terms, sentences, settings, family.ratio, parts)
 
 
 def choose_beta(model: QGuided, validate: Callable[[], dict[str, float]]) -> dict[str, float]:

@@ -14,7 +14,6 @@ from nmt_rl.decoding.generator import Generator
 from nmt_rl.models.build import build_model
 from nmt_rl.rl import reward
 from nmt_rl.rl.actor import Sentences
-from nmt_rl.rl.divergence import Divergence
 from nmt_rl.rl.family import build_family
 from nmt_rl.rl.finetune import make_agent
 from nmt_rl.training.learner import Learner
@@ -56,7 +55,7 @@ class Student:
         self.reward = make_reward(**config.finetune.reward.model_dump())
         family = build_family(config, self.prior, prepared, self.reward)
         self.policy, self.terms, self.actor = family.model, family.terms, family.actor
-        self.agent = make_agent(family, Divergence(self.policy, self.prior))
+        self.agent = make_agent(family)
         self.learner = self.agent.learner
         self.decode = Generator(self.policy)
         self._start = [(v, np.array(v.value)) for v in self.learner.state]

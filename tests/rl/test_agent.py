@@ -5,6 +5,9 @@ import pytest
 from copy_task import Student, make_config, make_corpus, make_model
 
 from nmt_rl.config import LSTMConfig, TransformerConfig
+from nmt_rl.rl.agent import by_length
+from nmt_rl.rl.episode import Episode, Origin
+from nmt_rl.rl.replay import Sampled
 
 CORPUS = make_corpus(32)
 TRANSFORMER = TransformerConfig(width=16, heads=2, feed_forward=16, encoder_layers=1, decoder_layers=1, dropout=0.1)
@@ -95,18 +98,9 @@ def test_it_plays_once_for_so_many_updates(dqn, monkeypatch):
     assert all(("return" in numbers) == (step in (0, 3, 6)) for step, numbers in enumerate(told))
 
 
-def test_distance_is_measured_when_it_is_logged(dqn):
-    told = {step: dqn.agent.update(step, 0.001) for step in (10, 11, 12)}
-    assert [("kl" in told[step], "entropy" in told[step]) for step in told] == [
-        (True, True),
-        (False, False),
-        (True, True),
-    ]
-    assert 0.0 < told[12]["kl"] < 5.0 and 0.0 < told[12]["entropy"] < np.log(12)
-
-
 def test_the_errors_of_an_update_become_the_priorities_of_what_it_learnt_from(dqn, monkeypatch):
     seen = []
+    monkeypatch.setattr(dqn.agent, "parts", 1)
     monkeypatch.setattr(dqn.agent.replay, "prioritise", lambda places, values: seen.append((places, values)))
     sample = dqn.agent.replay.sample
     drawn = []
@@ -132,6 +126,7 @@ def test_errors_that_are_not_finite_become_no_priorities(dqn, monkeypatch):
 def test_an_accumulated_update_is_made_of_several_batches_that_are_played():
     """Together they are one batch of all: every one counts by its forks, and the tokens are those of all."""
     learner = make(TRANSFORMER, method={"type": "fork"}, optimizer={"warmup": 0, "accumulate": 2})
+    learner.agent.parts = 1
     joined, batches = learner.agent._joined, []
     learner.agent._joined = lambda parts: batches.extend(joined(parts)) or batches
     numbers = learner.agent.update(1, 0.001)
@@ -151,3 +146,29 @@ def test_pieces_of_all_terms_count():
         make(TRANSFORMER, method={"type": "fork"}, cross_entropy=weight).agent.update(1, 0.001) for weight in (0.0, 0.1)
     )
     assert anchored["tokens"] > plain["tokens"] and "cross_entropy" in anchored and "cross_entropy" not in plain
+
+
+def test_parts_of_similar_lengths_hold_the_whole_batch_once():
+    episodes = []
+    for number, length in enumerate([4, 1, 3, 2]):
+        zeros, features = np.zeros(length, np.float32), np.zeros((length, 1), np.float32)
+        tokens = np.full(length, 5, np.int32)
+        episodes.append(Episode(number, number, 0, Origin.GREEDY, tokens, zeros, zeros, zeros, features))
+    parts = by_length(Sampled(episodes, np.arange(4) + 10, np.arange(4) / 10), 2)
+    assert [[len(episode.tokens) for episode in part.episodes] for part in parts] == [[1, 2], [3, 4]]
+    assert [part.places.tolist() for part in parts] == [[11, 13], [12, 10]]
+    assert [part.weights.tolist() for part in parts] == [[0.1, 0.3], [0.2, 0.0]]
+
+
+def test_an_update_in_parts_is_the_update_as_a_whole():
+    """Parts change what is padded, not what is learnt."""
+    config = make_config(TRANSFORMER, method="fork", sentences=12)
+    weights = make_model(TRANSFORMER, noise=0.3).get_weights()
+    told = []
+    for parts in (1, 3):
+        student = Student(weights, config, CORPUS)
+        student.agent.parts = parts
+        told.append([student.agent.update(step, 1e-3) for step in (1, 2, 3)])
+    for whole, cut in zip(*told, strict=True):
+        assert cut["loss"] == pytest.approx(whole["loss"], rel=1e-3) and cut["tokens"] == whole["tokens"]
+    assert told[0][0]["loss"] != told[0][2]["loss"]

@@ -60,7 +60,7 @@ def test_the_replay_of_a_dqn_holds_all_that_is_young_enough(prior):
 def test_v_completes_forks_only_if_they_are_cut(prior):
     cut, whole = (family(prior, {"type": "dqn", "steps": steps}) for steps in (2, 0))
     assert cut.actor.critic is cut.terms[0].critic and (cut.actor.steps, whole.actor.critic) == (2, None)
-    assert whole.terms[0].critic is not None and family(prior, "fork").terms[0].critic is None
+    assert whole.terms[0].critic is None and family(prior, "fork").terms[0].critic is None
 
 
 def test_the_anchor_is_one_more_term(prior):

@@ -147,7 +147,7 @@ def test_training_sentences_beyond_the_models_positions_are_left_out(prepared):
     policy = build_model(short, *prior.embeddings.sizes, 1)
     reward = make_reward(config.finetune.reward, corpus.tokenizers.target)
     family = build_family(config, policy, corpus, reward)
-    agent = stage.make_agent(family, Divergence(family.model, policy))
+    agent = stage.make_agent(family)
     lengths = np.maximum(corpus.train.source_lengths, corpus.train.target_lengths) + 1
     assert (lengths > 12).any() and (lengths <= 12).any()
     for _ in range(3):
