@@ -112,7 +112,6 @@ def costs_of_updates(recipe: Path, run: Path, settings: Sequence[str]) -> list[f
     from nmt_rl.bundle import load_bundle
     from nmt_rl.config import load_config
     from nmt_rl.corpus.prepared import open_prepared
-    from nmt_rl.rl.divergence import Divergence
     from nmt_rl.rl.family import build_family
     from nmt_rl.rl.finetune import make_agent
     from nmt_rl.rl.reward import make_reward
@@ -125,7 +124,7 @@ def costs_of_updates(recipe: Path, run: Path, settings: Sequence[str]) -> list[f
     frozen.trainable = False
     reward = make_reward(config.finetune.reward, prepared.tokenizers.target, config.corpus.target_language)
     family = build_family(config, frozen, prepared, reward)
-    agent, costs = make_agent(family, Divergence(family.model, frozen)), []
+    agent, costs = make_agent(family), []
     for step in range(1, WARM + TIMED + 1):
         began = time.process_time()
         agent.update(step, config.finetune.optimizer.learning_rate)

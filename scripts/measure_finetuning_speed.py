@@ -55,7 +55,6 @@ class Bench:
         from nmt_rl.bundle import load_bundle
         from nmt_rl.config import load_config
         from nmt_rl.corpus.prepared import open_prepared
-        from nmt_rl.rl.divergence import Divergence
         from nmt_rl.rl.family import build_family
         from nmt_rl.rl.finetune import make_agent
         from nmt_rl.rl.reward import make_reward
@@ -68,7 +67,7 @@ class Bench:
             self.config.finetune.reward, prepared.tokenizers.target, self.config.corpus.target_language
         )
         family = build_family(self.config, frozen, prepared, reward)
-        self.agent = make_agent(family, Divergence(family.model, frozen))
+        self.agent = make_agent(family)
         self.trainer = self._trainer(frozen)
         self.clock, self.pieces, self.rows = Clock(), defaultdict(float), []  # type: ignore[var-annotated]
         self._put_clocks()

@@ -23,9 +23,10 @@ from nmt_rl.corpus.characters import composed
 from nmt_rl.corpus.languages import bleu_tokenizer
 from nmt_rl.corpus.tokenizer import EOS, PAD
 from nmt_rl.corpus.words import Splitter, word_splitter
-from nmt_rl.rl.bleu import Prefix, Reference, SentenceBleu
+from nmt_rl.rl.bleu import Reference, SentenceBleu
 from nmt_rl.rl.memory import Memory
 from nmt_rl.rl.sentence_metrics import Metric, load_metric
+from nmt_rl.rl.walk import Walk, make_walk, state_of
 
 UNKNOWN_WORD = "⁇"
 """How SentencePiece writes the unknown piece."""
@@ -33,8 +34,6 @@ REWARD_BLEU = SentenceBleu(unknown=UNKNOWN_WORD)
 """The reward's BLEU: unsmoothed unigrams with a floor, add-1 from bigrams on, unknown pieces never match."""
 UNFINISHED = "\ufffd"
 """What stands for the bytes of a character of which not all are there yet."""
-LENGTH_SCALE = 50.0
-"""Words that count as 1 in the length features."""
 REMEMBERED_WORDS = 2**16
 """Most stretches of pieces whose words a reward remembers."""
 CONSTANT = 0.5
@@ -78,10 +77,6 @@ class Episode:
         return float(self.potentials[-1])
 
 
-_State = tuple[float, tuple[int, ...], int]
-"""BLEU of a state, its clipped matches and its words."""
-
-
 class RewardReference:
     """A reference translation, made ready to be scored against many times by `Reward.references`.
 
@@ -97,23 +92,6 @@ class RewardReference:
     def ngrams(self) -> Reference:
         """Counted n-grams; only episodes need them."""
         return self._bleu.reference(self.words)
-
-
-@dataclass(frozen=True)
-class _Walk:
-    """What happens along one episode: state 0 is empty, and a later one has completed more words.
-
-    Attributes:
-        cuts: pieces whose text state k has completed, [states]; the last is the length of the episode.
-        begins: prefix length from which on state k is reached, [states].
-        bleu: BLEU of each state, float64 [states].
-        facts: features of each state but Phi, float64 [states, features - 1].
-    """
-
-    cuts: list[int]
-    begins: list[int]
-    bleu: NDArray[np.float64]
-    facts: NDArray[np.float64]
 
 
 class Reward:
@@ -211,7 +189,7 @@ class Reward:
         worth = self._worth_of_states(rows, walks, references)
         return [self._pay(walk, states) for walk, states in zip(walks, worth, strict=True)]
 
-    def _walks_by_stretch(self, rows: list[list[int]], references: Sequence[RewardReference]) -> list[_Walk]:
+    def _walks_by_stretch(self, rows: list[list[int]], references: Sequence[RewardReference]) -> list[Walk]:
         """Walks where words never cross a blank, so that each stretch of pieces between blanks is cut alone."""
         cuts = [self._cut(ids) for ids in rows]
         stretches = [[tuple(ids[a:b]) for a, b in itertools.pairwise(c)] for ids, c in zip(rows, cuts, strict=True)]
@@ -221,20 +199,20 @@ class Reward:
             states, prefix = [], self.bleu.prefix(reference.ngrams)
             for stretch in ((), *itertools.islice(words, len(own) - 1)):
                 prefix.extend(stretch)
-                states.append(_state(prefix))
+                states.append(state_of(prefix))
             # The piece that begins a word completes the one before it; the end completes the last.
             begins = [0, *(cut + 1 for cut in own[1:-1]), *own[-1:]][: len(own)]
-            walks.append(_walk(own, begins, states, reference))
+            walks.append(make_walk(own, begins, states, reference.ngrams.length))
         return walks
 
-    def _walks_by_piece(self, rows: list[list[int]], references: Sequence[RewardReference]) -> list[_Walk]:
+    def _walks_by_piece(self, rows: list[list[int]], references: Sequence[RewardReference]) -> list[Walk]:
         """Walks where only the whole text says what its words are: after each piece all is cut anew."""
         texts = iter(self._tokenizer.decode([ids[:cut] for ids in rows for cut in range(1, len(ids) + 1)]))
         walks = []
         for ids, reference in zip(rows, references, strict=True):
             done: list[str] = []
             prefix = self.bleu.prefix(reference.ngrams)
-            cuts, states = list(range(len(ids) + 1)), [_state(prefix)]
+            cuts, states = list(range(len(ids) + 1)), [state_of(prefix)]
             for cut in cuts[1:]:
                 text = next(texts)
                 words = self._split(text) if cut == len(ids) else self._finished(text)
@@ -242,8 +220,8 @@ class Reward:
                     done, prefix = [], self.bleu.prefix(reference.ngrams)
                 prefix.extend(words[len(done) :])
                 done = words
-                states.append(_state(prefix))
-            walks.append(_walk(cuts, cuts, states, reference))
+                states.append(state_of(prefix))
+            walks.append(make_walk(cuts, cuts, states, reference.ngrams.length))
         return walks
 
     def _finished(self, text: str) -> list[str]:
@@ -255,7 +233,7 @@ class Reward:
         return [0, *(t for t, piece in enumerate(ids) if t and self._begins_word[piece]), len(ids)] if ids else [0]
 
     def _worth_of_states(
-        self, rows: list[list[int]], walks: list[_Walk], references: Sequence[RewardReference]
+        self, rows: list[list[int]], walks: list[Walk], references: Sequence[RewardReference]
     ) -> list[NDArray[np.float64]]:
         """Phi of each state of each walk; of terminal rewards only the last state is judged."""
         if not self._metrics:
@@ -278,7 +256,7 @@ class Reward:
             worth = worth + weight * metric(hypotheses, references)
         return worth
 
-    def _pay(self, walk: _Walk, worth: NDArray[np.float64]) -> Episode:
+    def _pay(self, walk: Walk, worth: NDArray[np.float64]) -> Episode:
         """Spread the worth of the states over the pieces."""
         if self.shape == "terminal":
             worth[:-1] = 0.0
@@ -315,33 +293,6 @@ def make_reward(config: RewardConfig, tokenizer: PieceDecoder, language: str = "
         shape=config.shape,
         words=bleu_tokenizer(language),
     )
-
-
-def _state(prefix: Prefix) -> _State:
-    return prefix.score(), tuple(prefix.matches), prefix.length
-
-
-def _walk(cuts: list[int], begins: list[int], states: Sequence[_State], reference: RewardReference) -> _Walk:
-    bleu, matches, lengths = zip(*states, strict=True)
-    facts = _facts(np.array(matches), np.array(lengths), reference.ngrams.length)
-    return _Walk(cuts, begins, np.array(bleu), facts)
-
-
-def _facts(matches: NDArray[np.int64], lengths: NDArray[np.int64], reference_length: int) -> NDArray[np.float64]:
-    """What a critic may know in training only (Bahdanau et al., 2017), about [0, 1]; [states, features - 1].
-
-    Completed words, reference words (both per LENGTH_SCALE), the share of the reference still missing (-1 .. 1), and
-    the unsmoothed n-gram precisions so far (0 where there is no n-gram yet). Phi is the last feature.
-
-    Args:
-        matches: clipped n-gram matches of each state, [states, max_order].
-        lengths: completed words of each state, [states].
-        reference_length: words of the reference.
-    """
-    missing = np.maximum((reference_length - lengths) / max(reference_length, 1), -1.0)
-    expected = np.full(len(lengths), reference_length / LENGTH_SCALE)
-    totals = np.maximum(lengths[:, None] - np.arange(matches.shape[1]), 1)
-    return np.column_stack([lengths / LENGTH_SCALE, expected, missing, matches / totals])
 
 
 def _until_end(pieces: Sequence[int] | NDArray[np.integer], size: int) -> list[int]:
