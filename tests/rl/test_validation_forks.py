@@ -53,7 +53,7 @@ def disturb(model, noise=0.3):
 
 @pytest.fixture(scope="module")
 def forks():
-    family = make_family({"type": "dqn"})
+    family = make_family({"type": "dqn", "steps": 2})
     return ValidationForks(family, family.q)
 
 
