@@ -68,7 +68,7 @@ def train(data: Path, run: Path, updates: int, precision: str) -> None:
     from nmt_rl.models.build import build_model
     from nmt_rl.training.learner import Learner
     from nmt_rl.training.losses import CrossEntropy
-    from nmt_rl.training.pretrain import CorpusBatches
+    from nmt_rl.training.pretrain import CorpusTrainer
 
     if not is_jax():
         limit_threads(1)
@@ -80,10 +80,10 @@ def train(data: Path, run: Path, updates: int, precision: str) -> None:
         return
     model = build_model(config.model, tokenizers.source.size, tokenizers.target.size, config.seed, precision)
     learner = Learner(model, CrossEntropy(settings.label_smoothing), settings.optimizer, precision)
-    batches = CorpusBatches(prepared.train, config, tokenizers, model.max_length)
+    trainer = CorpusTrainer(learner, prepared.train, config, tokenizers, model.max_length)
     for step in range(updates):
-        learner.update(batches.next(step)[0], settings.optimizer.learning_rate)
-    batches.close()
+        trainer.update(step + 1, settings.optimizer.learning_rate)
+    trainer.close()
 
 
 def _arguments() -> argparse.Namespace:

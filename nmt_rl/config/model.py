@@ -15,7 +15,7 @@ NORM_EPSILON = 1e-6
 
 
 class QHeadsConfig(Section):
-    """Q heads on the decoder's states; fine-tuning with trajectory.q dueling or ilql adds them to the model."""
+    """Q heads on the decoder's states; fine-tuning with method.q dueling or ilql adds them to the model."""
 
     kind: Literal["dueling", "ilql"]
     units: int = Field(256, ge=1, le=WIDEST)
