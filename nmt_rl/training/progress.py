@@ -15,8 +15,6 @@ DASHBOARD = {
     "return": "return",
     "sample_return": "sample return",
     "td_error": "TD error",
-    "kl": "KL",
-    "entropy": "entropy",
     "length_ratio": "length",
     "valid_bleu": "BLEU",
     "tokens_per_second": "tokens/s",

@@ -2,13 +2,15 @@
 
 import numpy as np
 import pytest
-from copy_task import Student, make_config, make_corpus, make_model
+from copy_task import Student, make_config, make_corpus, make_model, make_sources
 from gradients import value_and_gradient
 
 from nmt_rl.config import load_config
 from nmt_rl.errors import UserError
 from nmt_rl.rl import losses
 from nmt_rl.rl import policy_gradient as pg
+from nmt_rl.rl.divergence import Divergence
+from nmt_rl.rl.padding import shift_right
 from nmt_rl.rl.replay import Queue
 
 CORPUS = make_corpus(30)
@@ -144,5 +146,14 @@ def test_beta_pulls_back_to_the_pretrained_model(beta, nearer):
     learner = student(beta=beta, samples=8, reward={"metrics": {"constant": 1.0}})
     rng = np.random.default_rng(0)
     learner.policy.set_weights([w + rng.normal(0.0, 0.1, w.shape).astype(w.dtype) for w in START])
-    kl = [learner.agent.update(step, 5e-3).get("kl") for step in range(1, 41)]
-    assert (kl[39] < 0.5 * kl[9]) == nearer
+    divergence, source = Divergence(learner.policy, learner.prior), make_sources()
+
+    def distance():
+        ids = learner.decode(source, 8).ids
+        kl, _, pieces = divergence(source, shift_right(ids), ids)
+        return kl / pieces
+
+    before = distance()
+    for step in range(1, 61):
+        learner.agent.update(step, 5e-3)
+    assert (distance() < 0.5 * before) == nearer

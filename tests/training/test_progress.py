@@ -40,4 +40,4 @@ def test_a_terminal_shows_the_dashboard_beside_the_bar(monkeypatch, capsys):
     line.log(10, {**NUMBERS, "valid_bleu": 39.876, "updates_per_second": 0.5})
     shown = line._bar.tasks[0].fields["info"]
     line.close()
-    assert shown == ("return 0.432  TD error 0.1  KL 0.05  entropy 1.2  length 0.98  BLEU 39.9  updates/s 0.5")
+    assert shown == ("return 0.432  TD error 0.1  length 0.98  BLEU 39.9  updates/s 0.5")
