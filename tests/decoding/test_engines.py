@@ -16,7 +16,7 @@ FILES = {"source_language": "de", "target_language": "en", "train": "t", "valid"
 @pytest.fixture
 def choose(monkeypatch, tmp_path):
     """The folder that CTranslate2 is to use for a request, `converted`, or None."""
-    monkeypatch.setattr(conversions, "conversion", lambda folder, model, quantization: tmp_path / quantization)
+    monkeypatch.setattr(conversions, "conversion", lambda folder, model, quantization, reward: tmp_path / quantization)
 
     def choose(settings=(), architecture=None, folders=1, **request):
         config = Config(name="tiny", corpus=FILES, model=architecture or TransformerConfig(**SMALL))
