@@ -8,7 +8,8 @@ from typing import Literal
 import keras
 from keras import ops
 
-from nmt_rl.models.seq2seq import Cache, DecoderStates, Encoded, Seq2Seq, Tensor
+from nmt_rl.models.seq2seq import Seq2Seq, Tensor
+from nmt_rl.models.wrapper import Wrapper
 
 
 class QHeads(keras.Model):
@@ -75,7 +76,7 @@ class QHeads(keras.Model):
         return self.out[index](hidden(ops.cast(states, "float32")))
 
 
-class QGuided(Seq2Seq):
+class QGuided(Wrapper):
     """A policy and Q heads that choose together: pi(a|s) ~ pi_base(a|s) exp(beta A(s, a)) (Snell et al., 2023).
 
     A Seq2Seq like any other, so every search and objective takes it. Logits are those of the base plus beta A: they
@@ -91,20 +92,11 @@ class QGuided(Seq2Seq):
 
     def __init__(self, base: Seq2Seq, heads: QHeads, beta: float) -> None:
         """See the class docstring."""
-        super().__init__(name="q_guided", dtype="float32")
-        self.base, self.heads = base, heads
-        self.max_length, self.embeddings = base.max_length, base.embeddings
+        super().__init__(base, "q_guided")
+        self.heads = heads
         initializer = keras.initializers.Constant(beta)
         self.beta = self.add_weight(shape=(), initializer=initializer, trainable=False, dtype="float32", name="beta")
         self.built = True
-
-    def encode(self, source: Tensor, training: bool = False) -> Encoded:
-        """See Seq2Seq.encode."""
-        return self.base.encode(source, training)
-
-    def decode_states(self, target_in: Tensor, encoded: Encoded, training: bool = False) -> DecoderStates:
-        """See Seq2Seq.decode_states."""
-        return self.base.decode_states(target_in, encoded, training)
 
     def project(self, states: Tensor) -> Tensor:
         """Guided logits z(s, .) + beta A(s, .), float32 [..., vocab], of states [..., width]."""
@@ -118,17 +110,3 @@ class QGuided(Seq2Seq):
     def mean_logit(self, states: Tensor) -> Tensor:
         """See Seq2Seq.mean_logit."""
         return self.base.mean_logit(states) + self.beta * ops.mean(self.heads.advantage(states), axis=-1)
-
-    def start(self, encoded: Encoded, room: Tensor, beam: int = 1) -> Cache:
-        """See Seq2Seq.start."""
-        return self.base.start(encoded, room, beam)
-
-    def resume(
-        self, target_in: Tensor, encoded: Encoded, rows: Tensor, times: Tensor, room: Tensor, beam: int = 1
-    ) -> tuple[Tensor, Cache]:
-        """See Seq2Seq.resume."""
-        return self.base.resume(target_in, encoded, rows, times, room, beam)
-
-    def step_states(self, tokens: Tensor, cache: Cache) -> tuple[Tensor, Tensor, Cache]:
-        """See Seq2Seq.step_states."""
-        return self.base.step_states(tokens, cache)

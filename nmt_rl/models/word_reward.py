@@ -7,10 +7,11 @@ import numpy as np
 from keras import ops
 
 from nmt_rl.corpus.tokenizer import EOS
-from nmt_rl.models.seq2seq import Cache, DecoderStates, Encoded, Seq2Seq, Tensor
+from nmt_rl.models.seq2seq import Seq2Seq, Tensor
+from nmt_rl.models.wrapper import Wrapper
 
 
-class WordReward(Seq2Seq):
+class WordReward(Wrapper):
     """A model with z'(s, a) = z(s, a) - w [a = EOS]: every piece that is not the end gains w nats on it.
 
     The bias stands before the softmax, so what is left is a distribution, of which greedy decoding, sampling, beam
@@ -28,21 +29,12 @@ class WordReward(Seq2Seq):
 
     def __init__(self, base: Seq2Seq, reward: float) -> None:
         """See the class docstring."""
-        super().__init__(name="word_reward", dtype="float32")
-        self.base, self.max_length, self.embeddings = base, base.max_length, base.embeddings
+        super().__init__(base, "word_reward")
         initializer = keras.initializers.Constant(reward)
         self.reward = self.add_weight(
             shape=(), initializer=initializer, trainable=False, dtype="float32", name="word_reward"
         )
         self.built = True
-
-    def encode(self, source: Tensor, training: bool = False) -> Encoded:
-        """See Seq2Seq.encode."""
-        return self.base.encode(source, training)
-
-    def decode_states(self, target_in: Tensor, encoded: Encoded, training: bool = False) -> DecoderStates:
-        """See Seq2Seq.decode_states."""
-        return self.base.decode_states(target_in, encoded, training)
 
     def project(self, states: Tensor) -> Tensor:
         """Logits float32 [..., vocab] of states [..., width]; that of EOS is lowered."""
@@ -56,20 +48,6 @@ class WordReward(Seq2Seq):
     def mean_logit(self, states: Tensor) -> Tensor:
         """See Seq2Seq.mean_logit."""
         return self.base.mean_logit(states) - self.reward / self.embeddings.sizes[1]
-
-    def start(self, encoded: Encoded, room: Tensor, beam: int = 1) -> Cache:
-        """See Seq2Seq.start."""
-        return self.base.start(encoded, room, beam)
-
-    def resume(
-        self, target_in: Tensor, encoded: Encoded, rows: Tensor, times: Tensor, room: Tensor, beam: int = 1
-    ) -> tuple[Tensor, Cache]:
-        """See Seq2Seq.resume."""
-        return self.base.resume(target_in, encoded, rows, times, room, beam)
-
-    def step_states(self, tokens: Tensor, cache: Cache) -> tuple[Tensor, Tensor, Cache]:
-        """See Seq2Seq.step_states."""
-        return self.base.step_states(tokens, cache)
 
 
 def rewarded(model: Seq2Seq, reward: float) -> Seq2Seq:
