@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from copy_task import make_corpus, make_model
+from copy_task import make_corpus
 from episodes import make_episode
 from gradients import weight_gradients
 from tiny_batches import HUBER, LENGTHS, TAU, along, directional, directions, fork_batch, fork_inputs, numpy
@@ -16,16 +16,6 @@ from nmt_rl.rl.term import ERRORS, Objective
 pytestmark = pytest.mark.jax
 
 CORPUS = make_corpus(30)
-
-
-@pytest.fixture(scope="module")
-def model():
-    return make_model(noise=0.5, seed=5)
-
-
-@pytest.fixture(scope="module")
-def prior():
-    return make_model(noise=0.5, seed=6)
 
 
 def gradient(model, batch, tau=TAU):

@@ -19,16 +19,6 @@ pytestmark = pytest.mark.jax
 
 
 @pytest.fixture(scope="module")
-def model():
-    return make_model(noise=0.5, seed=5)
-
-
-@pytest.fixture(scope="module")
-def prior():
-    return make_model(noise=0.5, seed=6)
-
-
-@pytest.fixture(scope="module")
 def network(model):
     return KLNetwork(model, make_model(), 2, KLConfig(), tau=TAU, huber=HUBER, target_rate=0.1, seed=1)
 

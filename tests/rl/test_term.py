@@ -20,11 +20,6 @@ CORPUS = make_corpus(1)
 
 
 @pytest.fixture(scope="module")
-def model():
-    return make_model(noise=0.5, seed=5)
-
-
-@pytest.fixture(scope="module")
 def terms(model):
     network = KLNetwork(model, make_model(), 2, KLConfig(), tau=TAU, huber=HUBER, target_rate=0.1, seed=1)
     return {
