@@ -197,11 +197,11 @@ def main() -> None:
     parser.add_argument("--language", required=True)
     parser.add_argument("-o", dest="page", type=Path, required=True)
     options = parser.parse_args()
-    texts = [
+    sources, references, baseline, *outputs = (
         path.read_text(encoding="utf-8").splitlines()
         for path in (options.source, options.reference, options.baseline, *options.output)
-    ]
-    result = explain(*texts[:3], texts[3:], options.language)
+    )
+    result = explain(sources, references, baseline, outputs, options.language)
     options.page.write_text(page(result), encoding="utf-8")
     options.page.with_suffix(".json").write_text(json.dumps(result, indent=1, ensure_ascii=False), encoding="utf-8")
 

@@ -87,15 +87,16 @@ class Bench:
         return Learner(plain, CrossEntropy(settings.label_smoothing), settings.optimizer)
 
     def _put_clocks(self) -> None:
-        measured, agent, actor = self.clock.measured, self.agent, self.agent.actor
+        measured, agent = self.clock.measured, self.agent
+        actor: Any = agent.actor
         actor.play = measured("  episodes, all", actor.play)
         if hasattr(actor, "_path"):
             actor._path = measured("    greedy translations", actor._path)
             actor._continue.continue_from = measured("    forks", actor._continue.continue_from)
             actor._prior_difference = measured("    prior", actor._prior_difference)
         for term in agent.terms:
-            term.batch = measured(f"  batch of {term.name}", term.batch)
-        agent.learner.update = measured("  loss and gradient", agent.learner.update)
+            term.batch = measured(f"  batch of {term.name}", term.batch)  # type: ignore[method-assign]
+        agent.learner.update = measured("  loss and gradient", agent.learner.update)  # type: ignore[method-assign]
 
     def q_update(self, step: int) -> None:
         """On the policy's own translations of the next sources."""

@@ -75,8 +75,8 @@ def gains(reward: Any, both: list[list[str]], row: np.ndarray, judges: list[Any]
         judges: references as the reward takes them, `many` of each sentence.
         many: of them.
     """
-    worth = []
-    for lines, rows in zip(both, (range(len(both[0])), row), strict=True):
+    worth, sentences = [], (range(len(both[0])), row.tolist())
+    for lines, rows in zip(both, sentences, strict=True):
         against = [judges[i * many + k] for i in rows for k in range(many)]
         worth.append(reward.scores([text for text in lines for _ in range(many)], against).reshape(-1, many))
     return worth[0][row] - worth[1]
@@ -87,7 +87,7 @@ def table(forks: dict[str, np.ndarray]) -> list[dict[str, Any]]:
     from nmt_rl.rl.diagnostics import clustered_mean, correlation, explained_by
 
     sentence, known, truth = forks["sentence"], forks["known"], forks["truth"]
-    rows = [{"samples": 0, "explained": explained_by(known, truth, sentence)}]
+    rows: list[dict[str, Any]] = [{"samples": 0, "explained": explained_by(known, truth, sentence)}]
     for count in (2**k for k in range(1, 10) if 2**k <= forks["opinions"].shape[1]):
         q = forks["opinions"][:, :count].mean(axis=1)
         other = q < 0
