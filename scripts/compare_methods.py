@@ -1,15 +1,15 @@
 """Compare methods of fine-tuning on one system, from pretraining to corrected p-values.
 
 Usage: python scripts/compare_methods.py SPEC OUT [--data DIR] [--pretrained RUN] [--only STAGE ...]
-                                          [--methods NAME ...]
+                                          [--methods NAME ...] [--jobs N]
 
 SPEC is a file such as comparisons/multi30k-de-en-transformer.yaml; DATA in it stands for DIR. Stages, each skipped
-where it is done, so that the same command goes on after a kill; all on one thread:
+where it is done, so that the same command goes on after a kill; every run on one thread, N runs at a time:
 
     pretrain    the recipe's model; or RUN's with RUN's settings, its length tuned if it was not: OUT/pretrained
-    calibrate   processor seconds of a few updates of every trial -> updates that fill the budget: OUT/calibration.json
+    calibrate   processor seconds of a few updates of every trial, which say how many fill a budget: calibration.json
     trials      every trial of every method with the first seed; validation BLEU (greedy, length-tuned) chooses one
-    seeds       the chosen trial with the other seeds
+    seeds       the chosen trial with every seed
     test        the pretrained model and all seeds translate the test sets, greedily and with beam 5: OUT/translations
     statistics  seeds pooled, p by bootstrap over sentences and seeds, two-sided, Holm over each table: OUT/results.json
 
@@ -20,11 +20,13 @@ from __future__ import annotations
 
 import argparse
 import concurrent.futures
+import itertools
 import multiprocessing
 import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -38,7 +40,7 @@ from comparison import (
     VALIDATIONS,
     WARM,
     Folder,
-    planned_updates,
+    cost_key,
     read_json,
     read_spec,
     write_json,
@@ -97,14 +99,17 @@ def tune_pretrained(recipe: Path, run: Path) -> None:
 
 
 def calibrate(folder: Folder) -> None:
-    """Find how many updates of each trial fill the budget."""
-    for settings in (trial for own in folder.methods.values() for trial in own):
-        known, key = folder.calibration(), " ".join(settings)
-        if key not in known:
-            say("calibrate", key)
-            costs = alone(costs_of_updates, folder.recipe, folder.pretrained, settings)
-            known[key] = {"costs": costs, "updates": planned_updates(costs, 60 * folder.spec.budget)}
-            write_json(folder.path / "calibration.json", known)
+    """Find what updates of each trial cost."""
+    trials = {cost_key(trial): trial for own in folder.methods.values() for trial in own}
+
+    def measure(key: str) -> None:
+        say("calibrate", key)
+        costs = alone(costs_of_updates, folder.recipe, folder.pretrained, trials[key])
+        with lock:
+            write_json(folder.path / "calibration.json", folder.costs() | {key: costs})
+
+    lock = threading.Lock()
+    at_once(folder.jobs, measure, [key for key in trials if key not in folder.costs()])
 
 
 def costs_of_updates(recipe: Path, run: Path, settings: Sequence[str]) -> list[float]:
@@ -134,23 +139,30 @@ def costs_of_updates(recipe: Path, run: Path, settings: Sequence[str]) -> list[f
 
 def trials(folder: Folder) -> None:
     """Fine-tune by every trial, the first ones of all methods first."""
-    for place in range(max(map(len, folder.methods.values()))):
-        for method, own in folder.methods.items():
-            if place < len(own):
-                finetune(folder, method, place, folder.spec.seeds[0])
+    most, minutes = max(map(len, folder.methods.values())), folder.spec.trial_budget or folder.spec.budget
+    places = [(name, place) for place in range(most) for name, own in folder.methods.items() if place < len(own)]
+
+    def run(method: str, place: int) -> None:
+        finetune(folder, folder.trial(method, place), folder.methods[method][place], minutes, folder.spec.seeds[0])
+
+    at_once(folder.jobs, run, *zip(*places, strict=True))
 
 
 def seeds(folder: Folder) -> None:
-    """Fine-tune by the chosen trials with the other seeds."""
-    for seed in folder.spec.seeds[1:]:
-        for method in folder.methods:
-            finetune(folder, method, folder.chosen(method), seed)
+    """Fine-tune by the chosen trials with every seed."""
+    chosen = {method: folder.chosen(method) for method in folder.methods}
+
+    def run(seed: int, method: str) -> None:
+        place = chosen[method]
+        own, path = folder.methods[method][place], folder.run(method, place, seed)
+        finetune(folder, path, own, folder.spec.budget, seed)
+
+    at_once(folder.jobs, run, *zip(*itertools.product(folder.spec.seeds, chosen), strict=True))
 
 
-def finetune(folder: Folder, method: str, trial: int, seed: int) -> None:
-    """Run one trial to its end, unless it is finished."""
-    own, run = folder.methods[method][trial], folder.run(method, trial, seed)
-    updates = folder.updates(own)
+def finetune(folder: Folder, run: Path, own: Sequence[str], minutes: float, seed: int) -> None:
+    """Fine-tune to the end, unless that is done."""
+    updates = folder.updates(own, minutes)
     every = updates // VALIDATIONS
     settings = [*own, f"updates={updates}", f"validation.every={every}", f"checkpoint_every={every}", f"seed={seed}"]
     kept = run / "settings.json"
@@ -203,6 +215,16 @@ STAGES: dict[str, Callable[[Folder], None]] = {
 """Behind `pretrain`."""
 
 
+def at_once(jobs: int, function: Callable[..., None], *arguments: Sequence[Any]) -> None:
+    """Call a function as `map` does, some calls at a time; the first that fails ends what has not begun."""
+    pool = concurrent.futures.ThreadPoolExecutor(jobs)
+    try:
+        for _ in pool.map(function, *arguments):
+            pass
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
 def alone(function: Callable[..., Any], *arguments: Any) -> Any:
     """What a function returns in a process of its own."""
     with concurrent.futures.ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
@@ -239,6 +261,7 @@ def main() -> None:
     parser.add_argument("--pretrained", type=Path, metavar="RUN", help="run with the pretrained model")
     parser.add_argument("--only", nargs="+", choices=stages, default=stages, metavar="STAGE", help=", ".join(stages))
     parser.add_argument("--methods", nargs="+", metavar="NAME", help="of SPEC's; all stages are of these alone")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="runs at a time (1); a core for each")
     arguments = parser.parse_args()
     try:
         spec = read_spec(arguments.spec, arguments.data)
@@ -248,7 +271,7 @@ def main() -> None:
     if unknown := [name for name in methods if name not in spec.methods]:
         parser.error(f"there is no method {unknown[0]}; known: {', '.join(spec.methods)}")
     arguments.out.mkdir(parents=True, exist_ok=True)
-    folder, path = Folder(spec, arguments.out, methods), arguments.out / "seconds.json"
+    folder, path = Folder(spec, arguments.out, methods, arguments.jobs), arguments.out / "seconds.json"
     for stage in (stage for stage in stages if stage in arguments.only):
         began = time.monotonic()
         try:

@@ -19,6 +19,8 @@ VALIDATIONS = 5
 """Of each run of fine-tuning, at even distances; the last three are averaged."""
 WARM, TIMED = 4, 6
 """Updates of a calibration: in the first ones most is compiled; the others are a multiple of every method's ratio."""
+FREE = ("optimizer.learning_rate=", "reward.brevity=")
+"""Beginnings of settings that an update costs the same with."""
 
 
 @dataclass(frozen=True)
@@ -29,13 +31,15 @@ class Spec:
     """Of the system, for the tables."""
     recipe: str
     budget: float
-    """Processor minutes of fine-tuning, what is compiled in them counted, validation not."""
+    """Processor minutes of each seed's fine-tuning, what is compiled in them counted, validation not."""
     tests: list[Any]
     """Test sets, each written as `corpus.test` is."""
     methods: dict[str, list[list[str]]]
     """Trials of each method: settings of the section `finetune`. In the file: the name of one with the trials."""
     set: list[str] = field(default_factory=list)
     """Settings of the experiment beside the recipe's."""
+    trial_budget: float | None = None
+    """Processor minutes of each trial; None: as many as of a seed, and the trial is the first seed's run."""
     seeds: list[int] = field(default_factory=lambda: [1, 2, 3])
     metrics: list[str] = field(default_factory=lambda: ["bleu", "chrf"])
     against: list[str] = field(default_factory=list)
@@ -79,6 +83,11 @@ def planned_updates(costs: Sequence[float], budget: float) -> int:
     return max(1, int(count) // VALIDATIONS) * VALIDATIONS
 
 
+def cost_key(settings: Sequence[str]) -> str:
+    """One for all trials whose updates cost the same."""
+    return " ".join(setting for setting in settings if not setting.startswith(FREE))
+
+
 def best_trial(scores: Sequence[float]) -> int:
     """Place of the largest validation BLEU, of equal ones the first."""
     return max(range(len(scores)), key=lambda place: (scores[place], -place))
@@ -91,36 +100,41 @@ class Folder:
         spec: the comparison.
         path: of the folder.
         methods: names of those that are worked on.
+        jobs: runs at a time.
     """
 
-    def __init__(self, spec: Spec, path: Path, methods: Sequence[str]) -> None:
+    def __init__(self, spec: Spec, path: Path, methods: Sequence[str], jobs: int = 1) -> None:
         """See the class docstring."""
         self.spec, self.path, self.methods = spec, path, {name: spec.methods[name] for name in methods}
+        self.jobs = jobs
         self.recipe, self.pretrained = path / "recipe.yaml", path / "pretrained"
 
-    def calibration(self) -> dict[str, Any]:
-        """`costs` and `updates` by the settings of a trial."""
+    def costs(self) -> dict[str, list[float]]:
+        """Processor seconds of the first updates by `cost_key`."""
         path = self.path / "calibration.json"
         return read_json(path) if path.exists() else {}
 
-    def updates(self, settings: Sequence[str]) -> int:
-        """Updates of a trial."""
-        known = self.calibration().get(" ".join(settings))
-        return known["updates"] if known else sys.exit(f"{' '.join(settings)} is not calibrated; run that stage first")
+    def updates(self, settings: Sequence[str], minutes: float) -> int:
+        """Updates of a trial that processor minutes suffice for."""
+        known = self.costs().get(cost_key(settings))
+        if known is None:
+            sys.exit(f"{' '.join(settings)} is not calibrated; run that stage first")
+        return planned_updates(known, 60 * minutes)
 
-    def run(self, method: str, trial: int, seed: int) -> Path:
-        """Folder of one run of fine-tuning; trials are counted from 1 in its name."""
-        return self.path / "runs" / f"{method}-{trial + 1}-seed{seed}"
+    def trial(self, method: str, place: int) -> Path:
+        """Folder of one trial; they are counted from 1 in names."""
+        if self.spec.trial_budget is None:
+            return self.run(method, place, self.spec.seeds[0])
+        return self.path / "trials" / f"{method}-{place + 1}"
 
-    def result(self, method: str, trial: int, seed: int) -> dict[str, Any]:
-        """What a finished run says of itself."""
-        path = self.run(method, trial, seed) / "finetune" / "result.json"
-        return read_json(path) if path.exists() else sys.exit(f"{path} is missing; its stage has to run first")
+    def run(self, method: str, place: int, seed: int) -> Path:
+        """Folder of one seed's run."""
+        return self.path / "runs" / f"{method}-{place + 1}-seed{seed}"
 
     def chosen(self, method: str) -> int:
         """Place of the trial that validates best."""
-        places, seed = range(len(self.methods[method])), self.spec.seeds[0]
-        return best_trial([self.result(method, place, seed)["valid"]["bleu"] for place in places])
+        places = range(len(self.methods[method]))
+        return best_trial([result_of(self.trial(method, place))["valid"]["bleu"] for place in places])
 
     def systems(self) -> dict[str, list[Path]]:
         """Of each system the folders of its seeds' stages, the pretrained model first."""
@@ -135,6 +149,12 @@ class Folder:
     def translation(self, stage: Path, test: str, how: str) -> Path:
         """A model's translations of a test set."""
         return self.path / "translations" / f"{stage.parent.name}.{test}.{how}".replace("/", "-").replace(" ", "")
+
+
+def result_of(run: Path) -> dict[str, Any]:
+    """What a finished run of fine-tuning says of itself."""
+    path = run / "finetune" / "result.json"
+    return read_json(path) if path.exists() else sys.exit(f"{path} is missing; its stage has to run first")
 
 
 def read_json(path: Path) -> Any:

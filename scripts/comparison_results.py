@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from comparison import DECODINGS, Folder, read_json
+from comparison import DECODINGS, Folder, read_json, result_of
 
 RESAMPLES, SEED = 10_000, 12345
 """Of the bootstrap. So many, because Holm's correction multiplies the smallest p by the number of comparisons."""
@@ -27,6 +27,7 @@ def collect(folder: Folder, source: str, target: str) -> dict[str, Any]:
         "languages": f"{source}-{target}",
         "recipe": spec.recipe,
         "budget_minutes": spec.budget,
+        "trial_minutes": spec.trial_budget or spec.budget,
         "seeds": spec.seeds,
         "date": datetime.date.today().isoformat(),
         "hours": round(sum(seconds.values()) / 3600, 2),
@@ -42,12 +43,14 @@ def collect(folder: Folder, source: str, target: str) -> dict[str, Any]:
 def _method(folder: Folder, name: str) -> dict[str, Any]:
     """Trials, the chosen one, its seeds and curves."""
     chosen, seeds = folder.chosen(name), folder.spec.seeds
-    runs = [(folder.run(name, chosen, seed), folder.result(name, chosen, seed)) for seed in seeds]
-    tried = [folder.result(name, place, seeds[0]) for place in range(len(folder.methods[name]))]
+    runs = [(run, result_of(run)) for run in (folder.run(name, chosen, seed) for seed in seeds)]
+    tried = [result_of(folder.trial(name, place)) for place in range(len(folder.methods[name]))]
     return {
         "trials": [{"settings": own, **_told(each)} for own, each in zip(folder.methods[name], tried, strict=True)],
         "chosen": chosen,
-        "seeds": [{"seed": seed, **_told(result)} for seed, (_, result) in zip(seeds, runs, strict=True)],
+        "seeds": [
+            {"seed": seed, **_told(result), "q": result.get("q")} for seed, (_, result) in zip(seeds, runs, strict=True)
+        ],
         "curves": [_curve(run, result) for run, result in runs],
     }
 

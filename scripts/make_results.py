@@ -188,7 +188,8 @@ def section(results: Mapping[str, Any]) -> str:
     parts += ["By test set and metric (p in brackets):\n", sets_table(results["tables"], metrics)]
     parts.append(f"![Validation BLEU over processor minutes](results/{slug(results['system'])}.png)\n")
     common = [s for s in next(iter(results["methods"].values()))["trials"][0]["settings"] if s.startswith(COMMON)]
-    parts.append(f"Trials, seed {results['seeds'][0]}, all with {' '.join(f'`{each}`' for each in common)}:\n")
+    shared = " ".join(f"`{each}`" for each in common)
+    parts.append(f"Trials, {results['trial_minutes']:g} CPU minutes, seed {results['seeds'][0]}, all with {shared}:\n")
     return "\n".join([*parts, trials_table(results["methods"])])
 
 

@@ -67,6 +67,13 @@ def test_what_is_compiled_is_paid_from_the_budget():
     assert planned_updates([300.0, 9.0, 9.0, 9.0, 9.0, 9.0], 240) == 5, "one for each validation at least"
 
 
+def test_trials_that_differ_in_their_rate_alone_cost_the_same():
+    from comparison import cost_key
+
+    assert cost_key(["method=fork", "sentences=32", "optimizer.learning_rate=1e-4"]) == "method=fork sentences=32"
+    assert cost_key(["sentences=32", "optimizer.schedule=cosine"]) == "sentences=32 optimizer.schedule=cosine"
+
+
 def test_of_equal_trials_the_first_is_chosen():
     from comparison import best_trial
 
