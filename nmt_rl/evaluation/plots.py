@@ -158,6 +158,7 @@ def calibration_png(bins: Sequence[Mapping[str, Any]]) -> bytes | None:
     ends = (min(predicted), max(predicted))
     axis.plot(ends, ends, color=REFERENCE, linestyle="--", linewidth=1.2, label="exact")
     axis.axhline(0.0, color=REFERENCE, linewidth=0.8)
+    axis.margins(y=0.2)  # Room for the legend.
     _style(axis, "Calibration of Q", "predicted difference (BLEU, 0 to 1)", "true difference")
     return _png(figure)
 

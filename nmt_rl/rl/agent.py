@@ -10,6 +10,7 @@ import numpy as np
 from nmt_rl.config import FinetuneConfig
 from nmt_rl.corpus.batches import Position
 from nmt_rl.rl.actor import Actor, SentenceStream
+from nmt_rl.rl.priorities import PRIORITY_MIX, sequence_priorities
 from nmt_rl.rl.replay import Memory, Sampled
 from nmt_rl.rl.term import ERRORS, Term, below
 from nmt_rl.training.learner import Learner, joined
@@ -91,7 +92,9 @@ class Agent:
         for term in self.terms:
             errors = details.get(f"{term.name}/{ERRORS}")
             if errors is not None and np.isfinite(errors).all():
-                self.replay.prioritise(sampled.places, term.priorities(batch[term.name], errors))
+                each = (len(sampled.episodes), -1)
+                real = batch[term.name]["weights"].reshape(each) > 0
+                self.replay.prioritise(sampled.places, sequence_priorities(errors.reshape(each), real, PRIORITY_MIX))
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """JSON values and arrays from which `restore` goes on with the very next update."""

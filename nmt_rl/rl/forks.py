@@ -14,7 +14,6 @@ from nmt_rl.rl.critic import Critic
 from nmt_rl.rl.episode import Episode, collate
 from nmt_rl.rl.losses import fork_loss, fork_td_error
 from nmt_rl.rl.padding import corpus_sources, padded_length, shift_right
-from nmt_rl.rl.priorities import PRIORITY_MIX, sequence_priorities
 from nmt_rl.rl.replay import Sampled
 from nmt_rl.rl.term import ERRORS, Arrays, Numbers, Term, below, root_mean_square
 
@@ -68,11 +67,6 @@ class ForkTerm(Term):
         delta = fork_td_error(difference, *rest)
         loss = fork_loss(difference, *rest, huber=self.huber, weights=weights)
         return {"loss": loss, "td_error": root_mean_square(delta, weights), ERRORS: delta}
-
-    def priorities(self, arrays: Arrays, errors: NDArray[np.floating]) -> NDArray[np.float64]:
-        """See Term.priorities; of an episode without forks 0."""
-        shape = (-1, self.per_source)
-        return sequence_priorities(errors.reshape(shape), arrays["weights"].reshape(shape) > 0, PRIORITY_MIX)
 
     def after_update(self, step: int) -> None:
         """See Term.after_update."""

@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 from keras import ops
-from numpy.typing import NDArray
 
 from nmt_rl.models.seq2seq import Seq2Seq, Tensor
 from nmt_rl.rl.replay import Sampled
@@ -36,11 +35,7 @@ class Term(ABC):
 
     @abstractmethod
     def loss(self, model: Seq2Seq, batch: dict[str, Tensor], training: bool) -> dict[str, Tensor]:
-        """`loss`, without the weight, other scalars to report, and perhaps `errors`."""
-
-    def priorities(self, arrays: Arrays, errors: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Of the episodes [n] of a batch, from the errors that the loss has reported, if it reports any."""
-        raise NotImplementedError
+        """`loss`, without the weight, other scalars to report, and perhaps `errors`, as many for each episode."""
 
     def after_update(self, step: int) -> None:
         """Called after each update, for target networks and the like."""

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nmt_rl.config import BatchConfig, TrajectoryConfig
 from nmt_rl.corpus.store import EncodedCorpus
 from nmt_rl.models.seq2seq import Seq2Seq, Tensor
 from nmt_rl.rl.episode import EpisodeBatch, collate
 from nmt_rl.rl.padding import corpus_sources, padded_length, shift_right
-from nmt_rl.rl.priorities import PRIORITY_MIX, sequence_priorities
 from nmt_rl.rl.q_network import Evaluated, Floats, QNetwork
 from nmt_rl.rl.replay import Sampled
 from nmt_rl.rl.targets import n_step_targets, next_step, soft_lambda_targets
@@ -63,10 +61,6 @@ class TrajectoryTerm(Term):
     def loss(self, model: Seq2Seq, batch: dict[str, Tensor], training: bool) -> dict[str, Tensor]:
         """See Term.loss."""
         return self.network.loss(model, batch)
-
-    def priorities(self, arrays: Arrays, errors: NDArray[np.floating]) -> NDArray[np.float64]:
-        """See Term.priorities."""
-        return sequence_priorities(errors, arrays["weights"] > 0, PRIORITY_MIX)
 
     def after_update(self, step: int) -> None:
         """See Term.after_update: a Polyak step of the target network."""

@@ -98,11 +98,3 @@ def test_a_batch_of_episodes_by_hand(model, sampled):
     np.testing.assert_array_equal(batch["weights"], [1, 1, 0, 0.5, 0, 0])
     np.testing.assert_array_equal(batch["target_in"][0, :4], [2, 24, 25, 26])
     np.testing.assert_array_equal(batch["source"][0, : len(CORPUS.source(7))], CORPUS.source(7))
-
-
-def test_priorities_are_of_the_forks_an_episode_has(model, sampled):
-    """.9 of the largest |error| and .1 of the mean; what stands where there is room does not count."""
-    term = ForkTerm(model, CORPUS, 3, TAU, HUBER)
-    batch, _ = term.batch(sampled, 1)
-    priorities = term.priorities(batch, np.array([-0.4, 0.2, 9.0, 0.1, 9.0, 9.0]))
-    np.testing.assert_allclose(priorities, [0.9 * 0.4 + 0.1 * 0.3, 0.1], atol=1e-6)

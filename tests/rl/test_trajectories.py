@@ -116,13 +116,6 @@ def test_nothing_behind_the_end_reaches_a_target(term):
         assert name == "value" or not both[name][0, 3:].any()
 
 
-def test_priorities_are_of_the_pieces_an_episode_has(term):
-    """.9 of the largest |error| and .1 of the mean."""
-    weights = np.array([[0.5, 0.5, 0.0], [1.0, 1.0, 1.0]], np.float32)
-    errors = np.array([[-0.4, 0.2, 9.0], [0.1, 0.1, 0.1]])
-    np.testing.assert_allclose(term.priorities({"weights": weights}, errors), [0.9 * 0.4 + 0.1 * 0.3, 0.1], atol=1e-6)
-
-
 def test_monte_carlo_is_for_a_share_of_the_updates():
     """.4 of 10 updates: the fifth bootstraps from a target network that is far off."""
     term = make_term(monte_carlo=0.4)
