@@ -37,6 +37,7 @@ from comparison import (
     DECODINGS,
     SIDES,
     TIMED,
+    TRIAL_LINES,
     VALIDATIONS,
     WARM,
     Folder,
@@ -142,8 +143,11 @@ def trials(folder: Folder) -> None:
     most, minutes = max(map(len, folder.methods.values())), folder.spec.trial_budget or folder.spec.budget
     places = [(name, place) for place in range(most) for name, own in folder.methods.items() if place < len(own)]
 
+    few = [] if folder.spec.trial_budget is None else [f"validation.sentences={TRIAL_LINES}"]
+
     def run(method: str, place: int) -> None:
-        finetune(folder, folder.trial(method, place), folder.methods[method][place], minutes, folder.spec.seeds[0])
+        own, path = folder.methods[method][place], folder.trial(method, place)
+        finetune(folder, path, [*own, *few], minutes, folder.spec.seeds[0])
 
     at_once(folder.jobs, run, *zip(*places, strict=True))
 

@@ -17,9 +17,11 @@ DECODINGS = {"greedy": 1, "beam 5": 5}
 SIDES = ("source", "target")
 VALIDATIONS = 5
 """Of each run of fine-tuning, at even distances; the last three are averaged."""
+TRIAL_LINES = 200
+"""Of validation, on the way of trials that have a budget of their own; all lines choose one."""
 WARM, TIMED = 4, 6
 """Updates of a calibration: in the first ones most is compiled; the others are a multiple of every method's ratio."""
-FREE = ("optimizer.learning_rate=", "reward.brevity=")
+FREE = ("optimizer.learning_rate=", "reward.brevity=", "method.tau=", "validation.sentences=")
 """Beginnings of settings that an update costs the same with."""
 
 

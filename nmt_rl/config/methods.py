@@ -47,6 +47,9 @@ class DQNConfig(QLearningConfig):
     """Epsilon-greedy forks, replayed; V by temporal differences with a target network."""
 
     type: Literal["dqn"] = "dqn"
+    tau: float = Field(0.05, ge=0.0)
+    """Strength of the pull to the pretrained model, in BLEU of [0, 1] per nat. So strong that Q reaches what it is
+    taught: with a weaker one the accident of a pair that is replayed is learnt again each time."""
     per_source: int = Field(5, ge=1)
     """Most states of each greedy translation where another action is tried."""
     probability: float = Field(0.05, ge=0.0, lt=1.0)

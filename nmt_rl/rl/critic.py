@@ -22,6 +22,9 @@ from nmt_rl.training.learner import Learner
 
 Numbers = dict[str, float]
 
+STEPS = 8
+"""Of V per update, on the same states: the head is small, the states are what costs."""
+
 
 class Critic:
     """A head V(s, c) on the decoder's states, and the target network that its targets bootstrap from.
@@ -73,11 +76,11 @@ class Critic:
         weights: NDArray[np.float64],
         step: int,
     ) -> Numbers:
-        """One update of V towards y_t = r_t + (1 - lambda) V̄(s_{t+1}) + lambda y_{t+1}; numbers to report.
+        """Steps of V towards y_t = r_t + (1 - lambda) V̄(s_{t+1}) + lambda y_{t+1}; numbers to report.
 
         Equation (5) of docs/methods.md.
 
-        `value_explained` is the share of the variance of y that V explained before.
+        `value_explained` is the share of the variance of y that V explained before, `value_loss` its error.
         """
         value, states = (np.asarray(x) for x in self._online(source, target_in, batch.features))
         trace, onward = 1.0, np.zeros_like(value)
@@ -88,8 +91,8 @@ class Critic:
         y = soft_lambda_targets(batch.rewards, batch.discount, next_step(onward), nothing, trace, batch.mask)
         each = (weights[:, None] * batch.mask).astype(np.float32)
         task = {"states": states, "features": batch.features, "target": y.astype(np.float32), "weights": each}
-        loss = self._learner.update([task], self.settings.value_learning_rate)["loss"]
-        return {"value_loss": loss, "value_explained": explained_variance(value[batch.mask], y[batch.mask])}
+        losses = [self._learner.update([task], self.settings.value_learning_rate)["loss"] for _ in range(STEPS)]
+        return {"value_loss": losses[0], "value_explained": explained_variance(value[batch.mask], y[batch.mask])}
 
     def move_target(self) -> None:
         """A Polyak step of the target network."""
