@@ -35,8 +35,10 @@ class PairReplayConfig(Section):
     """Replay of greedy translations and their forks."""
 
     ratio: int = Field(2, ge=1)
-    """Updates for each batch that is played."""
-    max_age: int = Field(20, ge=1)
+    """Updates for each batch that is played: how often it is learnt from, on average."""
+    batches: int = Field(8, ge=1)
+    """Batches that are played at once, sorted by length, which is cheaper; each update learns from some of each."""
+    max_age: int = Field(40, ge=1)
     """Updates after which a translation is forgotten."""
     priority: float = Field(0.0, ge=0.0, le=1.0)
     """Exponent of the priorities, |TD error| (Schaul et al., 2016); 0: uniform. Most of an error is the accident of one

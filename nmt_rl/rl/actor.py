@@ -37,6 +37,31 @@ class Sentences:
     references: Sequence[RewardReference]
     """As the reward wants them."""
 
+    def sorted(self, most: int) -> list[Sentences]:
+        """The same in parts of `most` at most, each of sources of similar lengths; as they are if they are no more."""
+        source = self.rows.source
+        if len(source) <= most:
+            return [self]
+        order = np.argsort((source != PAD).sum(axis=1), kind="stable")
+        return [self._of(rows) for rows in np.array_split(order, -(-len(order) // most))]
+
+    def _of(self, rows: NDArray[np.int64]) -> Sentences:
+        source = self.rows.source[rows]
+        source = source[:, : int((source != PAD).sum(axis=1).max())]
+        own = Batch(source, self.rows.target_in[rows], self.rows.target_out[rows], self.rows.indices[rows])
+        return Sentences(own, [self.references[i] for i in rows])
+
+    @classmethod
+    def joined(cls, parts: Sequence[Sentences]) -> Sentences:
+        """Of several batches one."""
+        if len(parts) == 1:
+            return parts[0]
+        rows = [part.rows for part in parts]
+        sides = ([r.source for r in rows], [r.target_in for r in rows], [r.target_out for r in rows])
+        source, target_in, target_out = map(_below_each_other, sides)
+        batch = Batch(source, target_in, target_out, np.concatenate([each.indices for each in rows]))
+        return cls(batch, [reference for part in parts for reference in part.references])
+
 
 class SentenceStream:
     """Draws sentences of the corpus in a seeded order, at random and not by length: a batch of short sentences moves
@@ -76,6 +101,11 @@ class SentenceStream:
     def go_to(self, position: Position) -> None:
         """Go on from a place in the order."""
         self.position, self._stream = position, None
+
+
+def _below_each_other(parts: Sequence[NDArray[np.int32]]) -> NDArray[np.int32]:
+    width = max(part.shape[1] for part in parts)
+    return np.concatenate([np.pad(part, ((0, 0), (0, width - part.shape[1]))) for part in parts])
 
 
 def real_rows(rows: Batch) -> Batch:

@@ -9,7 +9,7 @@ import numpy as np
 
 from nmt_rl.config import FinetuneConfig
 from nmt_rl.corpus.batches import Position
-from nmt_rl.rl.actor import Actor, SentenceStream
+from nmt_rl.rl.actor import Actor, Sentences, SentenceStream
 from nmt_rl.rl.priorities import PRIORITY_MIX, sequence_priorities
 from nmt_rl.rl.replay import Memory, Sampled
 from nmt_rl.rl.term import ERRORS, Term, below
@@ -29,6 +29,7 @@ class Agent:
         sentences: where sentences come from.
         settings: of the stage.
         ratio: updates for each batch that is played.
+        together: batches that are played at once.
         parts: of an update's batch, each of translations of similar lengths, so that little of it is padding; only for
             terms that look at each episode alone.
     """
@@ -42,19 +43,21 @@ class Agent:
         sentences: SentenceStream,
         settings: FinetuneConfig,
         ratio: int = 1,
+        together: int = 1,
         parts: int = 1,
     ) -> None:
         """See the class docstring."""
         self.actor, self.replay, self.learner, self.terms = actor, replay, learner, list(terms)
-        self.sentences, self.settings, self.ratio, self.parts = sentences, settings, ratio, parts
+        self.sentences, self.settings = sentences, settings
+        self.ratio, self.together, self.parts = ratio, together, parts
 
     def update(self, step: int, learning_rate: float) -> Numbers:
         """Update `step`, from 1; numbers to report."""
         played: Numbers = {}
         drawn, batches, told = [], [], []
         for part in range(self.settings.optimizer.accumulate):
-            if (step - 1) % self.ratio == 0:
-                episodes, played = self.actor.play(self.sentences.next(), step - 1, self.sentences.rng())
+            if (step - 1) % (self.ratio * self.together) == 0:
+                episodes, played = self.actor.play(self._sentences(step), step - 1, self.sentences.rng())
                 self.replay.add(episodes)
             sampled = self.replay.sample(self.settings.sentences, step, self.sentences.rng(step, part))
             for piece in by_length(sampled, self.parts):
@@ -68,6 +71,11 @@ class Agent:
         for term in self.terms:
             term.after_update(step)
         return _together(told) | found
+
+    def _sentences(self, step: int) -> Sentences:
+        """What is played at once, but no more than what the rest of the stage learns from."""
+        left = -(-(self.settings.updates - step + 1) // self.ratio)
+        return Sentences.joined([self.sentences.next() for _ in range(max(1, min(self.together, left)))])
 
     def _batch(self, sampled: Sampled, step: int) -> tuple[dict[str, Any], Numbers]:
         batch: dict[str, Any] = {}

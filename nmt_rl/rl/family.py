@@ -68,6 +68,8 @@ class Family:
     terms: list[Term]
     ratio: int = 1
     """Updates for each batch that is played."""
+    together: int = 1
+    """Batches that are played at once."""
     apart: bool = False
     """Whether every episode is learnt from alone, so that a batch of them may be cut."""
     q: QDifference | None = None
@@ -109,15 +111,18 @@ def _fork(method: ForkConfig, family: Family) -> None:
 @_complete.register
 def _dqn(method: DQNConfig, family: Family) -> None:
     config, updates, replay = family.config, family.config.finetune.updates, method.replay
+    sentences = config.finetune.sentences
     critic = None
     if method.steps:
         target, features = copy_of(family.prior, config), family.reward.features
         critic = Critic(family.model, target, features, method, updates, config.finetune_seed)
     exploring = {"epsilon": method.epsilon, "top_k": method.top_k}
     family.actor = _fork_actor(family, method, **exploring, steps=method.steps, critic=critic)
-    capacity = config.finetune.sentences * config.finetune.optimizer.accumulate * (replay.max_age + 1)
-    family.replay = Replay(capacity, 0.0, replay.max_age, replay.priority, updates)
-    family.ratio = replay.ratio
+    # Batches that are not too old: each is of `ratio` updates, and the last ones were played together.
+    batches = replay.max_age // replay.ratio + replay.batches + 1
+    capacity, fresh = sentences * config.finetune.optimizer.accumulate * batches, -(-sentences // replay.ratio)
+    family.replay = Replay(capacity, 0.0, replay.max_age, replay.priority, updates, fresh)
+    family.ratio, family.together = replay.ratio, replay.batches
     term = ForkTerm(family.model, family.prepared.train, method.per_source, method.tau, method.huber, critic)
     family.terms, family.q, family.critic, family.apart = [term], term.q_difference, critic, True
 

@@ -105,7 +105,8 @@ def make_agent(family: Family) -> Agent:
     sentences = SentenceStream(prepared.train, target, family.reward, settings.sentences, longest, seed)
     learner = Learner(family.model, Objective(family.terms), settings.optimizer)
     parts = PARTS if family.apart and pad_mode(BatchConfig()) == "longest" else 1
-    return Agent(family.actor, family.replay, learner, family.terms, sentences, settings, family.ratio, parts)
+    rates = (family.ratio, family.together, parts)
+    return Agent(family.actor, family.replay, learner, family.terms, sentences, settings, *rates)
 
 
 def choose_beta(model: QGuided, validate: Callable[[], dict[str, float]]) -> dict[str, float]:

@@ -23,6 +23,9 @@ from nmt_rl.rl.padding import padded_to, shift_right, source_limits
 from nmt_rl.rl.reward import Episode as Paid
 from nmt_rl.rl.reward import Reward, RewardReference
 
+TOGETHER = 256
+"""Sentences that are translated at once."""
+
 
 class ForkActor(Actor):
     """An epsilon-greedy policy whose exploration is the fork: one action per fork is another one than the greedy one.
@@ -74,7 +77,13 @@ class ForkActor(Actor):
         self._scorer = ThreadPoolExecutor(1, "reward")
 
     def play(self, sentences: Sentences, version: int, rng: np.random.Generator) -> tuple[list[Episode], Numbers]:
-        """See Actor.play; an episode for each source, with its forks."""
+        """See Actor.play; an episode for each source, with its forks. Many sentences are sorted by length before."""
+        parts = sentences.sorted(TOGETHER)
+        episodes = [episode for part in parts for episode in self._play(part, version, rng)]
+        numbers = played_numbers(sentences, episodes, np.arange(len(episodes)), "return")
+        return episodes, numbers | fork_numbers(np.concatenate([episode.forks.values for episode in episodes]))
+
+    def _play(self, sentences: Sentences, version: int, rng: np.random.Generator) -> list[Episode]:
         source, references = sentences.rows.source, sentences.references
         limits = source_limits(source, self.decoding, self._longest)
         path = self._path(source, limits)
@@ -101,7 +110,7 @@ class ForkActor(Actor):
                     forks=Forks(time[own], actions[own], values[own], difference[own]),
                 )
             )
-        return episodes, played_numbers(sentences, episodes, np.arange(len(source)), "return") | fork_numbers(values)
+        return episodes
 
     def _choose(
         self, path: Generation, rng: np.random.Generator

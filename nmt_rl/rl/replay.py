@@ -116,7 +116,7 @@ class Queue(Memory):
 class Replay(Memory):
     """The last episodes, whoever played them and in whatever order they come; each id is taken once.
 
-    What is new is learnt from first and as it is; beside it, and whenever nothing is new, comes what is drawn by
+    What is new is learnt from first, with weight 1; beside it, and whenever nothing is new, comes what is drawn by
     priority from the rest.
 
     Args:
@@ -125,16 +125,20 @@ class Replay(Memory):
         max_age: updates after which an episode is forgotten; 0: never.
         priority: exponent of the priorities; 0 draws uniformly.
         updates: of the stage, over which the importance exponent rises.
+        fresh: most new episodes in an update, drawn at random, which older ones fill up in place of their share; None:
+            all that are new.
 
     Raises:
         ValueError: for a capacity below 1.
     """
 
-    def __init__(self, capacity: int, share: float, max_age: int, priority: float, updates: int) -> None:
+    def __init__(
+        self, capacity: int, share: float, max_age: int, priority: float, updates: int, fresh: int | None = None
+    ) -> None:
         """See the class docstring."""
         if capacity < 1:
             raise ValueError(f"capacity must be at least 1, found {capacity}")
-        self.capacity, self.share, self.max_age, self.updates = capacity, share, max_age, updates
+        self.capacity, self.share, self.max_age, self.updates, self.fresh = capacity, share, max_age, updates, fresh
         self.sampler = PrioritySampler(capacity, priority, UNIFORM_MIX)
         self._episodes: dict[int, Episode] = {}
         """By place: the number of episodes that came before."""
@@ -162,14 +166,19 @@ class Replay(Memory):
         return self._added - before
 
     def sample(self, count: int, step: int, rng: np.random.Generator) -> Sampled:
-        """Episodes for update `step`: all that are new and their share of older ones, or `count` older ones.
+        """Episodes for update `step`: new ones and their share of older ones, or `count` older ones.
 
         Raises:
             ValueError: if nothing is stored.
         """
         self._age(step - 1)
         new, self._new = [place for place in self._new if place in self._episodes], []
-        old = round(len(new) * self.share / (1.0 - self.share)) if new else count
+        if self.fresh is not None and len(new) > self.fresh:
+            order = rng.permutation(len(new))
+            self._new = [new[i] for i in order[self.fresh :]]
+            new = [new[i] for i in order[: self.fresh]]
+        share = round(len(new) * self.share / (1.0 - self.share))
+        old = share if new and self.fresh is None else count - len(new)
         places, weights = self._draw(old, step, rng)
         self.sampler.insert(new)
         places = np.concatenate([np.array(new, np.int64), places])

@@ -16,7 +16,7 @@ from gradients import taken_log_probs
 from nmt_rl.config import DecodingConfig
 from nmt_rl.corpus.tokenizer import BOS, EOS, PAD
 from nmt_rl.decoding.generator import Generator
-from nmt_rl.rl.actor import MixerActor, ReferenceActor, SampleActor, SentenceStream
+from nmt_rl.rl.actor import MixerActor, ReferenceActor, SampleActor, Sentences, SentenceStream
 from nmt_rl.rl.episode import Origin
 from nmt_rl.rl.padding import source_limits
 
@@ -50,6 +50,25 @@ def test_an_epoch_draws_every_pair_once_with_its_reference(epoch):
     np.testing.assert_array_equal(np.sort(indices), np.arange(PAIRS))
     for index, reference in zip(epoch[0].rows.indices, epoch[0].references, strict=True):
         assert reference.text == WordTokenizer().decode([CORPUS.target(int(index))])[0]
+
+
+def test_batches_are_joined_and_sorted_into_parts(epoch):
+    one, other = epoch[0], epoch[1]
+    both = Sentences.joined([one, other])
+    assert both.rows.indices.tolist() == [*one.rows.indices, *other.rows.indices]
+    assert both.references == [*one.references, *other.references] and both.sorted(len(both.references)) == [both]
+    parts = both.sorted(3)
+    assert max(len(part.references) for part in parts) <= 3
+    lengths = [int(n) for part in parts for n in (part.rows.source != PAD).sum(axis=1)]
+    assert lengths == sorted(lengths)
+    found = {int(i): (s[s != PAD].tolist(), t[t != PAD].tolist(), r) for i, s, t, r in _each(parts)}
+    assert found == {int(i): (s[s != PAD].tolist(), t[t != PAD].tolist(), r) for i, s, t, r in _each([one, other])}
+    assert all(part.rows.source[:, -1].any() for part in parts), "no wider than the longest source"
+
+
+def _each(parts):
+    for part in parts:
+        yield from zip(part.rows.indices, part.rows.source, part.rows.target_out, part.references, strict=True)
 
 
 def test_sentences_that_are_too_long_are_left_out_and_no_row_is_padding():

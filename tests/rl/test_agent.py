@@ -13,7 +13,8 @@ CORPUS = make_corpus(32)
 TRANSFORMER = TransformerConfig(width=16, heads=2, feed_forward=16, encoder_layers=1, decoder_layers=1, dropout=0.1)
 LSTM = LSTMConfig(embedding=12, units=16, attention_units=8, tie="all", dropout=0.1)
 REPLAY = {"share": 0.4, "priority": 0.6, "max_age": 2}
-DQN = {"type": "dqn", "steps": 2, "epsilon": 0.3, "monte_carlo": 0.25, "replay": {"ratio": 3, "max_age": 4}}
+DQN = {"type": "dqn", "steps": 2, "epsilon": 0.3, "monte_carlo": 0.25}
+DQN["replay"] = {"ratio": 3, "batches": 1, "max_age": 4}
 STAGES = {
     "dqn-sa, additive": (LSTM, {"method": DQN, "cross_entropy": 0.1}),
     "dqn-sa, bilinear": (LSTM.model_copy(update={"attention": "bilinear"}), {"method": DQN}),
@@ -27,7 +28,7 @@ STAGES = {
 
 
 def make(model, **settings):
-    config = make_config(model, sentences=4, updates=4, **settings)
+    config = make_config(model, **{"sentences": 4, "updates": 4, **settings})
     return Student(make_model(model, noise=0.3, seed=5).get_weights(), config, CORPUS)
 
 
@@ -68,6 +69,21 @@ def test_a_stage_goes_on_after_a_restore_as_without_one(name):
     assert digest(everything(learner)) == straight
 
 
+def test_batches_that_are_played_at_once_are_learnt_from_one_by_one(monkeypatch):
+    """Two of four sentences each for four updates, and in the end no more than what is left to be learnt from."""
+    method = {"type": "dqn", "replay": {"ratio": 2, "batches": 2}}
+    learner = make(TRANSFORMER, method=method, updates=6)
+    play, sizes = learner.actor.play, []
+    monkeypatch.setattr(learner.actor, "play", lambda *given: sizes.append(len(given[0].references)) or play(*given))
+    sample, drawn = learner.agent.replay.sample, []
+    monkeypatch.setattr(learner.agent.replay, "sample", lambda *given: drawn.append(sample(*given)) or drawn[-1])
+    update(learner, range(1, 7))
+    assert sizes == [8, 4]
+    learnt = [[episode.id for episode in each.episodes] for each in drawn]
+    assert [len(ids) for ids in learnt] == [2, 4, 4, 4, 4, 4], "half of an update is new, and nothing is older at first"
+    assert sorted(number for ids in learnt[:4] for number in ids[:2]) == list(range(1, 9))
+
+
 @pytest.fixture(scope="module")
 def dqn():
     """Plays before every third update; nothing is older than 4 updates."""
@@ -75,7 +91,7 @@ def dqn():
 
 
 def test_it_plays_once_for_so_many_updates(dqn, monkeypatch):
-    """The policy version is the number of updates it has seen; what is new is learnt from at once, and replayed."""
+    """The policy version is the number of updates it has seen; what is new is learnt from first, and replayed."""
     play, sample = dqn.actor.play, dqn.agent.replay.sample
     versions, drawn = [], []
 
@@ -92,8 +108,9 @@ def test_it_plays_once_for_so_many_updates(dqn, monkeypatch):
     told = [dqn.agent.update(step, 0.001) for step in range(1, 8)]
     assert versions == [0, 3, 6]
     ages = [[step - 1 - e.policy_version for e in s.episodes] for step, s in enumerate(drawn, 1)]
-    assert [sorted(set(each)) for each in (ages[0], ages[3], ages[6])] == [[0], [0], [0]]
-    assert [len(each) for each in ages] == [4] * 7 and [max(each) for each in ages] == [0, 1, 2, 0, 4, 2, 0], ages
+    assert [len(each) for each in ages] == [2, 4, 4, 4, 4, 4, 4], "a third of an update is new, rounded up"
+    assert [each.count(0) for each in (ages[0], ages[3], ages[6])] == [2, 2, 2]
+    assert max(map(max, ages)) <= 4
     assert [numbers["replay"] for numbers in told] == [4, 4, 4, 8, 8, 4, 8]
     assert all(("return" in numbers) == (step in (0, 3, 6)) for step, numbers in enumerate(told))
 

@@ -52,9 +52,10 @@ def test_the_parts_of_every_method(prior, method, actor, replay, terms):
 
 
 def test_the_replay_of_a_dqn_holds_all_that_is_young_enough(prior):
-    method = {"type": "dqn", "replay": {"max_age": 6, "ratio": 3}}
+    method = {"type": "dqn", "replay": {"max_age": 6, "ratio": 3, "batches": 5}}
     made = family(prior, method, optimizer={"accumulate": 2})
-    assert made.replay.capacity >= 4 * 2 * (6 // 3 + 1) and (made.replay.max_age, made.ratio) == (6, 3)
+    assert made.replay.capacity >= 4 * 2 * (6 // 3 + 5)
+    assert (made.replay.max_age, made.ratio, made.together, made.replay.fresh) == (6, 3, 5, 2)
 
 
 def test_v_completes_forks_only_if_they_are_cut(prior):

@@ -10,6 +10,7 @@ from nmt_rl.backend import compile_fn
 from nmt_rl.config import DecodingConfig
 from nmt_rl.corpus.tokenizer import BOS, EOS, PAD, UNK
 from nmt_rl.decoding.search import Searcher
+from nmt_rl.rl import fork_actor
 from nmt_rl.rl.episode import Origin
 from nmt_rl.rl.fork_actor import ForkActor, choose_forks, completed, explored, fork_numbers
 from nmt_rl.rl.padding import source_limits
@@ -87,6 +88,22 @@ def test_forks_are_the_exact_returns_of_the_greedy_policy(played):
         ids, _ = go_on(source[row], [*episodes[row].tokens[:time], second], limits[row])
         whole = [score(each, sentences.references[row]) for each in (episodes[row].tokens, ids)]
         np.testing.assert_allclose(values, whole, atol=1e-6)
+
+
+def test_many_sentences_are_played_in_parts_of_similar_lengths_as_if_at_once(played, monkeypatch):
+    model, source, sentences, (episodes, numbers) = played
+    monkeypatch.setattr(fork_actor, "TOGETHER", 3)
+    actor = make_actor(model, make_model(noise=0.5, seed=3))
+    parted, told = actor.play(sentences, 7, np.random.default_rng(0))
+    lengths = [int((source[episode.source_id // 10] != PAD).sum()) for episode in parted]
+    assert lengths == sorted(lengths)
+    parted.sort(key=lambda episode: episode.source_id)
+    for one, other in zip(parted, episodes, strict=True):
+        np.testing.assert_array_equal(one.tokens, other.tokens)
+        ours, theirs = (sorted(forks_of([each])) for each in (one, other))
+        assert [fork[:3] for fork in ours] == [fork[:3] for fork in theirs]
+        np.testing.assert_allclose([fork[3] for fork in ours], [fork[3] for fork in theirs], atol=1e-6)
+    assert told == pytest.approx(numbers)
 
 
 def test_what_an_episode_says_of_itself(played):

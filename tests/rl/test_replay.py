@@ -9,8 +9,8 @@ from nmt_rl.rl.replay import Queue, Replay
 pytestmark = pytest.mark.jax
 
 
-def replay(capacity=100, share=0.0, max_age=0, priority=0.0, updates=10):
-    return Replay(capacity, share, max_age, priority, updates)
+def replay(capacity=100, share=0.0, max_age=0, priority=0.0, updates=10, fresh=None):
+    return Replay(capacity, share, max_age, priority, updates, fresh)
 
 
 def rng(seed=0):
@@ -39,6 +39,17 @@ def test_episodes_may_come_in_any_order():
     memory = replay(max_age=2)
     memory.add(make_episode(n, version=version) for n, version in ((5, 4), (3, 1), (4, 4)))
     assert sources(memory.sample(9, 5, rng())) == [5, 4], "the one of 3 updates ago is too old"
+
+
+def test_of_many_new_ones_each_update_has_some_at_random_and_older_ones_beside_them():
+    memory = replay(fresh=2)
+    memory.add(make_episode(n) for n in range(7))
+    drawn = [memory.sample(4, step, rng(step)) for step in range(1, 6)]
+    sizes = [len(each.episodes) for each in drawn]
+    assert sizes == [2, 4, 4, 4, 4], "nothing is older than the first"
+    new = [n for each in drawn[:3] for n in sources(each)[:2]] + sources(drawn[3])[:1]
+    assert sorted(new) == list(range(7)) != new, "each is new once, in no order"
+    assert all(set(sources(each)[2:]) <= set(new[: 2 * i]) for i, each in enumerate(drawn[:3]))
 
 
 def test_the_oldest_go_first_and_may_come_back():
