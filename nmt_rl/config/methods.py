@@ -34,9 +34,10 @@ class ForkConfig(QLearningConfig):
 class PairReplayConfig(Section):
     """Replay of greedy translations and their forks."""
 
-    ratio: int = Field(2, ge=1)
-    """Updates for each batch that is played: how often it is learnt from, on average."""
-    batches: int = Field(8, ge=1)
+    ratio: int = Field(1, ge=1)
+    """Updates for each batch that is played: how often a translation is learnt from. Most of a fork's worth is the
+    accident of one reference; above 1 that is learnt again, which costs more BLEU than the time saved is worth."""
+    batches: int = Field(16, ge=1)
     """Batches that are played at once, sorted by length, which is cheaper; each update learns from some of each."""
     max_age: int = Field(40, ge=1)
     """Updates after which a translation is forgotten."""
@@ -49,9 +50,6 @@ class DQNConfig(QLearningConfig):
     """Epsilon-greedy forks, replayed; V by temporal differences with a target network."""
 
     type: Literal["dqn"] = "dqn"
-    tau: float = Field(0.05, ge=0.0)
-    """Strength of the pull to the pretrained model, in BLEU of [0, 1] per nat. So strong that Q reaches what it is
-    taught: with a weaker one the accident of a pair that is replayed is learnt again each time."""
     per_source: int = Field(5, ge=1)
     """Most states of each greedy translation where another action is tried."""
     probability: float = Field(0.05, ge=0.0, lt=1.0)
