@@ -29,6 +29,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ from comparison import (
     TRIAL_LINES,
     VALIDATIONS,
     WARM,
+    Cost,
     Folder,
     cost_key,
     read_json,
@@ -105,37 +107,40 @@ def calibrate(folder: Folder) -> None:
 
     def measure(key: str) -> None:
         say("calibrate", key)
-        costs = alone(costs_of_updates, folder.recipe, folder.pretrained, trials[key])
+        cost = alone(cost_of_updates, folder.recipe, folder.pretrained, trials[key])
         with lock:
-            write_json(folder.path / "calibration.json", folder.costs() | {key: costs})
+            write_json(folder.path / "calibration.json", folder.costs() | {key: asdict(cost)})
 
     lock = threading.Lock()
     at_once(folder.jobs, measure, [key for key in trials if key not in folder.costs()])
 
 
-def costs_of_updates(recipe: Path, run: Path, settings: Sequence[str]) -> list[float]:
-    """Processor seconds of WARM + TIMED updates of a run's pretrained model."""
+def cost_of_updates(recipe: Path, run: Path, settings: Sequence[str]) -> Cost:
+    """What updates of a run's pretrained model cost."""
     from nmt_rl.bundle import load_bundle
-    from nmt_rl.config import load_config
+    from nmt_rl.config import DQNConfig, load_config
     from nmt_rl.corpus.prepared import open_prepared
     from nmt_rl.rl.family import build_family
     from nmt_rl.rl.finetune import make_agent
     from nmt_rl.rl.reward import make_reward
 
+    changes = [f"finetune.{each}" for each in settings]
+    method = load_config(str(recipe), changes).finetune.method
+    # It plays before the first update of so many.
+    cycle = method.replay.ratio * method.replay.batches if isinstance(method, DQNConfig) else 1
+    warm, timed = max(WARM, cycle), -(-TIMED // cycle) * cycle
     # What is logged is compiled in the first updates, too.
-    length = (f"updates={WARM + TIMED}", f"log_every={WARM}")
-    config = load_config(str(recipe), [f"finetune.{each}" for each in (*settings, *length)])
+    length = (f"finetune.updates={warm + timed}", f"finetune.log_every={WARM}")
+    config = load_config(str(recipe), [*changes, *length])
     prepared = open_prepared(config, run)
     frozen = load_bundle(run / "pretrain" / "model", config.finetune.precision).model
     frozen.trainable = False
     reward = make_reward(config.finetune.reward, prepared.tokenizers.target, config.corpus.target_language)
-    family = build_family(config, frozen, prepared, reward)
-    agent, costs = make_agent(family), []
-    for step in range(1, WARM + TIMED + 1):
-        began = time.process_time()
+    agent, began = make_agent(build_family(config, frozen, prepared, reward)), [time.process_time()]
+    for step in range(1, warm + timed + 1):
         agent.update(step, config.finetune.optimizer.learning_rate)
-        costs.append(round(time.process_time() - began, 4))
-    return costs
+        began.append(time.process_time())
+    return Cost(warm, round(began[warm] - began[0], 3), round((began[-1] - began[warm]) / timed, 4))
 
 
 def trials(folder: Folder) -> None:

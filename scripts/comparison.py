@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import statistics
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +19,7 @@ VALIDATIONS = 5
 TRIAL_LINES = 200
 """Of validation, on the way of trials that have a budget of their own; all lines choose one."""
 WARM, TIMED = 4, 6
-"""Updates of a calibration: in the first ones most is compiled; the others are a multiple of every method's ratio."""
+"""Updates of a calibration, at least: in the first ones most is compiled; the others are every later one's measure."""
 FREE = ("optimizer.learning_rate=", "reward.brevity=", "method.tau=", "validation.sentences=")
 """Beginnings of settings that an update costs the same with."""
 
@@ -74,15 +73,21 @@ def trials(shared: Sequence[str], method: Mapping[str, Any], instead: Mapping[st
     return [[instead.get(setting, setting) for setting in trial] for trial in made]
 
 
-def planned_updates(costs: Sequence[float], budget: float) -> int:
-    """Updates that processor seconds suffice for: a multiple of VALIDATIONS, one each at least.
+@dataclass(frozen=True)
+class Cost:
+    """What updates cost, in processor seconds."""
 
-    Args:
-        costs: processor seconds of the first updates; the mean of those behind WARM is every later one's.
-        budget: processor seconds.
-    """
-    count = WARM + (budget - sum(costs[:WARM])) / statistics.fmean(costs[WARM:])
-    return max(1, int(count) // VALIDATIONS) * VALIDATIONS
+    warm: int
+    """So many first updates, in which most is compiled..."""
+    seconds: float
+    """...cost so much together."""
+    each: float
+    """Every later one, on average."""
+
+    def updates(self, budget: float) -> int:
+        """That a budget of processor seconds suffices for: a multiple of VALIDATIONS, one each at least."""
+        count = self.warm + (budget - self.seconds) / self.each
+        return max(1, int(count) // VALIDATIONS) * VALIDATIONS
 
 
 def cost_key(settings: Sequence[str]) -> str:
@@ -111,8 +116,8 @@ class Folder:
         self.jobs = jobs
         self.recipe, self.pretrained = path / "recipe.yaml", path / "pretrained"
 
-    def costs(self) -> dict[str, list[float]]:
-        """Processor seconds of the first updates by `cost_key`."""
+    def costs(self) -> dict[str, dict[str, Any]]:
+        """Each a Cost, by `cost_key`."""
         path = self.path / "calibration.json"
         return read_json(path) if path.exists() else {}
 
@@ -121,7 +126,7 @@ class Folder:
         known = self.costs().get(cost_key(settings))
         if known is None:
             sys.exit(f"{' '.join(settings)} is not calibrated; run that stage first")
-        return planned_updates(known, 60 * minutes)
+        return Cost(**known).updates(60 * minutes)
 
     def trial(self, method: str, place: int) -> Path:
         """Folder of one trial; they are counted from 1 in names."""

@@ -60,11 +60,11 @@ def test_an_unknown_key_of_a_comparison_is_named(tmp_path):
 
 def test_what_is_compiled_is_paid_from_the_budget():
     """20 seconds for the first four; of 240 then 220 are left, which are 110 updates of 2 seconds: 114 in all."""
-    from comparison import planned_updates
+    from comparison import Cost
 
-    assert planned_updates([14.0, 2.0, 2.0, 2.0, 1.0, 3.0, 1.0, 3.0, 1.0, 3.0], 240) == 110
-    assert planned_updates([14.0, 2.0, 2.0, 2.0, 1.0, 3.0, 1.0, 3.0, 1.0, 3.0], 242) == 115
-    assert planned_updates([300.0, 9.0, 9.0, 9.0, 9.0, 9.0], 240) == 5, "one for each validation at least"
+    assert Cost(4, 20.0, 2.0).updates(240) == 110
+    assert Cost(4, 20.0, 2.0).updates(242) == 115
+    assert Cost(4, 300.0, 9.0).updates(240) == 5, "one for each validation at least"
 
 
 def test_trials_that_differ_in_their_rate_alone_cost_the_same():
