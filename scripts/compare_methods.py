@@ -144,17 +144,17 @@ def cost_of_updates(recipe: Path, run: Path, settings: Sequence[str]) -> Cost:
 
 
 def trials(folder: Folder) -> None:
-    """Fine-tune by every trial, the first ones of all methods first."""
-    most, minutes = max(map(len, folder.methods.values())), folder.spec.trial_budget or folder.spec.budget
-    places = [(name, place) for place in range(most) for name, own in folder.methods.items() if place < len(own)]
-
+    """Fine-tune by every trial of methods that have several, the first ones of all methods first."""
+    tried = {name: own for name, own in folder.methods.items() if len(own) > 1}
+    most, minutes = max(map(len, tried.values()), default=0), folder.spec.trial_budget or folder.spec.budget
+    places = [(name, place) for place in range(most) for name, own in tried.items() if place < len(own)]
     few = [] if folder.spec.trial_budget is None else [f"validation.sentences={TRIAL_LINES}"]
 
     def run(method: str, place: int) -> None:
         own, path = folder.methods[method][place], folder.trial(method, place)
         finetune(folder, path, [*own, *few], minutes, folder.spec.seeds[0])
 
-    at_once(folder.jobs, run, *zip(*places, strict=True))
+    at_once(folder.jobs, run, [name for name, _ in places], [place for _, place in places])
 
 
 def seeds(folder: Folder) -> None:

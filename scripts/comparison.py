@@ -129,8 +129,8 @@ class Folder:
         return Cost(**known).updates(60 * minutes)
 
     def trial(self, method: str, place: int) -> Path:
-        """Folder of one trial; they are counted from 1 in names."""
-        if self.spec.trial_budget is None:
+        """Folder of one trial; they are counted from 1 in names. The only trial of a method is its first seed's run."""
+        if self.spec.trial_budget is None or len(self.methods[method]) == 1:
             return self.run(method, place, self.spec.seeds[0])
         return self.path / "trials" / f"{method}-{place + 1}"
 
@@ -141,6 +141,8 @@ class Folder:
     def chosen(self, method: str) -> int:
         """Place of the trial that validates best."""
         places = range(len(self.methods[method]))
+        if len(places) == 1:
+            return 0
         return best_trial([result_of(self.trial(method, place))["valid"]["bleu"] for place in places])
 
     def systems(self) -> dict[str, list[Path]]:
