@@ -64,7 +64,7 @@ class JudgedActor(ForkActor):
         drawn = self.sampler(source[each], limits[each], temperature=1.0, seed=int(limits.sum()))
         judges = self.reward.references(self.tokenizer.decode(drawn.ids))
         worth = [
-            self._mean_worth(judges, ids, rows) for ids, rows in ((path.ids, range(len(source))), (played.ids, row))
+            self._worth(judges, ids, rows) for ids, rows in ((path.ids, range(len(source))), (played.ids, row))
         ]
         self.judged = np.stack([worth[0][row], worth[1]], axis=1).astype(np.float32)
         return super()._values(source, path, limits, forks, *rest)
