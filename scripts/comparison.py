@@ -41,6 +41,8 @@ class Spec:
     """Settings of the experiment beside the recipe's."""
     trial_budget: float | None = None
     """Processor minutes of each trial; None: as many as of a seed, and the trial is the first seed's run."""
+    most_trials: int | None = None
+    """Of a method, the first ones; None: all."""
     seeds: list[int] = field(default_factory=lambda: [1, 2, 3])
     metrics: list[str] = field(default_factory=lambda: ["bleu", "chrf"])
     against: list[str] = field(default_factory=list)
@@ -60,7 +62,10 @@ def read_spec(path: Path, data: str) -> Spec:
     """
     tree = yaml.safe_load(path.read_text(encoding="utf-8").replace("DATA", data))
     shared, instead = yaml.safe_load((path.parent / tree["methods"]).read_text()), tree.pop("instead", {})
-    tree["methods"] = {name: trials(shared["all"], method, instead) for name, method in shared["methods"].items()}
+    most = tree.get("most_trials")
+    tree["methods"] = {
+        name: trials(shared["all"], method, instead)[:most] for name, method in shared["methods"].items()
+    }
     known = list(Spec.__dataclass_fields__)
     if unknown := sorted(set(tree) - set(known)):
         raise ValueError(f"unknown key {unknown[0]}; known: {', '.join([*known, 'instead'])}")

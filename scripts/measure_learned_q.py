@@ -63,9 +63,7 @@ class JudgedActor(ForkActor):
         each = np.repeat(np.arange(len(source)), self.samples)
         drawn = self.sampler(source[each], limits[each], temperature=1.0, seed=int(limits.sum()))
         judges = self.reward.references(self.tokenizer.decode(drawn.ids))
-        worth = [
-            self._worth(judges, ids, rows) for ids, rows in ((path.ids, range(len(source))), (played.ids, row))
-        ]
+        worth = [self._worth(judges, ids, rows) for ids, rows in ((path.ids, range(len(source))), (played.ids, row))]
         self.judged = np.stack([worth[0][row], worth[1]], axis=1).astype(np.float32)
         return super()._values(source, path, limits, forks, *rest)
 
