@@ -58,17 +58,20 @@ class Spec:
 def read_spec(path: Path, data: str) -> Spec:
     """The comparison of a file, in which DATA stands for a folder; raises ValueError for what is wrong with it.
 
-    Its `instead` replaces settings of the trials by others, such as `optimizer.learning_rate=3e-5: ...=1e-4`.
+    Its `instead` replaces settings of the trials by others, such as `optimizer.learning_rate=3e-5: ...=1e-4`; its
+    `chosen` says which trial of a method stands for all, from 1, where another system has chosen it.
     """
     tree = yaml.safe_load(path.read_text(encoding="utf-8").replace("DATA", data))
     shared, instead = yaml.safe_load((path.parent / tree["methods"]).read_text()), tree.pop("instead", {})
-    most = tree.get("most_trials")
+    most, chosen = tree.get("most_trials"), tree.pop("chosen", {})
     tree["methods"] = {
         name: trials(shared["all"], method, instead)[:most] for name, method in shared["methods"].items()
     }
+    for name, place in chosen.items():
+        tree["methods"][name] = [tree["methods"][name][place - 1]]
     known = list(Spec.__dataclass_fields__)
     if unknown := sorted(set(tree) - set(known)):
-        raise ValueError(f"unknown key {unknown[0]}; known: {', '.join([*known, 'instead'])}")
+        raise ValueError(f"unknown key {unknown[0]}; known: {', '.join([*known, 'instead', 'chosen'])}")
     return Spec(**tree)
 
 

@@ -34,8 +34,7 @@ def test_every_method_has_as_many_different_trials_that_are_valid_experiments(pa
             config = load_config(str(tmp_path / "recipe.yaml"), [f"finetune.{each}" for each in settings])
             assert name.startswith(config.finetune.method.type)
             made.add(config.finetune.model_dump_json())
-        many = spec.most_trials or 6
-        assert len(trials) == len(made) == (1 if name in ("dqn-replayed", "dqn-td") else many), name
+        assert len(trials) == len(made) == (spec.most_trials if len(trials) > 1 else 1), name
     assert config.corpus.train[0].prefix == f"{tmp_path}/train"
 
 
@@ -48,6 +47,17 @@ def test_a_system_puts_its_own_settings_in_place_of_shared_ones():
         ["precision=bfloat16", "method=fork", "sentences=32", "reward.brevity=1.5"],
         ["precision=bfloat16", "method=fork", "sentences=256"],
     ]
+
+
+def test_a_system_may_take_what_another_one_has_chosen(tmp_path):
+    from comparison import read_spec
+
+    (tmp_path / "methods.yaml").write_text(
+        "{all: [], methods: {a: {all: [m=a], trials: [[x=1], [x=2], [x=3]]}, b: {all: [], trials: [[y=1], [y=2]]}}}"
+    )
+    spec = "{name: s, recipe: r, budget: 2, tests: [], methods: methods.yaml, most_trials: 2, chosen: {a: 2}}"
+    (tmp_path / "spec.yaml").write_text(spec)
+    assert read_spec(tmp_path / "spec.yaml", "").methods == {"a": [["m=a", "x=2"]], "b": [["y=1"], ["y=2"]]}
 
 
 def test_an_unknown_key_of_a_comparison_is_named(tmp_path):
