@@ -36,9 +36,9 @@ class PairReplayConfig(Section):
 
     ratio: int = Field(1, ge=1)
     """Updates for each batch that is played: how often a translation is learnt from. Most of a fork's worth is the
-    accident of one reference; above 1 that is learnt again, which costs more BLEU than the time saved is worth."""
-    batches: int = Field(16, ge=1)
-    """Batches that are played at once, sorted by length, which is cheaper; each update learns from some of each."""
+    accident of one reference, which more than 1 learns again."""
+    batches: int = Field(4, ge=1)
+    """Batches that are played at once, sorted by length, which is cheaper; the policy that played them is older."""
     max_age: int = Field(40, ge=1)
     """Updates after which a translation is forgotten."""
     priority: float = Field(0.0, ge=0.0, le=1.0)

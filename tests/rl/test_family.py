@@ -47,7 +47,7 @@ def test_the_parts_of_every_method(prior, method, actor, replay, terms):
     made = family(prior, method)
     assert (type(made.actor), type(made.replay), [term.name for term in made.terms]) == (actor, replay, terms)
     assert made.model is not prior
-    assert (made.ratio, made.together) == {"dqn": (1, 16), "grpo": (2, 1)}.get(method, (1, 1))
+    assert (made.ratio, made.together) == {"dqn": (1, 4), "grpo": (2, 1)}.get(method, (1, 1))
     for ours, theirs in zip(made.model.get_weights(), prior.get_weights(), strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
