@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from nmt_rl.config.section import Section, named
 
@@ -44,6 +44,15 @@ class PairReplayConfig(Section):
     priority: float = Field(0.0, ge=0.0, le=1.0)
     """Exponent of the priorities, |TD error| (Schaul et al., 2016); 0: uniform. Most of an error is the accident of one
     reference, and the largest ones are differences of length."""
+
+    @model_validator(mode="after")
+    def _all_is_learnt_from(self) -> PairReplayConfig:
+        if self.max_age < self.ratio * self.batches:
+            raise ValueError(
+                f"max_age must be at least ratio times batches, {self.ratio * self.batches} updates, before which "
+                f"nothing new is played; found {self.max_age}"
+            )
+        return self
 
 
 class DQNConfig(QLearningConfig):

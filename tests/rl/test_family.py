@@ -53,10 +53,15 @@ def test_the_parts_of_every_method(prior, method, actor, replay, terms):
 
 
 def test_the_replay_of_a_dqn_holds_all_that_is_young_enough(prior):
-    method = {"type": "dqn", "replay": {"max_age": 6, "ratio": 3, "batches": 5}}
+    method = {"type": "dqn", "replay": {"max_age": 18, "ratio": 3, "batches": 5}}
     made = family(prior, method, optimizer={"accumulate": 2})
-    assert made.replay.capacity >= 4 * 2 * (6 // 3 + 5)
-    assert (made.replay.max_age, made.ratio, made.together, made.replay.fresh) == (6, 3, 5, 2)
+    assert made.replay.capacity >= 4 * 2 * (18 // 3 + 5)
+    assert (made.replay.max_age, made.ratio, made.together, made.replay.fresh) == (18, 3, 5, 2)
+
+
+def test_what_is_played_at_once_is_young_enough_until_more_is_played(prior):
+    with pytest.raises(ValueError, match="max_age must be at least ratio times batches, 44 updates"):
+        family(prior, {"type": "dqn", "replay": {"ratio": 11}})
 
 
 def test_v_completes_forks_only_if_they_are_cut(prior):
