@@ -22,6 +22,8 @@ from nmt_rl.errors import UserError
 
 BACKENDS = {"tensorflow": "tensorflow", "jax": "'nmt-rl[jax]'"}
 """Their names, and what pip installs them by."""
+BFLOAT16_FLAGS = frozenset(("amx_bf16", "avx512_bf16", "bf16"))
+"""Of processors that multiply in bfloat16, Intel's and AMD's and ARM's."""
 
 
 def check_backend() -> None:
@@ -106,14 +108,38 @@ except Exception as error:  # Of whatever kind the libraries raise that do not f
 keras.config.set_floatx("float32")  # Whatever Keras' file of settings says for other projects.
 
 
+def processor_flags() -> str:
+    """What Linux says the first processor can do; empty elsewhere."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line for line in lines if line.startswith(("flags", "Features")))
+    except (OSError, StopIteration):
+        return ""
+
+
+def has_accelerator() -> bool:
+    """Whether there is a device that is no CPU."""
+    if is_jax():
+        import jax
+
+        return jax.default_backend() != "cpu"
+    import tensorflow as tf
+
+    return any(device.device_type != "CPU" for device in tf.config.list_logical_devices())
+
+
+def multiplies_bfloat16() -> bool:
+    """Whether products in bfloat16 are computed by hardware: on accelerators, and on CPUs that have AMX or the like.
+
+    In software they take several times as long as in float32.
+    """
+    return has_accelerator() or not BFLOAT16_FLAGS.isdisjoint(processor_flags().split())
+
+
 def compilation_cache() -> Path:
     """Folder in the user's cache for what was compiled on this kind of processor; others may be unable to run it."""
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        flags = next(line for line in lines if line.startswith(("flags", "Features")))
-    except (OSError, StopIteration):
-        flags = platform.processor()
+    flags = processor_flags() or platform.processor()
     return home / "nmt-rl" / f"jax-{hashlib.sha256(flags.encode()).hexdigest()[:12]}"
 
 

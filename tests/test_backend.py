@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+from nmt_rl import backend
 from nmt_rl.backend import (
     _without_native_messages,
     check_backend,
@@ -41,6 +42,23 @@ def test_gathered_is_what_numpy_indexes():
         assert np.array_equal(of_rows(values, index % 2), values[index % 2])
         assert np.array_equal(of_places(values, index), [values[0, index[0]], values[1, index[1]]])
         assert np.array_equal(along(values, index), [values[0][:, index[0]], values[1][:, index[1]]])
+
+
+@pytest.mark.parametrize(
+    ("flags", "has_it"),
+    [
+        ("flags : fpu avx512f amx_bf16", True),
+        ("Features : fp asimd bf16", True),
+        ("flags : fpu avx512f", False),
+        ("", False),
+    ],
+)
+def test_a_processor_says_whether_it_multiplies_in_bfloat16(flags, has_it, monkeypatch):
+    monkeypatch.setattr(backend, "processor_flags", lambda: flags)
+    monkeypatch.setattr(backend, "has_accelerator", lambda: False)
+    assert backend.multiplies_bfloat16() is has_it
+    monkeypatch.setattr(backend, "has_accelerator", lambda: True)
+    assert backend.multiplies_bfloat16()
 
 
 @pytest.mark.jax

@@ -238,16 +238,30 @@ RESERVED = re.compile("<pad>|<unk>|<s>|</s>|<0x[0-9A-F]{2}>")
 class BatchConfig(Section):
     """How sentence pairs become batches."""
 
-    type: Literal["tokens", "sentences"] = "tokens"
-    """What `size` counts: padded tokens of the longer side, or sentence pairs."""
+    type: Literal["tokens", "sentences", "packed"] = "tokens"
+    """What `size` counts: padded tokens of the longer side, or sentence pairs. `packed` counts tokens of either side,
+    too, and puts several pairs into a row (Transformer only): one shape for all batches, and almost no padding."""
     size: int = Field(4096, ge=1)
+    packed_length: int = Field(256, ge=4)
+    """Tokens of either side that a packed row has room for."""
     max_length: int = Field(128, ge=4)
     """Longest encoded side in training, pieces including the end symbol; longer pairs are left out and counted."""
     pool: int = Field(20_000, ge=1)
     """Sentence pairs that are shuffled, or sorted by length, together; memory is bounded by it."""
     sort: bool = True
     """Batches of sentences of similar length, so that little is padded; or of sentences drawn at random."""
-    buckets: tuple[PositiveInt, ...] = Field((8, 16, 24, 32, 48, 64, 96, 128), min_length=1)
-    """Padded lengths when `pad` is `buckets`; a longer batch is padded to the next multiple of the last one."""
+    buckets: tuple[PositiveInt, ...] = Field((8, 12, 16, 20, 24, 28, 32, 40, 48, 56, 64, 80, 96, 128), min_length=1)
+    """Padded lengths when `pad` is `buckets`, each side its own, the shorter's at most one bucket below the longer's; a
+    longer batch is padded to the next multiple of the last one."""
     pad: Literal["auto", "longest", "buckets"] = "auto"
     """Pad to the longest sentence of the batch, or up to a bucket and a full batch; auto: buckets on JAX only."""
+
+    @model_validator(mode="after")
+    def _packed_rows_hold_every_pair(self) -> BatchConfig:
+        if self.type != "packed":
+            return self
+        if self.max_length > self.packed_length:
+            raise ValueError(f"max_length {self.max_length} is above packed_length {self.packed_length}")
+        if self.size < self.packed_length:
+            raise ValueError(f"size {self.size} is less than one packed row of {self.packed_length} tokens")
+        return self

@@ -34,7 +34,11 @@ NEEDS: dict[type[BaseModel], tuple[Need, ...]] = {
         Need(("floor",), "schedule", ("constant", "inverse-sqrt"), "cosine or plateau"),
         Need(("plateau_factor", "plateau_patience"), "schedule", ("constant", "inverse-sqrt", "cosine"), "plateau"),
     ),
-    BatchConfig: (Need(("buckets",), "pad", ("longest",), "buckets"),),
+    BatchConfig: (
+        Need(("buckets",), "pad", ("longest",), "buckets"),
+        Need(("packed_length",), "type", ("tokens", "sentences"), "packed"),
+        Need(("sort", "pad", "buckets"), "type", ("packed",), "tokens or sentences"),
+    ),
     TokenizerConfig: (Need(("sampling_alpha",), "sampling", (False,), "true"),),
     LSTMConfig: (Need(("attention_units",), "attention", ("bilinear", "dot"), "additive"),),
     DQNConfig: (

@@ -59,6 +59,15 @@ class Config(ModelDescription):
     pretrain: PretrainConfig = PretrainConfig()
     finetune: FinetuneConfig = FinetuneConfig()
 
+    @model_validator(mode="after")
+    def _packing_is_possible(self) -> Self:
+        if self.pretrain.batch.type == "packed":
+            if self.model.type != "transformer":
+                raise ValueError(f"pretrain.batch.type 'packed' needs model.type transformer, found {self.model.type}")
+            if self.tokenizer.sampling:
+                raise ValueError("pretrain.batch.type 'packed' needs tokenizer.sampling false: lengths must be known")
+        return self
+
     @property
     def finetune_seed(self) -> int:
         """Of fine-tuning: its own, or the experiment's."""

@@ -67,9 +67,9 @@ class FinetuneConfig(Section):
     """Stop after this much fine-tuning time, in minutes, validation not counted, kept across restarts."""
     seed: int | None = Field(None, ge=0)
     """Of this stage alone; the experiment's if absent."""
-    precision: Literal["float32", "bfloat16"] = "float32"
+    precision: Literal["auto", "float32", "bfloat16"] = "float32"
     """Type of the products with weight matrices, of policy and prior, while they play and learn; all else stays
-    float32."""
+    float32. auto is bfloat16 where hardware multiplies in it, else float32."""
     sentences: int = Field(32, ge=1)
     """Source sentences per update."""
     max_length: int = Field(128, ge=4)

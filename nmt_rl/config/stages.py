@@ -21,7 +21,7 @@ COURSE = (
             "plateau_factor", "plateau_patience", "clip_norm", "accumulate",
         )
     ),
-    *(f"batch.{name}" for name in ("type", "size", "pool", "sort", "pad", "buckets")),
+    *(f"batch.{name}" for name in ("type", "size", "packed_length", "pool", "sort", "pad", "buckets")),
     "average", "method.value_learning_rate", "method.baseline_learning_rate", "method.q.learning_rate",
 )  # fmt: skip
 """How a stage goes on from where it is; people change it in a running job. What is left binds: weights, the state of

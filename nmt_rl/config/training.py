@@ -63,9 +63,9 @@ class PretrainConfig(Section):
     batch: BatchConfig = BatchConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     label_smoothing: float = Field(0.1, ge=0.0, lt=1.0)
-    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = "float32"
     """Type of the products with weight matrices; weights, states, attention, norms, softmax and loss stay float32.
-    float16 scales the loss."""
+    float16 scales the loss; auto is bfloat16 where hardware multiplies in it, else float32."""
     validation: ValidationConfig = ValidationConfig()
     checkpoint_every: int = Field(1000, ge=1)
     """Updates between checkpoints; a killed run resumes from the last one."""

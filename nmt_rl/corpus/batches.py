@@ -1,32 +1,20 @@
-"""Batches of padded token ids in a seeded order that can be resumed anywhere, and a thread that prepares them."""
+"""Sentence pairs as padded token ids: rows of equal width, each with one pair or with several."""
 
 from __future__ import annotations
 
-import contextlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nmt_rl.config import BatchConfig, TokenizerConfig
-from nmt_rl.corpus.store import EncodedCorpus, PackedSide
-from nmt_rl.corpus.tokenizer import BOS, EOS, PAD, Tokenizers
-from nmt_rl.errors import UserError
-
-T = TypeVar("T")
+from nmt_rl.config import BatchConfig
+from nmt_rl.corpus.tokenizer import BOS, EOS, PAD
 
 Indices = NDArray[np.int64]
 Ragged = tuple[NDArray[np.int32], NDArray[np.int64]]
 """Sentences in a row: tokens int32 [sum of lengths], and lengths int64 [batch]."""
-
-SINGLE_PAIRS = 131_072
-"""Up to so many pairs are shuffled one by one."""
-BLOCKS = 8192
-"""Blocks into which a larger corpus is divided: a constant, so that the order needs no memory that grows with the
-corpus, and few, so that a pool lies in few places of the memory map."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +25,8 @@ class Batch:
         source: int32 [B, S], pieces and EOS.
         target_in: int32 [B, T], BOS and pieces.
         target_out: int32 [B, T], pieces and EOS.
-        indices: int64 [B], which pair each row is; -1 for a row that is only padding.
+        indices: int64 [B], which pair each row is; -1 for a row that is only padding. Of packed rows int64 [pairs]: the
+            pairs as they stand in the rows.
     """
 
     source: NDArray[np.int32]
@@ -46,19 +35,9 @@ class Batch:
     indices: Indices
 
 
-class Position(NamedTuple):
-    """Where the next batch is: both count from 0."""
-
-    epoch: int = 0
-    batch: int = 0
-
-
-START = Position()
-
-
 def pad_mode(config: BatchConfig) -> str:
-    """`longest` or `buckets`; auto means buckets on JAX, which compiles anew for every shape."""
-    if config.pad != "auto":
+    """`longest`, or `buckets`: shapes must be few. That is what auto and packed mean on JAX, which compiles each."""
+    if config.pad != "auto" and config.type != "packed":
         return config.pad
     return "buckets" if os.environ.get("KERAS_BACKEND") == "jax" else "longest"
 
@@ -71,25 +50,62 @@ def bucket_lengths(lengths: NDArray[np.int64], buckets: Sequence[int]) -> NDArra
     return np.where(place < len(steps), steps[np.minimum(place, len(steps) - 1)], beyond)
 
 
+def side_widths(longest: tuple[int, int], widest: int, config: BatchConfig) -> tuple[int, int]:
+    """Padded lengths of source and target: each side's bucket, but the shorter's at most one below that of the longer.
+
+    So most of what can be saved is saved, and there are at most three shapes for each bucket.
+
+    Args:
+        longest: of each side, EOS included.
+        widest: what the longer side is padded to at least, a bucket.
+        config: of the buckets; neither side becomes wider than `max_length`, for which models have room, unless it is.
+    """
+    width = max(widest, int(bucket_lengths(np.array([max(longest)]), config.buckets)[0]))
+    below = max((bucket for bucket in config.buckets if bucket < width), default=width)
+    each = bucket_lengths(np.array(longest), config.buckets)
+    each[int(longest[1] > longest[0])] = width
+    source, target = (min(max(int(own), below), max(*longest, config.max_length)) for own in each)
+    return source, target
+
+
 def pad_source(rows: Sequence[Sequence[int]], width: int = 0) -> NDArray[np.int32]:
     """Sources as the models read them, int32 [batch, source]: pieces, EOS, padding to the longest or to `width`."""
-    flat, lengths = _ragged(rows)
-    return _fill(flat, lengths, len(rows), max(width, int(lengths.max(initial=0)) + 1), end=EOS)
+    flat, lengths = ragged(rows)
+    cells = _Cells(lengths, np.arange(len(rows)), len(rows), max(width, int(lengths.max(initial=0)) + 1))
+    return cells.filled(flat, end=EOS)
 
 
-def collate(source: Ragged, target: Ragged, indices: Indices, rows: int = 0, width: int = 0) -> Batch:
-    """Pad pairs to the longest of each side, or both sides to `width`, and the batch to `rows` rows."""
-    rows = max(rows, len(indices))
-    source_width = max(width, int(source[1].max(initial=0)) + 1)
-    target_width = max(width, int(target[1].max(initial=0)) + 1)
-    numbers = np.full(rows, -1, np.int64)
-    numbers[: len(indices)] = indices
-    target_in = _fill(*target, rows, target_width, shift=1)
-    target_in[: len(indices), 0] = BOS
+def collate(
+    source: Ragged,
+    target: Ragged,
+    indices: Indices,
+    rows: int = 0,
+    widths: tuple[int, int] = (0, 0),
+    row_of: Indices | None = None,
+) -> Batch:
+    """Lay pairs into rows of PAD.
+
+    Args:
+        source, target: their pieces.
+        indices: which pairs they are, int64 [pairs].
+        rows: of the batch, at least.
+        widths: of source and target, at least; the longest decides.
+        row_of: the row of each pair, int64 [pairs], rising; a pair each if it is not given.
+    """
+    own = np.arange(len(indices)) if row_of is None else row_of
+    rows = max(rows, int(own.max(initial=-1)) + 1)
+    cells = [
+        _Cells(lengths, own, rows, max(width, int(lengths.max(initial=0)) + 1))
+        for (_, lengths), width in zip((source, target), widths, strict=True)
+    ]
+    numbers = indices
+    if row_of is None:
+        numbers = np.full(rows, -1, np.int64)
+        numbers[: len(indices)] = indices
     return Batch(
-        source=_fill(*source, rows, source_width, end=EOS),
-        target_in=target_in,
-        target_out=_fill(*target, rows, target_width, end=EOS),
+        source=cells[0].filled(source[0], end=EOS),
+        target_in=cells[1].filled(target[0], begin=BOS),
+        target_out=cells[1].filled(target[0], end=EOS),
         indices=numbers,
     )
 
@@ -98,142 +114,16 @@ def ordered_batches(
     source: Sequence[Sequence[int]], target: Sequence[Sequence[int]], config: BatchConfig
 ) -> Iterator[Batch]:
     """Every pair once, the shortest first, none left out: for the loss on a validation set."""
-    source_lengths, target_lengths = _ragged(source)[1], _ragged(target)[1]
-    longest = np.maximum(source_lengths, target_lengths) + 1
-    order = np.lexsort((source_lengths, longest))
-    for cut in _cut(longest[order], config):
+    lengths = np.stack([ragged(source)[1], ragged(target)[1]])
+    longest = lengths.max(axis=0) + 1
+    order = np.lexsort((lengths[0], longest))
+    for cut in cut_by_length(longest[order], config):
         picked = order[cut]
-        pairs = (_ragged([source[i] for i in picked]), _ragged([target[i] for i in picked]))
-        yield _collate_by(config, pairs[0], pairs[1], picked, int(longest[picked[-1]]), len(order))
+        pairs = (ragged([source[i] for i in picked]), ragged([target[i] for i in picked]))
+        yield collate_by(config, *pairs, picked, int(longest[picked].max()), len(order))
 
 
-class BatchStream:
-    """Endless iterator over (Batch, Position of the next batch): epoch after epoch, each in its own order.
-
-    Blocks of contiguous pairs are shuffled (single pairs, if there are few enough) and gathered into pools of
-    `config.pool` pairs; a pool is sorted by length with random ties (or shuffled, if `config.sort` is false), cut into
-    batches, and the batches are shuffled.
-    The order depends on the seed, the epoch and the lengths only, so any position is reached again by planning, which
-    reads no tokens.
-
-    Args:
-        corpus: the encoded corpus.
-        config: how to cut; pairs with a side longer than `max_length` (pieces and EOS) are left out.
-        seed: of the order.
-        position: where to begin.
-        resample: draws new segmentations of a batch, given (source, target, rng); see `subword_sampler`.
-
-    Raises:
-        UserError: if every pair is longer than `max_length`.
-    """
-
-    def __init__(
-        self,
-        corpus: EncodedCorpus,
-        config: BatchConfig,
-        seed: int,
-        position: Position = START,
-        resample: Callable[[Ragged, Ragged, np.random.Generator], tuple[Ragged, Ragged]] | None = None,
-    ) -> None:
-        self.corpus, self.config, self.seed, self.resample = corpus, config, seed, resample
-        self.position = Position(*position)
-        self.left_out = self._count_too_long()
-        if self.left_out == len(corpus):
-            raise UserError(
-                f"all {len(corpus)} training pairs are longer than {config.max_length} pieces, of batch.max_length and "
-                "model.max_positions the smaller, or there are none"
-            )
-
-    def __iter__(self) -> Iterator[tuple[Batch, Position]]:
-        epoch, skip = self.position
-        while True:
-            number = 0
-            for (pool, cuts), last in _mark_last(self._plan_pools(epoch)):
-                sides: tuple[PackedSide, PackedSide] | None = None
-                for places, ends_pool in _mark_last(cuts):
-                    if number >= skip:
-                        sides = sides or self.corpus.load(pool)
-                        after = Position(epoch + 1, 0) if last and ends_pool else Position(epoch, number + 1)
-                        yield self._build(sides, pool, places, Position(epoch, number)), after
-                    number += 1
-            epoch, skip = epoch + 1, 0
-
-    def plan(self, epoch: int) -> Iterator[Indices]:
-        """Pair numbers of every batch of an epoch, in order; reads lengths, no tokens."""
-        for pool, cuts in self._plan_pools(epoch):
-            yield from (pool[places] for places in cuts)
-
-    def _plan_pools(self, epoch: int) -> Iterator[tuple[Indices, list[Indices]]]:
-        """Each pool's pair numbers, sorted, and its batches as places in the pool."""
-        carried = np.empty(0, np.int64)
-        for number, (drawn, last) in enumerate(
-            _mark_last(_pools(len(self.corpus), self.config.pool, self.seed, epoch))
-        ):
-            rng = np.random.default_rng([self.seed, epoch, number])
-            pool = np.sort(np.concatenate([carried, drawn]))
-            pool = pool[self._longest(pool) <= self.config.max_length]
-            if self.config.type == "sentences" and not last:  # only the epoch's last batch may be smaller
-                over = rng.choice(len(pool), len(pool) % self.config.size, replace=False)
-                carried, pool = pool[over], np.delete(pool, over)
-            if len(pool):
-                yield pool, self._cut_pool(pool, rng)
-
-    def _cut_pool(self, pool: Indices, rng: np.random.Generator) -> list[Indices]:
-        lengths = self.corpus.lengths(pool)
-        longest = lengths.max(axis=0) + 1
-        by_length = (rng.random(len(pool)), lengths[0], longest)
-        order = np.lexsort(by_length) if self.config.sort else rng.permutation(len(pool))
-        cuts = _cut(longest[order], self.config)
-        return [order[cuts[i]] for i in rng.permutation(len(cuts))]
-
-    def _longest(self, indices: Indices) -> NDArray[np.int64]:
-        """Length of the longer side, int64, end symbol included."""
-        return self.corpus.lengths(indices).max(axis=0) + 1
-
-    def _count_too_long(self) -> int:
-        count, step = 0, 1 << 16
-        for start in range(0, len(self.corpus), step):
-            part = np.arange(start, min(start + step, len(self.corpus)))
-            count += int(np.count_nonzero(self._longest(part) > self.config.max_length))
-        return count
-
-    def _build(self, sides: tuple[PackedSide, PackedSide], pool: Indices, places: Indices, at: Position) -> Batch:
-        source, target = (side.gather(places) for side in sides)
-        planned = max(int(source[1].max()), int(target[1].max())) + 1
-        if self.resample is not None:
-            rng = np.random.default_rng([self.seed, at.epoch, at.batch, len(places)])
-            source, target = self.resample(source, target, rng)
-        return _collate_by(self.config, source, target, pool[places], planned, len(self.corpus))
-
-
-def subword_sampler(
-    tokenizers: Tokenizers, config: TokenizerConfig, max_length: int
-) -> Callable[[Ragged, Ragged, np.random.Generator], tuple[Ragged, Ragged]]:
-    """Subword regularisation for `BatchStream`: segments both sides anew; a draw beyond `max_length` is not taken."""
-
-    def resample(source: Ragged, target: Ragged, rng: np.random.Generator) -> tuple[Ragged, Ragged]:
-        sides = []
-        for (flat, lengths), tokenizer in ((source, tokenizers.source), (target, tokenizers.target)):
-            rows = [row.tolist() for row in np.split(flat, np.cumsum(lengths)[:-1])]
-            drawn = tokenizer.sample(tokenizer.decode(rows), rng, config)
-            sides.append(_ragged([new if len(new) < max_length else old for old, new in zip(rows, drawn, strict=True)]))
-        return sides[0], sides[1]
-
-    return resample
-
-
-def _pools(pairs: int, pool: int, seed: int, epoch: int) -> Iterator[Indices]:
-    """Pair numbers of each pool: blocks of contiguous pairs in the epoch's order."""
-    block = 1 if pairs <= SINGLE_PAIRS else -(-pairs // BLOCKS)
-    blocks = -(-pairs // block)
-    order = np.random.default_rng([seed, epoch]).permutation(blocks)
-    step = -(-pool // block)
-    for start in range(0, blocks, step):
-        indices = (order[start : start + step, None] * block + np.arange(block)).ravel()
-        yield indices[indices < pairs]
-
-
-def _cut(longest: NDArray[np.int64], config: BatchConfig) -> list[slice]:
+def cut_by_length(longest: NDArray[np.int64], config: BatchConfig) -> list[slice]:
     """Cut pairs of these lengths into batches: `size` pairs, or rows times padded length at most `size`."""
     total = len(longest)
     if config.type == "sentences":
@@ -250,7 +140,7 @@ def _cut(longest: NDArray[np.int64], config: BatchConfig) -> list[slice]:
     return cuts
 
 
-def _collate_by(
+def collate_by(
     config: BatchConfig, source: Ragged, target: Ragged, indices: Indices, planned: int, total: int
 ) -> Batch:
     """Pad as the configuration says; `planned` is the longer side's length by which the batch was cut.
@@ -260,39 +150,35 @@ def _collate_by(
     """
     if pad_mode(config) == "longest":
         return collate(source, target, indices)
-    longest = max(int(source[1].max()), int(target[1].max())) + 1
-    width, planned_width = bucket_lengths(np.array([longest, planned]), config.buckets)
-    rows = min(total, config.size if config.type == "sentences" else config.size // int(planned_width))
-    # A bucket may be wider than what the model has room for, which `max_length` is at most.
-    return collate(
-        source, target, indices, rows, min(max(int(width), int(planned_width)), max(longest, config.max_length))
-    )
+    planned = int(bucket_lengths(np.array([planned]), config.buckets)[0])
+    rows = min(total, config.size if config.type == "sentences" else config.size // planned)
+    longest = (int(source[1].max()) + 1, int(target[1].max()) + 1)
+    return collate(source, target, indices, rows, side_widths(longest, planned, config))
 
 
-def _ragged(rows: Sequence[Sequence[int]]) -> Ragged:
+def ragged(rows: Sequence[Sequence[int]]) -> Ragged:
+    """Sentences in a row."""
     lengths = np.fromiter((len(row) for row in rows), np.int64, len(rows))
     return np.fromiter((token for row in rows for token in row), np.int32, int(lengths.sum())), lengths
 
 
-def _fill(
-    flat: NDArray[np.int32], lengths: NDArray[np.int64], rows: int, width: int, shift: int = 0, end: int | None = None
-) -> NDArray[np.int32]:
-    """Lay sentences into a padded int32 [rows, width], `shift` places to the right, `end` after each."""
-    out = np.full((rows, width), PAD, np.int32)
-    columns = np.arange(width)
-    present = out[: len(lengths)]
-    present[(columns >= shift) & (columns < lengths[:, None] + shift)] = flat
-    if end is not None:
-        present[np.arange(len(lengths)), lengths] = end
-    return out
+class _Cells:
+    """Where sentences stand in an array [rows, width]: each behind those before it in its row, with a place more."""
 
+    def __init__(self, lengths: NDArray[np.int64], row_of: Indices, rows: int, width: int) -> None:
+        self.shape, self.lengths = (rows, width), lengths
+        begins = np.cumsum(lengths + 1) - (lengths + 1)
+        first = np.searchsorted(row_of, row_of)  # The first sentence of each one's row.
+        self.begins = row_of * width + begins - begins[first]
+        # Of a sentence's pieces, which lie behind those of the sentences before.
+        self.pieces = np.repeat(self.begins - (np.cumsum(lengths) - lengths), lengths) + np.arange(int(lengths.sum()))
 
-def _mark_last(items: Iterable[T]) -> Iterator[tuple[T, bool]]:
-    """Each item, and whether it is the last."""
-    iterator = iter(items)
-    with contextlib.suppress(StopIteration):
-        item = next(iterator)
-        for following in iterator:
-            yield item, False
-            item = following
-        yield item, True
+    def filled(self, flat: NDArray[np.int32], begin: int | None = None, end: int | None = None) -> NDArray[np.int32]:
+        """int32 [rows, width]: PAD, and the sentences, each with `begin` before it or `end` behind it."""
+        out = np.full(self.shape[0] * self.shape[1], PAD, np.int32)
+        out[self.pieces + (begin is not None)] = flat
+        if begin is not None:
+            out[self.begins] = begin
+        if end is not None:
+            out[self.begins + self.lengths] = end
+        return out.reshape(self.shape)

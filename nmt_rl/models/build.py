@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import logging
+
 import keras
 
-from nmt_rl.backend import seeded
+from nmt_rl.backend import multiplies_bfloat16, seeded
 from nmt_rl.config import LSTMConfig, TransformerConfig
 from nmt_rl.models.lstm import LSTM
 from nmt_rl.models.q_guided import QGuided, QHeads
 from nmt_rl.models.seq2seq import Seq2Seq
 from nmt_rl.models.transformer import Transformer
+
+logger = logging.getLogger("nmt_rl")
+
+
+def compute_type(precision: str) -> str:
+    """float32, bfloat16 or float16; auto is bfloat16 where hardware multiplies in it, else float32."""
+    if precision == "auto":
+        return "bfloat16" if multiplies_bfloat16() else "float32"
+    return precision
 
 
 def build_model(
@@ -25,9 +36,11 @@ def build_model(
         config: kind, sizes and variants.
         source_vocabulary, target_vocabulary: numbers of pieces.
         seed: of the weights and of the dropout masks.
-        precision: compute type, float32, bfloat16 or float16; weights stay float32.
+        precision: see `compute_type`; weights stay float32.
     """
-    before = keras.config.dtype_policy()
+    before, precision = keras.config.dtype_policy(), compute_type(precision)
+    if precision == "bfloat16" and not multiplies_bfloat16():
+        logger.warning("this processor has no bfloat16: it takes several times as long as float32, which auto chooses")
     keras.config.set_dtype_policy("float32" if precision == "float32" else f"mixed_{precision}")
     try:
         with seeded(seed):

@@ -34,9 +34,9 @@ class Ensemble(Seq2Seq):
         self.embeddings: Any = SimpleNamespace(sizes=sizes.pop(), width=sum(self.widths))
         self.built = True
 
-    def encode(self, source: Tensor, training: bool = False) -> Encoded:
+    def encode(self, source: Tensor, training: bool = False, packed: bool = False) -> Encoded:
         """See Seq2Seq.encode."""
-        encoded = [member.encode(source, training) for member in self.members]
+        encoded = [member.encode(source, training, packed) for member in self.members]
         return {"members": encoded, "mask": encoded[0]["mask"]}
 
     def decode_states(self, target_in: Tensor, encoded: Encoded, training: bool = False) -> DecoderStates:

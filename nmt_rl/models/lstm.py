@@ -51,8 +51,10 @@ class LSTM(Seq2Seq):
         self.decoder.built = True
         self.built = True
 
-    def encode(self, source: Tensor, training: bool = False) -> Encoded:
-        """See Seq2Seq.encode; `final` is the last layer's final state [batch, units]."""
+    def encode(self, source: Tensor, training: bool = False, packed: bool = False) -> Encoded:
+        """See Seq2Seq.encode; `final` is the last layer's final state [batch, units]; raises ValueError if packed."""
+        if packed:
+            raise ValueError("an LSTM reads no packed rows: its state would run from one sentence into the next")
         mask = ops.not_equal(source, PAD)
         x = self.dropout(self.embeddings.source(source), training=training)
         for i, layer in enumerate(self.encoder):

@@ -105,12 +105,19 @@ class Seq2Seq(keras.Model):
     """Embedding tables and softmax weights."""
 
     @abstractmethod
-    def encode(self, source: Tensor, training: bool = False) -> Encoded:
-        """Encode source ids int32 [batch, source]."""
+    def encode(self, source: Tensor, training: bool = False, packed: bool = False) -> Encoded:
+        """Encode source ids int32 [batch, source].
+
+        Args:
+            source: each ends with EOS.
+            training: drop out.
+            packed: a row holds several sentences; then rows of targets hold theirs in the same order, each beginning
+                with BOS. For `decode_states` only.
+        """
 
     @abstractmethod
     def decode_states(self, target_in: Tensor, encoded: Encoded, training: bool = False) -> DecoderStates:
-        """Decoder states for target prefixes int32 [batch, time] that start with BOS."""
+        """Decoder states for target prefixes int32 [batch, time] that start with BOS, or for packed ones."""
 
     def project(self, states: Tensor) -> Tensor:
         """Logits float32 [..., vocab] of decoder states [..., width]."""

@@ -15,6 +15,7 @@ from nmt_rl.config.positions import sinusoids
 from nmt_rl.models.attention import causal_bias, dot_attention, mask_bias, merge_heads, parted_attention, split_heads
 from nmt_rl.models.embedding import Embeddings
 from nmt_rl.models.linear import Linear
+from nmt_rl.models.segments import positions_within, same_segment, source_segments, target_segments
 from nmt_rl.models.seq2seq import PAD, Cache, DecoderStates, Encoded, Seq2Seq, Tensor, with_room
 
 KeysValues = tuple[Tensor, Tensor]
@@ -55,14 +56,18 @@ class Transformer(Seq2Seq):
                 norm.build((None, None, width))
         self.built = True
 
-    def encode(self, source: Tensor, training: bool = False) -> Encoded:
+    def encode(self, source: Tensor, training: bool = False, packed: bool = False) -> Encoded:
         """See Seq2Seq.encode."""
         mask = ops.not_equal(source, PAD)
-        bias = mask_bias(mask)[:, None, None, :]
-        x = self.source_positions.add(self.embeddings.source(source), ops.arange(dimension(source, 1))[None], training)
+        bias, positions, segments = mask_bias(mask)[:, None, None, :], ops.arange(dimension(source, 1))[None], {}
+        if packed:
+            segments = {"segments": source_segments(source)}
+            positions, own = positions_within(segments["segments"]), same_segment(*2 * [segments["segments"]])
+            bias = bias + mask_bias(own)[:, None]
+        x = self.source_positions.add(self.embeddings.source(source), positions, training)
         for layer in self.encoder:
             x = layer.encode(x, bias, training)
-        return {"states": x if self.encoder_norm is None else self.encoder_norm(x), "mask": mask}
+        return {"states": x if self.encoder_norm is None else self.encoder_norm(x), "mask": mask, **segments}
 
     def decode_states(self, target_in: Tensor, encoded: Encoded, training: bool = False) -> DecoderStates:
         """See Seq2Seq.decode_states."""
@@ -102,13 +107,19 @@ class Transformer(Seq2Seq):
     def _shared(self, encoded: Encoded) -> dict[str, Any]:
         """What all hypotheses of a source share: its additive bias, and every layer's keys and values of it."""
         memory = [layer.cross_memory(encoded["states"]) for layer in self.decoder]
-        return {"bias": mask_bias(encoded["mask"]), "memory": memory}
+        packed = {"segments": encoded["segments"]} if "segments" in encoded else {}
+        return {"bias": mask_bias(encoded["mask"]), "memory": memory, **packed}
 
     def _decode(self, target_in: Tensor, shared: dict[str, Any], training: bool) -> tuple[DecoderStates, list[Any]]:
         """Teacher-forced: states, and every layer's keys and values [batch, heads, time, size] of the tokens."""
         time = dimension(target_in, 1)
-        causal, bias = causal_bias(time), shared["bias"][:, None, None, :]
-        x = self.target_positions.add(self.embeddings.target(target_in), ops.arange(time)[None], training)
+        causal, bias, positions = causal_bias(time), shared["bias"][:, None, None, :], ops.arange(time)[None]
+        if "segments" in shared:
+            own = target_segments(target_in)
+            causal = causal + mask_bias(same_segment(own, own))[:, None]
+            bias = bias + mask_bias(same_segment(own, shared["segments"]))[:, None]
+            positions = positions_within(own)
+        x = self.target_positions.add(self.embeddings.target(target_in), positions, training)
         pasts = []
         for layer, memory in zip(self.decoder, shared["memory"], strict=True):
             x, weights, past = layer.decode(x, causal, memory, bias, training)

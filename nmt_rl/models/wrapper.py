@@ -18,9 +18,9 @@ class Wrapper(Seq2Seq):
         super().__init__(name=name, dtype="float32")
         self.base, self.max_length, self.embeddings = base, base.max_length, base.embeddings
 
-    def encode(self, source: Tensor, training: bool = False) -> Encoded:
+    def encode(self, source: Tensor, training: bool = False, packed: bool = False) -> Encoded:
         """See Seq2Seq.encode."""
-        return self.base.encode(source, training)
+        return self.base.encode(source, training, packed)
 
     def decode_states(self, target_in: Tensor, encoded: Encoded, training: bool = False) -> DecoderStates:
         """See Seq2Seq.decode_states."""

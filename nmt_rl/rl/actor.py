@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from nmt_rl.backend import compile_fn
 from nmt_rl.config import BatchConfig, DecodingConfig
-from nmt_rl.corpus.batches import Batch, BatchStream, Position
+from nmt_rl.corpus.batch_stream import BatchStream, Position
+from nmt_rl.corpus.batches import Batch
 from nmt_rl.corpus.store import EncodedCorpus
 from nmt_rl.corpus.tokenizer import PAD, Tokenizer
 from nmt_rl.decoding.generator import Generation, Generator

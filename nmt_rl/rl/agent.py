@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from nmt_rl.config import FinetuneConfig
-from nmt_rl.corpus.batches import Position
+from nmt_rl.corpus.batch_stream import Position
 from nmt_rl.rl.actor import Actor, Sentences, SentenceStream
 from nmt_rl.rl.priorities import PRIORITY_MIX, sequence_priorities
 from nmt_rl.rl.replay import Memory, Sampled

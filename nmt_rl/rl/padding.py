@@ -11,6 +11,9 @@ from nmt_rl.corpus.store import EncodedCorpus
 from nmt_rl.corpus.tokenizer import BOS, PAD
 from nmt_rl.decoding.hypotheses import length_limits
 
+WIDTHS = (8, 16, 24, 32, 48, 64, 96, 128)
+"""Of translations and their sources where shapes must be few: each costs several compilations in fine-tuning."""
+
 
 def source_limits(source: NDArray[np.int32], decoding: DecodingConfig, longest: int) -> NDArray[np.int32]:
     """Most pieces of the translation of each source int32 [batch, source], as in translating; see `length_limits`."""
@@ -24,10 +27,9 @@ def padded_length(length: int, longest: int) -> int:
         length: of the longest translation.
         longest: what the model has room for.
     """
-    config = BatchConfig()
-    if pad_mode(config) == "longest":
+    if pad_mode(BatchConfig()) == "longest":
         return length
-    return min(int(bucket_lengths(np.array([length]), config.buckets)[0]), longest)
+    return min(int(bucket_lengths(np.array([length]), WIDTHS)[0]), longest)
 
 
 def padded_to(ids: NDArray[np.int32], longest: int) -> NDArray[np.int32]:

@@ -118,18 +118,20 @@ class CrossEntropy:
 
     Args:
         smoothing: label smoothing e.
+        packed: rows hold several sentences.
     """
 
-    def __init__(self, smoothing: float) -> None:
+    def __init__(self, smoothing: float, packed: bool = False) -> None:
         """See the class docstring."""
-        self.smoothing = smoothing
+        self.smoothing, self.packed = smoothing, packed
 
     def __call__(self, model: Seq2Seq, batch: dict[str, Tensor], training: bool) -> dict[str, Tensor]:
         """`loss` (smoothed), `nll`, both in nats per token, and `tokens`, for a batch of `with_positions`.
 
         Of a batch with a `share` of its update, it is that share of both.
         """
-        states = model.decode_states(batch["target_in"], model.encode(batch["source"], training), training).states
+        encoded = model.encode(batch["source"], training, self.packed)
+        states = model.decode_states(batch["target_in"], encoded, training).states
         states = ops.take(ops.reshape(states, (-1, states.shape[-1])), batch["positions"], axis=0)
         labels = batch["labels"]
         weights = ops.cast(ops.not_equal(labels, PAD), "float32")

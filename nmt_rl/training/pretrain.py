@@ -11,12 +11,12 @@ import numpy as np
 
 from nmt_rl.bundle import save_bundle
 from nmt_rl.config import Config
-from nmt_rl.corpus.batches import BatchStream, Position, subword_sampler
+from nmt_rl.corpus.batch_stream import BatchStream, Position, subword_sampler
 from nmt_rl.corpus.prefetch import Prefetcher
 from nmt_rl.corpus.prepared import Prepared
 from nmt_rl.corpus.store import EncodedCorpus
 from nmt_rl.corpus.tokenizer import PAD, Tokenizers
-from nmt_rl.models.build import build_model
+from nmt_rl.models.build import build_model, compute_type
 from nmt_rl.results import finished, write_result
 from nmt_rl.training.card import model_card
 from nmt_rl.training.events import EventLog
@@ -110,8 +110,10 @@ def pretrain(config: Config, prepared: Prepared, run: Path) -> dict[str, Any]:
     tokenizers = prepared.tokenizers
     sizes = (tokenizers.source.size, tokenizers.target.size)
     model = build_model(config.model, *sizes, config.seed, config.pretrain.precision)
-    logger.info("pretrain: %s with %s parameters", config.model.type, f"{model.count_params():,}")
-    learner = Learner(model, CrossEntropy(settings.label_smoothing), settings.optimizer, settings.precision)
+    size, products = f"{model.count_params():,}", compute_type(settings.precision)
+    logger.info("pretrain: %s with %s parameters, products in %s", config.model.type, size, products)
+    objective = CrossEntropy(settings.label_smoothing, packed=settings.batch.type == "packed")
+    learner = Learner(model, objective, settings.optimizer, settings.precision)
     pairs = prepared.valid[: settings.validation.sentences]
     validator = Validator(model, tokenizers, pairs, config, prepared.further)
     trainer = CorpusTrainer(learner, prepared.train, config, tokenizers, model.max_length)

@@ -14,7 +14,7 @@ from nmt_rl.corpus.prepared import Prepared
 from nmt_rl.corpus.tokenizer import Tokenizers
 from nmt_rl.decoding.translator import Translator
 from nmt_rl.evaluation.metrics import Scores, corpus_scores
-from nmt_rl.models.build import build_model
+from nmt_rl.models.build import build_model, compute_type
 from nmt_rl.models.seq2seq import Seq2Seq
 from nmt_rl.training.losses import CrossEntropy, with_positions
 
@@ -125,4 +125,5 @@ def float32_twin(model: Seq2Seq, config: Config) -> Seq2Seq:
 
 def is_whole(settings: PretrainConfig | FinetuneConfig, prepared: Prepared) -> bool:
     """Whether the validations of a stage are what `whole_validation` finds."""
-    return settings.precision == "float32" and len(prepared.valid) <= (settings.validation.sentences or math.inf)
+    exact = compute_type(settings.precision) == "float32"
+    return exact and len(prepared.valid) <= (settings.validation.sentences or math.inf)

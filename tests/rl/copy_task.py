@@ -7,7 +7,8 @@ from types import SimpleNamespace
 import numpy as np
 
 from nmt_rl.config import BatchConfig, Config, OptimizerConfig, RewardConfig, TransformerConfig
-from nmt_rl.corpus.batches import Batch, BatchStream
+from nmt_rl.corpus.batch_stream import BatchStream
+from nmt_rl.corpus.batches import Batch
 from nmt_rl.corpus.store import EncodedCorpus, PackedSide
 from nmt_rl.corpus.tokenizer import BOS, EOS, PAD, Tokenizers
 from nmt_rl.decoding.generator import Generator

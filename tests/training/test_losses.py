@@ -5,10 +5,18 @@ import numpy as np
 import pytest
 from keras import ops
 
-from nmt_rl.config import BatchConfig, TransformerConfig
-from nmt_rl.corpus.batches import Batch
+from nmt_rl.backend import compile_accumulation
+from nmt_rl.config import BatchConfig, OptimizerConfig, TransformerConfig
+from nmt_rl.corpus.batches import Batch, collate, ragged
 from nmt_rl.models.build import build_model
-from nmt_rl.training.losses import log_probs_at, normaliser_and_chosen, smoothed_cross_entropy, with_positions
+from nmt_rl.training.learner import Learner
+from nmt_rl.training.losses import (
+    CrossEntropy,
+    log_probs_at,
+    normaliser_and_chosen,
+    smoothed_cross_entropy,
+    with_positions,
+)
 
 LOGITS = np.array([[0.0, 1.0, -2.0], [80.0, -80.0, 0.0], [-500.0, -501.0, -500.0], [3.0, 3.0, 3.0]], "float32")
 UPSTREAM = np.array([1.0, -2.0, 0.5, 3.0], "float32")
@@ -132,3 +140,33 @@ def test_positions_keep_their_number_in_buckets():
     rows = with_positions(BATCH, BatchConfig(pad="buckets"))
     assert rows["positions"].tolist() == [0, 1, 2, 3, 4, 5]
     assert rows["labels"].tolist() == [7, 3, 0, 8, 9, 3]
+
+
+SMALL = {"encoder_layers": 2, "decoder_layers": 2, "width": 16, "heads": 2, "feed_forward": 24, "dropout": 0.0}
+PACKED_MODELS = {
+    "pre-sinusoidal": TransformerConfig(**SMALL, max_positions=16),
+    "post-learned": TransformerConfig(**SMALL, max_positions=16, norm="post", positions="learned"),
+}
+
+
+@pytest.mark.jax
+@pytest.mark.parametrize("name", PACKED_MODELS)
+def test_packing_changes_no_loss_and_no_gradient(name):
+    """Rows of several pairs, an empty row among them, against a row for each pair."""
+    rng = np.random.default_rng(3)
+    sides = [[rng.integers(4, 30, n).tolist() for n in lengths] for lengths in ((3, 7, 1, 5, 2), (4, 2, 6, 1, 8))]
+    source, target = map(ragged, sides)
+    model = build_model(PACKED_MODELS[name], 30, 30, seed=2)
+    found = {}
+    for packed in (False, True):
+        row_of = np.array([0, 0, 0, 1, 1]) if packed else None
+        widths = (16, 16) if packed else (0, 0)
+        batch = collate(source, target, np.arange(5), 3, widths, row_of)
+        learner = Learner(model, CrossEntropy(0.1, packed), OptimizerConfig(name="adam", clip_norm=0.0))
+        gradients, _ = compile_accumulation(learner)
+        outputs, slopes = gradients(with_positions(batch, BatchConfig()))
+        found[packed] = float(outputs["loss"]), float(outputs["tokens"]), [np.asarray(x) for x in slopes]
+    assert found[True][0] == pytest.approx(found[False][0], abs=1e-5)
+    assert found[True][1] == found[False][1] == 26
+    for one, other in zip(found[True][2], found[False][2], strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
