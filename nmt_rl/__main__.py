@@ -2,4 +2,5 @@
 
 from nmt_rl.cli.main import main
 
-main()
+if __name__ == "__main__":  # Not in the processes that preparation starts.
+    main()

@@ -35,10 +35,10 @@ if TYPE_CHECKING:
 logger = logging.getLogger("nmt_rl")
 
 
-def prepare_stage(config: Config, run: Path, fresh: bool = False) -> Prepared:
+def prepare_stage(config: Config, run: Path, fresh: bool = False, processes: int | None = None) -> Prepared:
     """Prepare the corpus, or open what was prepared before; `fresh` starts the whole run over."""
     with _working_in(run):
-        return _prepare(config, run, fresh)
+        return _prepare(config, run, fresh, processes)
 
 
 def pretrain_stage(config: Config, run: Path, fresh: bool = False) -> dict[str, Any]:
@@ -86,7 +86,7 @@ def _load_metrics(config: Config) -> None:
             load_metric(name, config.corpus.target_language)
 
 
-def _prepare(config: Config, run: Path, fresh: bool) -> Prepared:
+def _prepare(config: Config, run: Path, fresh: bool, processes: int | None = None) -> Prepared:
     from nmt_rl.corpus.prepare import prepare
 
     check_run(config, run, "corpus", fresh)
@@ -95,7 +95,7 @@ def _prepare(config: Config, run: Path, fresh: bool) -> Prepared:
         must_be_ours(folder, FILES, "be replaced")
         set_aside(run, "pretrain")  # Never a model beside another corpus.
 
-    prepared = prepare(config, run, fresh, replaceable)
+    prepared = prepare(config, run, fresh, replaceable, processes)
     if fresh:
         set_aside(run, "pretrain")
     write_config(config, run, "corpus")

@@ -18,6 +18,7 @@ from nmt_rl.config.stages import LENGTH, have_grown, limits, stage_difference
 from nmt_rl.corpus.prepared import (
     FILES,
     TOKENIZERS,
+    UNFINISHED,
     Prepared,
     check_settings,
     check_text,
@@ -40,9 +41,12 @@ STAGE = (
     "begun.json", "before.json", "result.json", "checkpoints/", "checkpoints/step-*.npz*", "snapshots/",
     "snapshots/weights-*.npz*", "model/", *(f"model/{name}" for name in CONTENTS),
 )  # fmt: skip
-FOLDERS = {"corpus": FILES, "pretrain": STAGE, "finetune": STAGE, "model": CONTENTS, "tensorboard": ("events.out.*",)}
+FOLDERS = {
+    "preparing": UNFINISHED, "corpus": FILES, "pretrain": STAGE, "finetune": STAGE, "model": CONTENTS,
+    "tensorboard": ("events.out.*",),
+}  # fmt: skip
 """Folders of a run, and what nmt-rl writes into them; see `ownership.must_be_ours`."""
-MARKED = ("corpus", "pretrain", "finetune", "model")
+MARKED = ("preparing", "corpus", "pretrain", "finetune", "model")
 REPORT = ("report.html", "metrics.json", "pretraining.png", "finetuning.png", "calibration.png")
 EVENTS = "metrics.jsonl"
 CONFIG = "config.yaml"

@@ -44,6 +44,10 @@ Fresh = Annotated[
         "RUN/replaced until the new one is finished.",
     ),
 ]
+Processes = Annotated[
+    int | None,
+    typer.Option("--processes", min=1, help="Processes that clean and encode; default: one for each processor."),
+]
 
 Output = Annotated[Path, typer.Option("-o", "--output", help="Text file (.gz, .xz, .bz2); default: stdout.")]
 

@@ -7,15 +7,17 @@ from typing import Any
 
 import typer
 
-from nmt_rl.cli.options import Fresh, Out, Overrides, Recipe
+from nmt_rl.cli.options import Fresh, Out, Overrides, Processes, Recipe
 
 
-def prepare(recipe: Recipe, out: Out, set_: Overrides = None, fresh: Fresh = False) -> None:
-    """Clean the parallel text, train SentencePiece, encode."""
+def prepare(
+    recipe: Recipe, out: Out, set_: Overrides = None, fresh: Fresh = False, processes: Processes = None
+) -> None:
+    """Clean the parallel text, train SentencePiece, encode; goes on where it was interrupted."""
     from nmt_rl.config import load_config
     from nmt_rl.experiment import prepare_stage
 
-    prepared = prepare_stage(load_config(recipe, set_ or ()), out, fresh)
+    prepared = prepare_stage(load_config(recipe, set_ or ()), out, fresh, processes)
     typer.echo(str(prepared.report))
 
 

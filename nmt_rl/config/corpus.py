@@ -45,6 +45,8 @@ class SourceSpec(Section):
     """Name of a data set on the Hugging Face hub, or the path of a local folder in the hub's layout."""
     hub_config: str | None = None
     """Configuration of the hub set, such as `de-en` of wmt14."""
+    revision: str | None = None
+    """Commit, tag or branch of the hub set: a commit is always the same text."""
     split: str | None = None
     """Split of the hub set: train, validation, test."""
     streaming: bool = False

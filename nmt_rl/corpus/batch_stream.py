@@ -13,16 +13,14 @@ from nmt_rl.config import BatchConfig, TokenizerConfig
 from nmt_rl.corpus.batches import (
     Batch,
     Indices,
-    Ragged,
     bucket_lengths,
     collate,
     collate_by,
     cut_by_length,
     pad_mode,
-    ragged,
 )
 from nmt_rl.corpus.packing import first_fit
-from nmt_rl.corpus.store import EncodedCorpus, PackedSide
+from nmt_rl.corpus.store import EncodedCorpus, PackedSide, Ragged, ragged
 from nmt_rl.corpus.tokenizer import Tokenizers
 from nmt_rl.errors import UserError
 

@@ -10,11 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmt_rl.config import BatchConfig
+from nmt_rl.corpus.store import Ragged, ragged
 from nmt_rl.corpus.tokenizer import BOS, EOS, PAD
 
 Indices = NDArray[np.int64]
-Ragged = tuple[NDArray[np.int32], NDArray[np.int64]]
-"""Sentences in a row: tokens int32 [sum of lengths], and lengths int64 [batch]."""
 
 
 @dataclass(frozen=True)
@@ -154,12 +153,6 @@ def collate_by(
     rows = min(total, config.size if config.type == "sentences" else config.size // planned)
     longest = (int(source[1].max()) + 1, int(target[1].max()) + 1)
     return collate(source, target, indices, rows, side_widths(longest, planned, config))
-
-
-def ragged(rows: Sequence[Sequence[int]]) -> Ragged:
-    """Sentences in a row."""
-    lengths = np.fromiter((len(row) for row in rows), np.int64, len(rows))
-    return np.fromiter((token for row in rows for token in row), np.int32, int(lengths.sum())), lengths
 
 
 class _Cells:

@@ -56,6 +56,11 @@ class CleaningReport:
         """Pairs that are left."""
         return self.read - self.dropped.total()
 
+    def add(self, other: CleaningReport) -> None:
+        """Count what another report counts, too."""
+        self.read += other.read
+        self.dropped.update(other.dropped)
+
     def summary(self) -> str:
         """In one sentence."""
         dropped = f" (dropped: {self.reasons()}; see corpus.cleaning)" if self.dropped else ""

@@ -31,6 +31,10 @@ FILES = (
     "test.source", "test.target", *TOKENIZERS, "cleaning.json", "prepared.json", HASHES,
 )  # fmt: skip
 """What RUN/corpus holds; see `ownership.must_be_ours`."""
+UNFINISHED = (
+    "begun.json", "text/", "text/*.text", "text/*.json", "text/*.npz", "text/hashes.*", "text/first.bool", *TOKENIZERS,
+)  # fmt: skip
+"""What RUN/preparing holds; see `ownership.must_be_ours`."""
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.resources
 import itertools
 from collections.abc import Iterable, Iterator
@@ -10,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from nmt_rl.config import CorpusConfig, SourceSpec
-from nmt_rl.corpus.lines import read_lines
+from nmt_rl.corpus.lines import count_lines, read_lines
 from nmt_rl.errors import UserError
 
 Pair = tuple[str, str]
 
-SUFFIXES = ("", ".txt", *(f"{text}.{packed}" for text in ("", ".txt") for packed in ("gz", "xz", "bz2")))
+PACKED = (".gz", ".xz", ".bz2")
+SUFFIXES = ("", ".txt", *(f"{text}{packed}" for text in ("", ".txt") for packed in PACKED))
 SPLIT_NAMES = {"validation": ("validation", "valid", "val", "dev"), "valid": ("valid", "validation", "val", "dev")}
 HINT = "or give text files: --set corpus.train=PREFIX, where PREFIX.{source} and PREFIX.{target} exist"
 
@@ -71,6 +73,20 @@ def source_files(spec: SourceSpec, config: CorpusConfig, default_split: str) -> 
         if not path.exists():
             raise UserError(f"{path} does not exist")
     return [path for path in files if path.is_file()]
+
+
+def count_pairs(spec: SourceSpec, config: CorpusConfig) -> int | None:
+    """How many training pairs a source has, if that is quickly known: of plain files, and of parquet files."""
+    count = None
+    files = source_files(spec, config, "train")
+    if spec.hub is not None and files and all(path.suffix == ".parquet" for path in files):
+        from pyarrow import ArrowException, parquet
+
+        with contextlib.suppress(ArrowException):  # Reading will say what is wrong.
+            count = sum(parquet.read_metadata(path).num_rows for path in files)
+    elif spec.hub is None and files and not any(path.suffix in PACKED for path in files):
+        count = sum(count_lines(path) for path in (files if spec.tsv else files[::2]))
+    return count if spec.limit is None or count is None else min(spec.limit, count)
 
 
 def hub_split(split: str) -> str:
@@ -177,7 +193,9 @@ def _hub_rows(spec: SourceSpec, split: str, languages: tuple[str, str]) -> Itera
             kind, files = _local_files(Path(spec.hub), spec.hub_config, split)
             rows: Iterable[Any] = datasets.load_dataset(kind, data_files={split: files}, split=split, streaming=True)
         else:
-            rows = datasets.load_dataset(spec.hub, spec.hub_config, split=split, streaming=spec.streaming)
+            rows = datasets.load_dataset(
+                spec.hub, spec.hub_config, split=split, streaming=spec.streaming, revision=spec.revision
+            )
         iterator = iter(rows)
     except UserError:
         raise

@@ -18,6 +18,9 @@ from nmt_rl.errors import UserError
 from nmt_rl.storage.reading import file_size, must_be, read_json
 from nmt_rl.storage.writing import write_json
 
+Ragged = tuple[NDArray[np.int32], NDArray[np.int64]]
+"""Sentences in a row: tokens int32 [sum of lengths], and lengths int64 [sentences]."""
+
 CHUNK = 1024
 """Pairs that are read before their pages are given back: one touch may map two megabytes on a recent kernel."""
 
@@ -164,6 +167,12 @@ def _sentence(side: PackedSide, i: int) -> NDArray[np.int32]:
     return side.tokens[side.offsets[i] : side.offsets[i + 1]].astype(np.int32)
 
 
+def ragged(rows: Sequence[Sequence[int]]) -> Ragged:
+    """Sentences in a row."""
+    lengths = np.fromiter((len(row) for row in rows), np.int64, len(rows))
+    return np.fromiter((token for row in rows for token in row), np.int32, int(lengths.sum())), lengths
+
+
 class CorpusWriter:
     """Writes an encoded corpus in a stream; a context manager, complete when it closes. What fails leaves nothing.
 
@@ -181,10 +190,14 @@ class CorpusWriter:
 
     def append(self, source: Sequence[Sequence[int]], target: Sequence[Sequence[int]]) -> None:
         """Add encoded pairs, without BOS and EOS."""
-        if len(source) != len(target):
-            raise ValueError(f"{len(source)} sources but {len(target)} targets")
-        self._sides[0].append(source)
-        self._sides[1].append(target)
+        self.append_ragged(ragged(source), ragged(target))
+
+    def append_ragged(self, source: Ragged, target: Ragged) -> None:
+        """Add encoded pairs, without BOS and EOS, that lie in a row."""
+        if len(source[1]) != len(target[1]):
+            raise ValueError(f"{len(source[1])} sources but {len(target[1])} targets")
+        for side, (flat, lengths) in zip(self._sides, (source, target), strict=True):
+            side.append(flat, lengths)
 
     def __enter__(self) -> CorpusWriter:
         return self
@@ -215,9 +228,7 @@ class _SideWriter:
         self.offsets.append(np.zeros(1, np.int64))
         self.digests = (hashlib.sha256(), hashlib.sha256())
 
-    def append(self, rows: Sequence[Sequence[int]]) -> None:
-        lengths = np.fromiter((len(row) for row in rows), np.int64, len(rows))
-        flat = np.fromiter((token for row in rows for token in row), self.tokens.dtype, int(lengths.sum()))
+    def append(self, flat: NDArray[np.int32], lengths: NDArray[np.int64]) -> None:
         self.digests[0].update(lengths.astype("<i8").tobytes())
         self.digests[1].update(flat.astype("<u4").tobytes())
         self.offsets.append(self.tokens.length + np.cumsum(lengths))

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from nmt_rl.corpus.lines import count_lines
+from nmt_rl.corpus.pair_progress import progress_bar
 from nmt_rl.storage.streams import STANDARD, read_again
 
 
@@ -25,16 +26,10 @@ def line_progress(path: Path) -> Iterator[Callable[[int], None]]:
     if quiet or not sys.stderr.isatty() or not _is_file(path):
         yield lambda lines: None
         return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
-
     with read_again() if path == STANDARD else contextlib.nullcontext():
         total = count_lines(path)
-    with Progress(
-        "lines", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=Console(stderr=True)
-    ) as bar:
-        task = bar.add_task("lines", total=total)
-        yield lambda lines: bar.update(task, completed=lines)
+    with progress_bar("lines", total) as tell:
+        yield tell
 
 
 def _is_file(path: Path) -> bool:

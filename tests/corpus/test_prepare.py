@@ -6,7 +6,9 @@ import pytest
 from older import corpus_without_hashes
 
 from nmt_rl.config import TokenizerConfig, parse_config
+from nmt_rl.corpus import clean_text, encoding
 from nmt_rl.corpus import prepare as prepare_module
+from nmt_rl.corpus.clean_text import CleanText
 from nmt_rl.corpus.prepare import prepare
 from nmt_rl.corpus.prepared import open_prepared
 from nmt_rl.corpus.tokenizer import train_tokenizer
@@ -113,7 +115,7 @@ def test_settings_that_preparation_does_not_use_may_change(data, tmp_path):
     assert len(prepare(parse_config(tree, "toy.yaml"), tmp_path / "run").train) == 200
 
 
-@pytest.mark.parametrize("broken", ["train_tokenizers", "_encode", "write_json"])
+@pytest.mark.parametrize("broken", ["train_tokenizers", "encode", "write_json"])
 def test_a_half_finished_preparation_starts_over(broken, data, tmp_path, monkeypatch):
     run = tmp_path / "run"
     expected = prepare(config(data), tmp_path / "other")
@@ -130,6 +132,69 @@ def test_a_half_finished_preparation_starts_over(broken, data, tmp_path, monkeyp
     assert prepared.hashes == expected.hashes
     assert prepared.train.header == expected.train.header
     assert [path.name for path in run.iterdir()] == ["corpus"]
+
+
+def test_several_processes_prepare_the_same_corpus(data, tmp_path, monkeypatch):
+    monkeypatch.setattr(clean_text, "PART", 30)
+    one, three = (prepare(config(data), tmp_path / f"run{n}", processes=n) for n in (1, 3))
+    assert one.train.header == three.train.header
+    assert (one.report, one.hashes) == (three.report, three.hashes)
+
+
+@pytest.mark.parametrize("broken", ["clean_part", "mark_duplicates", "train_tokenizers", "encode_part", "write_hashes"])
+def test_a_preparation_goes_on_where_it_was_interrupted(broken, data, tmp_path, monkeypatch):
+    run, calls = tmp_path / "run", 0
+    monkeypatch.setattr(clean_text, "PART", 30)
+    expected = prepare(config(data), tmp_path / "other", processes=1)
+    home = {"clean_part": clean_text, "mark_duplicates": CleanText, "encode_part": encoding}.get(broken, prepare_module)
+    function = getattr(home, broken)
+
+    def die_at_the_third(*args, **kw):
+        nonlocal calls
+        calls += 1
+        if calls == (3 if broken.endswith("_part") else 1):
+            raise KeyboardInterrupt
+        return function(*args, **kw)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(home, broken, die_at_the_third)
+        prepare(config(data), run, processes=1)
+    before = {path.name: path.stat().st_mtime_ns for path in (run / "preparing").rglob("*") if path.is_file()}
+    assert len([name for name in before if name.endswith(".text")]) == (2 if broken == "clean_part" else 7)
+    kept = {}
+    monkeypatch.setattr(
+        prepare_module, "_delete", lambda work: kept.update({p.name: p.stat().st_mtime_ns for p in work.rglob("*")})
+    )
+    prepared = prepare(config(data), run, processes=1)
+    assert prepared.train.header == expected.train.header
+    assert (prepared.report, prepared.hashes) == (expected.report, expected.hashes)
+    again = {name for name, time in before.items() if kept[name] != time}
+    assert again <= {"finished.json", "first.bool"}
+
+
+def test_what_was_begun_with_other_text_or_settings_starts_over(data, tmp_path, monkeypatch):
+    def begin(settings, run):
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(prepare_module, "encode", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+            prepare(settings, run)
+
+    run, other = tmp_path / "run", tmp_path / "other"
+    begin(config(data, cleaning={"drop_identical": False}), run)
+    assert prepare(config(data), run).report.kept == 200
+    begin(config(data), other)
+    german = (data / "train.de").read_text().splitlines()
+    _write(data / "train", german[:150], (data / "train.en").read_text().splitlines()[:150])
+    assert prepare(config(data), other).report.kept == 150
+    assert {path.name for path in other.iterdir()} == {"corpus"}
+
+
+def test_what_is_not_ours_is_not_deleted(data, tmp_path):
+    own = tmp_path / "run" / "preparing"
+    own.mkdir(parents=True)
+    (own / "mine.txt").write_text("mine")
+    with pytest.raises(UserError, match="preparing would be deleted, but nmt-rl did not make it"):
+        prepare(config(data), tmp_path / "run")
+    assert (own / "mine.txt").read_text() == "mine"
 
 
 def cut_last_line(path):

@@ -148,6 +148,38 @@ def test_hub_out_of_reach_is_one_sentence(monkeypatch):
     assert "\n" not in str(caught.value)
 
 
+def test_a_revision_of_a_hub_set_is_asked_for(monkeypatch):
+    datasets = pytest.importorskip("datasets")
+    asked = {}
+    monkeypatch.setattr(datasets, "load_dataset", lambda *_, **kw: asked.update(kw) or [{"de": "a", "en": "b"}])
+    assert read(hub="wmt/wmt14", hub_config="de-en", revision="b199e40") == [("a", "b")]
+    assert asked["revision"] == "b199e40"
+
+
+def test_pairs_are_counted_where_that_is_quick(tmp_path, no_network):
+    datasets = pytest.importorskip("datasets")
+    for name in ("text.de", "text.en", "more.de", "more.en"):
+        write(tmp_path / name, ["x"] * 3)
+    write(tmp_path / "table.tsv", ["a\tb"] * 4)
+    datasets.Dataset.from_list([{"de": "a", "en": "b"}] * 5).to_parquet(str(tmp_path / "train.parquet"))
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "train.parquet").write_bytes(b"not parquet")
+    (tmp_path / "packed.tsv.gz").write_bytes(gzip.compress(b"a\tb\n"))
+
+    def count(**spec):
+        return sources.count_pairs(SourceSpec(**spec), CONFIG)
+
+    assert count(prefix=str(tmp_path / "text")) == 3
+    several = {"source": ("text.de", "more.de"), "target": ("text.en", "more.en")}
+    assert count(**{side: tuple(str(tmp_path / name) for name in names) for side, names in several.items()}) == 6
+    assert count(tsv=str(tmp_path / "table.tsv")) == 4
+    assert count(tsv=str(tmp_path / "table.tsv"), limit=3) == 3
+    assert count(hub=str(tmp_path)) == 5
+    assert count(hub=str(tmp_path / "broken")) is None
+    assert count(tsv=str(tmp_path / "packed.tsv.gz")) is None
+    assert count(embedded="train") is None
+
+
 def test_embedded(tmp_path, monkeypatch):
     write(tmp_path / "valid.de", [s for s, _ in PAIRS])
     write(tmp_path / "valid.en", [t for _, t in PAIRS])

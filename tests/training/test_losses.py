@@ -7,7 +7,8 @@ from keras import ops
 
 from nmt_rl.backend import compile_accumulation
 from nmt_rl.config import BatchConfig, OptimizerConfig, TransformerConfig
-from nmt_rl.corpus.batches import Batch, collate, ragged
+from nmt_rl.corpus.batches import Batch, collate
+from nmt_rl.corpus.store import ragged
 from nmt_rl.models.build import build_model
 from nmt_rl.training.learner import Learner
 from nmt_rl.training.losses import (
