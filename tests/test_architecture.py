@@ -106,7 +106,7 @@ def test_every_module_has_its_room():
 def test_text_and_numbers_know_no_keras(module):
     for name in imports(MODULES[module]):
         assert name.split(".")[0] not in KERAS, f"{module} imports {name}"
-        assert own(name) != "nmt_rl.backend", f"{module} imports {name}, and with it Keras"
+        assert not str(own(name)).startswith("nmt_rl.backend"), f"{module} imports {name}, and with it Keras"
 
 
 def test_models_know_no_text():
@@ -117,9 +117,9 @@ def test_models_know_no_text():
             assert not found, (module, found)
 
 
-def test_only_the_backend_module_knows_the_backend():
+def test_only_the_backend_room_knows_the_backend():
     for module, path in MODULES.items():
-        if module != "nmt_rl.backend":
+        if room(module) != "backend":
             found = {name for name in imports(path) if name.split(".")[0] in {"tensorflow", "jax"}}
             assert not found, (module, found)
             assert "keras.backend.backend" not in path.read_text(encoding="utf-8"), module

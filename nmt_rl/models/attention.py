@@ -46,11 +46,11 @@ def dot_attention(
         bias: additive, broadcastable to [batch, heads, time, source].
 
     Returns:
-        Context [batch, heads, time, size] and weights [batch, heads, time, source].
+        Context [batch, heads, time, size] and weights float32 [batch, heads, time, source].
     """
-    scores = ops.einsum("bhqd,bhkd->bhqk", query, keys) + bias
+    scores = ops.cast(ops.einsum("bhqd,bhkd->bhqk", query, keys), "float32") + bias
     weights = ops.softmax(scores, axis=-1)
-    return ops.matmul(dropout(weights, training=training), values), weights
+    return ops.matmul(dropout(ops.cast(weights, values.dtype), training=training), values), weights
 
 
 def parted_attention(
@@ -67,7 +67,8 @@ def parted_attention(
         Context [batch, heads, time, size].
     """
     scores = [ops.einsum("bhqd,bhkd->bhqk", query, keys) for keys, _ in (first, second)]
-    weights, length = ops.softmax(ops.concatenate(scores, axis=-1) + bias, axis=-1), dimension(first[0], 2)
+    both = ops.cast(ops.concatenate(scores, axis=-1), "float32") + bias
+    weights, length = ops.cast(ops.softmax(both, axis=-1), query.dtype), dimension(first[0], 2)
     return ops.matmul(weights[..., :length], first[1]) + ops.matmul(weights[..., length:], second[1])
 
 

@@ -6,8 +6,9 @@ import logging
 
 import keras
 
-from nmt_rl.backend import multiplies_bfloat16, seeded
+from nmt_rl.backend import has_accelerator, multiplies_bfloat16, seeded
 from nmt_rl.config import LSTMConfig, TransformerConfig
+from nmt_rl.models.linear import results_in
 from nmt_rl.models.lstm import LSTM
 from nmt_rl.models.q_guided import QGuided, QHeads
 from nmt_rl.models.seq2seq import Seq2Seq
@@ -29,6 +30,7 @@ def build_model(
     target_vocabulary: int,
     seed: int = 0,
     precision: str = "float32",
+    narrow: bool | None = None,
 ) -> Seq2Seq:
     """A model with freshly drawn weights; Q heads start at 0 and with a beta of 0.
 
@@ -37,14 +39,16 @@ def build_model(
         source_vocabulary, target_vocabulary: numbers of pieces.
         seed: of the weights and of the dropout masks.
         precision: see `compute_type`; weights stay float32.
+        narrow: a Transformer passes its states from layer to layer in that type, too; None: on accelerators.
     """
     before, precision = keras.config.dtype_policy(), compute_type(precision)
     if precision == "bfloat16" and not multiplies_bfloat16():
         logger.warning("this processor has no bfloat16: it takes several times as long as float32, which auto chooses")
     keras.config.set_dtype_policy("float32" if precision == "float32" else f"mixed_{precision}")
+    kind = Transformer if isinstance(config, TransformerConfig) else LSTM
+    narrow = kind is Transformer and (has_accelerator() if narrow is None else narrow)
     try:
-        with seeded(seed):
-            kind = Transformer if isinstance(config, TransformerConfig) else LSTM
+        with seeded(seed), results_in(precision if narrow else "float32"):
             model: Seq2Seq = kind(config, source_vocabulary, target_vocabulary)  # type: ignore[arg-type]
             model.build()
             if config.q_heads is not None:

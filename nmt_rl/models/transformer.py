@@ -14,7 +14,7 @@ from nmt_rl.config.model import NORM_EPSILON
 from nmt_rl.config.positions import sinusoids
 from nmt_rl.models.attention import causal_bias, dot_attention, mask_bias, merge_heads, parted_attention, split_heads
 from nmt_rl.models.embedding import Embeddings
-from nmt_rl.models.linear import Linear
+from nmt_rl.models.linear import Linear, result_type
 from nmt_rl.models.segments import positions_within, same_segment, source_segments, target_segments
 from nmt_rl.models.seq2seq import PAD, Cache, DecoderStates, Encoded, Seq2Seq, Tensor, with_room
 
@@ -33,7 +33,7 @@ class Transformer(Seq2Seq):
     def __init__(self, config: TransformerConfig, source_vocabulary: int, target_vocabulary: int) -> None:
         """See the class docstring."""
         super().__init__(name="transformer", dtype="float32")
-        self.settings = config
+        self.settings, self.stream = config, result_type()
         self.max_length = config.max_positions
         self.embeddings = Embeddings(source_vocabulary, target_vocabulary, config.width, config.tie, "embeddings")
         self.source_positions = _Positions(config, "source_positions")
@@ -77,7 +77,7 @@ class Transformer(Seq2Seq):
         """See Seq2Seq.start."""
         states = encoded["states"]
         rows, heads = dimension(states, 0) * beam, self.settings.heads
-        none = ops.zeros((rows, heads, 0, self.settings.width // heads), states.dtype)
+        none = ops.zeros((rows, heads, 0, self.settings.width // heads), self.stream)
         past, time = [(none, none) for _ in self.decoder], ops.zeros((rows,), "int32")
         return {"shared": self._shared(encoded), "rows": [], **with_room(past, time, room)}
 
@@ -138,7 +138,7 @@ def _layer_norm(name: str) -> keras.layers.Layer:
 
 
 def _dropout(rate: float, name: str) -> keras.layers.Layer:
-    return keras.layers.Dropout(rate, dtype="float32", name=name)
+    return keras.layers.Dropout(rate, dtype=result_type(), name=name)
 
 
 class _Positions(keras.layers.Layer):
@@ -146,7 +146,7 @@ class _Positions(keras.layers.Layer):
 
     def __init__(self, config: TransformerConfig, name: str) -> None:
         super().__init__(name=name, dtype="float32")
-        self.config = config
+        self.config, self.stream = config, result_type()
         self.dropout = _dropout(config.dropout, "dropout")
 
     def build(self, width: int) -> None:
@@ -161,7 +161,7 @@ class _Positions(keras.layers.Layer):
     def add(self, embedded: Tensor, positions: Tensor, training: bool) -> Tensor:
         table = self.table if self.config.positions == "learned" else self.constant
         added = ops.cast(gather_rows(ops.convert_to_tensor(table), positions), embedded.dtype)
-        return self.dropout(embedded + added, training=training)
+        return self.dropout(ops.cast(embedded + added, self.stream), training=training)
 
 
 class _Now:
@@ -260,7 +260,7 @@ class _Layer(keras.layers.Layer):
         norm = self.norms[name]
         y, extra = sublayer(norm(x) if self.config.norm == "pre" else x)
         y = x + self.residual_dropout(y, training=training)
-        return (y if self.config.norm == "pre" else norm(y)), extra
+        return (y if self.config.norm == "pre" else ops.cast(norm(y), y.dtype)), extra
 
     def _scaled(self, keys: Tensor) -> Tensor:
         # The keys, once, and not the query: TensorFlow 2.21 miscompiles product * scale + bias inside a loop.

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from nmt_rl.backend import compile_accumulation, compile_update, is_jax
+from nmt_rl.backend import compile_accumulation, compile_update, is_jax, runs_ahead
 from nmt_rl.config import OptimizerConfig
 from nmt_rl.models.seq2seq import Seq2Seq, Tensor
 
@@ -60,6 +60,8 @@ class Learner(keras.Model):
         self._step: Callable[[Any], dict[str, Any]] | None = None
         self._halves: tuple[Callable[[Any], tuple[Any, Any]], Callable[[Any], None]] | None = None
         self._batches: Sequence[dict[str, Any]] = ()
+        self.runs_ahead = runs_ahead()
+        """What `update` returns are numbers on the device, which need not be there yet."""
         self.details: list[dict[str, np.ndarray]] = []
         """What the objective reports that is no scalar, of each batch of the last update."""
         optimizer.build(self.trainable_variables)
@@ -78,8 +80,8 @@ class Learner(keras.Model):
         """Report the objective's scalars as they are (Keras' hook)."""
         return y_pred
 
-    def update(self, batches: Sequence[dict[str, Any]], learning_rate: float) -> dict[str, float]:
-        """One update; returns the objective's scalars.
+    def update(self, batches: Sequence[dict[str, Any]], learning_rate: float) -> dict[str, Any]:
+        """One update; returns the objective's scalars, as floats unless it `runs_ahead`.
 
         Args:
             batches: pytrees of NumPy arrays, one or several with their shares; their gradients are added up before
@@ -92,29 +94,37 @@ class Learner(keras.Model):
             return self._accumulate(batches)
         if self._step is None:
             self._step = compile_update(self)
-        numbers, details = _told(self._step(batches[0]))
-        self.details = [details]
+        numbers, self.details = self._told([self._step(batches[0])])
         return numbers
 
     def loss_of_last(self) -> float:
         """Loss of the last update's batches by the weights as they are now; 0 if there was none."""
-        return self.update(self._batches, 0.0)["loss"] if self._batches else 0.0
+        return float(self.update(self._batches, 0.0)["loss"]) if self._batches else 0.0
 
-    def _accumulate(self, batches: Sequence[dict[str, Any]]) -> dict[str, float]:
+    def _accumulate(self, batches: Sequence[dict[str, Any]]) -> dict[str, Any]:
         if self._halves is None:
             self._halves = compile_accumulation(self)
         gradients, apply = self._halves
         outputs, sums = gradients(batches[0])
-        numbers, details = _told(outputs)
-        self.details = [details]
+        each = [outputs]
         for batch in batches[1:]:
             outputs, found = gradients(batch)
-            more, details = _told(outputs)
-            self.details.append(details)
-            numbers = {name: value + more[name] for name, value in numbers.items()}
+            each.append(outputs)
             sums = [total + gradient for total, gradient in zip(sums, found, strict=True)]
         apply(sums)
+        numbers, self.details = self._told(each)
         return numbers
+
+    def _told(self, outputs: Sequence[dict[str, Any]]) -> tuple[dict[str, Any], list[dict[str, np.ndarray]]]:
+        """The sums over batches of the scalars that an objective reports, and the rest of each."""
+        first = outputs[0]
+        numbers = {
+            name: sum((each[name] for each in outputs[1:]), value) for name, value in first.items() if not _rank(value)
+        }
+        if not self.runs_ahead:
+            numbers = {name: float(value) for name, value in numbers.items()}
+        details = [{name: np.asarray(value) for name, value in each.items() if _rank(value)} for each in outputs]
+        return numbers, details
 
     @property
     def state(self) -> list[keras.Variable]:
@@ -122,11 +132,8 @@ class Learner(keras.Model):
         return [*self.variables, *self.optimizer.variables]
 
 
-def _told(outputs: dict[str, Any]) -> tuple[dict[str, float], dict[str, np.ndarray]]:
-    """The scalars of what an objective reports, and the rest."""
-    arrays = {name: np.asarray(value) for name, value in outputs.items()}
-    scalars = {name: float(value) for name, value in arrays.items() if not value.ndim}
-    return scalars, {name: value for name, value in arrays.items() if value.ndim}
+def _rank(value: Any) -> int:
+    return len(value.shape)
 
 
 def _no_xla() -> bool:

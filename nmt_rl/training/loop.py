@@ -111,6 +111,8 @@ class TrainingLoop:
         self._saved: tuple[int, bool] | None = None
         """Update of the last checkpoint, and whether a validation was due then."""
         self._recent: list[dict[str, float]] = []
+        self._begun: list[tuple[int, dict[str, Any]]] = []
+        """Updates whose numbers have not been looked at, as they may be computed still."""
         self._started = 0.0
 
     def run(self) -> Progress:
@@ -220,14 +222,24 @@ class TrainingLoop:
         step = self.progress.step + 1
         rate = learning_rate(self.config.optimizer, step, self._expected_updates(), self.progress.scale)
         numbers = self.trainer.update(step, rate)
-        if not np.isfinite(numbers["loss"]):
-            raise self._diverged(step, numbers["loss"], before=True)
-        self._recent.append(numbers)
+        self._begun.append((step, numbers))
+        if not self.learner.runs_ahead:
+            self._look()
         self.progress.tokens += numbers["tokens"]
         self.progress.step = step
         line.update(step, self.progress.tokens)
         if step % self.config.log_every == 0:
+            self._look()
             self._log(rate, line)
+
+    def _look(self) -> None:
+        """Wait for the numbers of updates, and stop if a loss is not finite."""
+        begun, self._begun = self._begun, []
+        for step, numbers in begun:
+            found = {name: float(value) for name, value in numbers.items()}
+            if not np.isfinite(found["loss"]):
+                raise self._diverged(step, found["loss"], before=True)
+            self._recent.append(found)
 
     def _diverged(self, step: int, loss: float, before: bool = False) -> RunError:
         """At an update; a checkpoint of weights that give such a loss is of no use.
@@ -286,6 +298,7 @@ class TrainingLoop:
     def _validate(self, line: ProgressLine, interruption: Interruption) -> None:
         """Raises Interrupted if a signal comes; the validation is due still, then."""
         progress, step = self.progress, self.progress.step
+        self._look()
         if not self._is_finite():
             raise self._diverged(step, float("nan"))
         with self._averaged():
@@ -330,6 +343,7 @@ class TrainingLoop:
             swap.on_test_end()
 
     def _save(self) -> None:
+        self._look()
         if not self._is_finite():
             raise self._diverged(self.progress.step, float("nan"))
         arrays = {f"learner/{i}": np.asarray(v.value) for i, v in enumerate(self.learner.state)}

@@ -6,12 +6,15 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from nmt_rl.backend import dimension
+from nmt_rl.backend import dimension, in_chunks
 from nmt_rl.config import BatchConfig
 from nmt_rl.corpus.batches import Batch, pad_mode
 from nmt_rl.corpus.tokenizer import PAD
 from nmt_rl.decoding.policies import pick
 from nmt_rl.models.seq2seq import Seq2Seq, Tensor
+
+LOGITS = 2**26
+"""256 MB of float32."""
 
 
 def normaliser_and_chosen(logits: Tensor, pieces: Tensor) -> tuple[Tensor, Tensor]:
@@ -43,6 +46,24 @@ def normaliser_and_chosen(logits: Tensor, pieces: Tensor) -> tuple[Tensor, Tenso
         return ops.stack([normaliser, pick(logits, pieces)]), gradient
 
     normaliser, chosen = ops.unstack(both(logits), 2)
+    return normaliser, chosen
+
+
+def chosen_logits(model: Seq2Seq, states: Tensor, pieces: Tensor) -> tuple[Tensor, Tensor]:
+    """`normaliser_and_chosen` of the logits of states [tokens, width].
+
+    Of more than `LOGITS`, memory holds so many at most at a time, where the backend can divide them (see `in_chunks`).
+    """
+    chunk = max(1, LOGITS // model.embeddings.sizes[1])
+    if states.shape[0] is None or states.shape[0] <= chunk:
+        return normaliser_and_chosen(model.project(states), pieces)
+
+    def plain(states: Tensor, pieces: Tensor) -> tuple[Tensor, Tensor]:
+        # Its gradient is made of logits that are computed once more, so none is given.
+        logits = model.project(states)
+        return ops.logsumexp(logits, axis=-1), pick(logits, pieces)
+
+    normaliser, chosen = in_chunks(plain, chunk, states, pieces)
     return normaliser, chosen
 
 
@@ -136,7 +157,7 @@ class CrossEntropy:
         labels = batch["labels"]
         weights = ops.cast(ops.not_equal(labels, PAD), "float32")
         tokens = ops.maximum(ops.sum(weights), 1.0)
-        normaliser, chosen = normaliser_and_chosen(model.project(states), labels)
+        normaliser, chosen = chosen_logits(model, states, labels)
         nll = normaliser - chosen
         # mean(z) is linear in the state, so the [tokens, vocab] matrix need not be read for it.
         loss = smoothed_cross_entropy(normaliser, chosen, model.mean_logit(states), self.smoothing) if training else nll

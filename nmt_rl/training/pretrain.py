@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from nmt_rl.backend import to_device
 from nmt_rl.bundle import save_bundle
 from nmt_rl.config import Config
 from nmt_rl.corpus.batch_stream import BatchStream, Position, subword_sampler
+from nmt_rl.corpus.batches import Batch
 from nmt_rl.corpus.prefetch import Prefetcher
 from nmt_rl.corpus.prepared import Prepared
 from nmt_rl.corpus.store import EncodedCorpus
@@ -52,27 +54,33 @@ class CorpusTrainer:
         self._batch, self._accumulate = batch, config.pretrain.optimizer.accumulate
         self._stream_from = lambda position: BatchStream(corpus, batch, config.seed, position, resample)
         self._position = Position()
-        self._ahead: Prefetcher[tuple[dict[str, np.ndarray], Position]] | None = None
+        self._ahead: Prefetcher[tuple[dict[str, Any], float, Position]] | None = None
 
     def update(self, step: int, learning_rate: float) -> dict[str, float]:
         """See Trainer.update."""
-        numbers = self.learner.update(self._next(), learning_rate)
-        return {"epoch": float(self._position.epoch), **numbers}
+        batches, tokens = self._next()
+        numbers = self.learner.update(batches, learning_rate)
+        return {"epoch": float(self._position.epoch), **numbers, "tokens": tokens}
 
-    def _next(self) -> list[dict[str, Any]]:
-        """The batches that make up the next update."""
+    def _next(self) -> tuple[list[dict[str, Any]], float]:
+        """The batches that make up the next update, and their target tokens."""
         if self._ahead is None:
             stream = self._stream_from(self._position)
             if stream.left_out:
                 text = "%d of %d training pairs are longer than the model's %d positions and left out"
                 logger.warning(text, stream.left_out, len(stream.corpus), stream.config.max_length)
-            self._ahead = Prefetcher((with_positions(rows, self._batch), after) for rows, after in stream)
-        batches = []
+            self._ahead = Prefetcher(self._on_device(rows, after) for rows, after in stream)
+        batches, sizes = [], []
         for _ in range(self._accumulate):
-            batch, self._position = next(self._ahead)
+            batch, size, self._position = next(self._ahead)
             batches.append(batch)
-        sizes = [float(np.count_nonzero(batch["labels"] != PAD)) for batch in batches]
-        return joined(batches, sizes)
+            sizes.append(size)
+        return joined(batches, sizes), sum(sizes)
+
+    def _on_device(self, rows: Batch, after: Position) -> tuple[dict[str, Any], float, Position]:
+        """A batch on its way to the device, the number of its target tokens, and where the next one is."""
+        batch = with_positions(rows, self._batch)
+        return to_device(batch), float(np.count_nonzero(batch["labels"] != PAD)), after
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """See Trainer.state."""

@@ -129,3 +129,18 @@ def test_dropout_seeds_and_optimizer_are_part_of_the_state():
     state = {v.path for v in make_learner(dropout=0.5, ema=0.9).state}
     for name in ("seed_generator_state", "iteration", "velocity", "average"):
         assert any(name in path for path in state), (name, sorted(state))
+
+
+@pytest.mark.jax
+def test_numbers_of_a_learner_that_runs_ahead_are_those_of_one_that_waits():
+    waits, ahead = (translation_learner(clip_norm=0.5) for _ in range(2))
+    ahead.runs_ahead = True
+    batches = [feed(translation_batch(seed=n)) for n in range(3)]
+    for _ in range(2):
+        for batch in batches:
+            one, other = waits.update([batch], 0.01), ahead.update([batch], 0.01)
+            assert isinstance(one["loss"], float) and not isinstance(other["loss"], float)
+            assert {name: float(value) for name, value in other.items()} == one
+    shares = joined(batches, [20, 20, 20])
+    one, other = waits.update(shares, 0.01), ahead.update(shares, 0.01)
+    assert {name: float(value) for name, value in other.items()} == pytest.approx(one)

@@ -10,6 +10,7 @@ from nmt_rl.config import BatchConfig, OptimizerConfig, TransformerConfig
 from nmt_rl.corpus.batches import Batch, collate
 from nmt_rl.corpus.store import ragged
 from nmt_rl.models.build import build_model
+from nmt_rl.training import losses
 from nmt_rl.training.learner import Learner
 from nmt_rl.training.losses import (
     CrossEntropy,
@@ -171,3 +172,20 @@ def test_packing_changes_no_loss_and_no_gradient(name):
     assert found[True][1] == found[False][1] == 26
     for one, other in zip(found[True][2], found[False][2], strict=True):
         np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+@pytest.mark.jax
+def test_logits_in_chunks_change_no_loss_and_no_gradient(monkeypatch):
+    """Of 26 tokens, 4 chunks of 7 (the last one filled up), where the backend divides them."""
+    rng = np.random.default_rng(4)
+    source, target = (ragged([rng.integers(4, 30, n).tolist() for n in (3, 7, 2, 8, 1)]) for _ in range(2))
+    batch = with_positions(collate(source, target, np.arange(5)), BatchConfig(pad="longest"))
+    model, found = build_model(PACKED_MODELS["pre-sinusoidal"], 30, 30, seed=2), []
+    for logits in (2**26, 7 * 30):
+        monkeypatch.setattr(losses, "LOGITS", logits)
+        gradients, _ = compile_accumulation(Learner(model, CrossEntropy(0.1), OptimizerConfig()))
+        outputs, slopes = gradients(batch)
+        found.append((float(outputs["loss"]), [np.asarray(x) for x in slopes]))
+    assert found[0][0] == pytest.approx(found[1][0], abs=1e-6)
+    for whole, parts in zip(found[0][1], found[1][1], strict=True):
+        np.testing.assert_allclose(whole, parts, atol=1e-6)

@@ -3,22 +3,9 @@ import os
 import subprocess
 import sys
 
-import numpy as np
 import pytest
-from keras import ops
 
-from nmt_rl import backend
-from nmt_rl.backend import (
-    _without_native_messages,
-    check_backend,
-    compilation_cache,
-    compile_fn,
-    dimension,
-    gather,
-    gather_rows,
-    hidden,
-    limit_threads,
-)
+from nmt_rl.backend.loading import _without_native_messages, check_backend, compilation_cache, hidden
 from nmt_rl.errors import UserError
 
 
@@ -31,40 +18,6 @@ def test_a_package_is_hidden_only_inside_and_only_if_nobody_has_it(monkeypatch):
     import wave
 
     assert json.loads(wave.__name__.replace("wave", "1")) == 1
-
-
-@pytest.mark.jax
-def test_gathered_is_what_numpy_indexes():
-    values = np.arange(24, dtype="float32").reshape(2, 3, 4)
-    of_rows, of_places, along = (compile_fn(f) for f in (gather_rows, gather, lambda x, i: gather(x, i, axis=2)))
-    for first, second in (([2, 0], [1, 1]), ([1], [0]), ([], [])):
-        index = np.array([first, second], "int32")
-        assert np.array_equal(of_rows(values, index % 2), values[index % 2])
-        assert np.array_equal(of_places(values, index), [values[0, index[0]], values[1, index[1]]])
-        assert np.array_equal(along(values, index), [values[0][:, index[0]], values[1][:, index[1]]])
-
-
-@pytest.mark.parametrize(
-    ("flags", "has_it"),
-    [
-        ("flags : fpu avx512f amx_bf16", True),
-        ("Features : fp asimd bf16", True),
-        ("flags : fpu avx512f", False),
-        ("", False),
-    ],
-)
-def test_a_processor_says_whether_it_multiplies_in_bfloat16(flags, has_it, monkeypatch):
-    monkeypatch.setattr(backend, "processor_flags", lambda: flags)
-    monkeypatch.setattr(backend, "has_accelerator", lambda: False)
-    assert backend.multiplies_bfloat16() is has_it
-    monkeypatch.setattr(backend, "has_accelerator", lambda: True)
-    assert backend.multiplies_bfloat16()
-
-
-@pytest.mark.jax
-def test_dimensions_are_those_of_each_call():
-    fill = compile_fn(lambda x: ops.zeros((dimension(x, 1), dimension(x, 2) + 1)))
-    assert [tuple(fill(np.zeros(shape, "float32")).shape) for shape in ((5, 2, 7), (1, 3, 7))] == [(2, 8), (3, 8)]
 
 
 SLOW = """
@@ -205,9 +158,3 @@ def test_nothing_is_hidden_where_stderr_is_closed(monkeypatch):
     monkeypatch.setattr(os, "dup", closed)
     with _without_native_messages():
         assert os.path.samestat(os.fstat(2), before)
-
-
-def test_jax_takes_no_number_of_threads(monkeypatch):
-    monkeypatch.setattr("nmt_rl.backend.is_jax", lambda: True)
-    with pytest.raises(UserError, match="JAX has no number of threads"):
-        limit_threads(2)

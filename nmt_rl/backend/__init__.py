@@ -1,0 +1,38 @@
+"""The one room that knows which backend Keras runs on.
+
+Everything else is written in `keras.ops`. Importing it imports Keras and with it the backend.
+"""
+
+from nmt_rl.backend import loading  # First, for it loads Keras without its greetings.
+from nmt_rl.backend.compiled import compile_accumulation, compile_fn, compile_update, in_chunks
+from nmt_rl.backend.devices import (
+    has_accelerator,
+    limit_threads,
+    multiplies_bfloat16,
+    out_of_memory,
+    runs_ahead,
+    to_device,
+)
+from nmt_rl.backend.loading import check_backend, compilation_cache, is_jax, seeded
+from nmt_rl.backend.shapes import dimension, gather, gather_rows
+
+__all__ = [
+    "check_backend",
+    "compilation_cache",
+    "compile_accumulation",
+    "compile_fn",
+    "compile_update",
+    "dimension",
+    "gather",
+    "gather_rows",
+    "has_accelerator",
+    "in_chunks",
+    "is_jax",
+    "limit_threads",
+    "loading",
+    "multiplies_bfloat16",
+    "out_of_memory",
+    "runs_ahead",
+    "seeded",
+    "to_device",
+]

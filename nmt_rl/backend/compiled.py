@@ -1,0 +1,211 @@
+"""Functions and updates, compiled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+
+from nmt_rl.backend.loading import is_jax
+
+
+def compile_fn(function: Callable[..., Any], *models: keras.Model) -> Callable[..., Any]:
+    """Compile a function of arrays that reads the variables of `models` but changes none.
+
+    Args:
+        function: takes and returns pytrees of tensors; reads the models through closure.
+        models: every model or layer whose variables the function reads; their current values are used at each call.
+
+    Returns:
+        A function of NumPy arrays or tensors that returns tensors. One trace serves all shapes on TensorFlow; JAX
+        compiles once per shape.
+    """
+    if is_jax():
+        return _compile_jax(function, models)
+    return _compile_tensorflow(function)
+
+
+def compile_update(learner: keras.Model) -> Callable[[Any], dict[str, Any]]:
+    """One update: a function of a batch (pytree of arrays) that returns what the learner does.
+
+    On TensorFlow it is the step of Keras' trainer. Keras itself traces for the first shapes it sees and again for
+    others. A resumed run sees other shapes first than an uninterrupted one, and graphs for other shapes round
+    otherwise; so one trace serves all shapes.
+
+    On JAX it is a step over the state as a tree, whose memory is used again for the new one; it returns before it is
+    computed, and nothing is waited for but what the caller looks at.
+
+    Args:
+        learner: a compiled model whose outputs are scalars, of which `loss` is minimised; its optimizer is built.
+    """
+    if is_jax():
+        return _update_jax(learner)
+    if learner.run_eagerly:
+        return lambda batch: learner.train_on_batch(batch, return_dict=True)
+    return _compile_tensorflow(lambda batch: learner.train_step((batch,)))
+
+
+def _update_jax(learner: keras.Model) -> Callable[[Any], dict[str, Any]]:
+    import jax
+
+    optimizer, gradient = learner.optimizer, jax.grad(_scaled_loss(learner), has_aux=True)
+
+    def step(weights: Any, others: Any, state: Any, batch: Any) -> tuple[Any, Any, Any, Any]:
+        found, (outputs, others) = gradient(weights, others, state, batch)
+        weights, state = optimizer.stateless_apply(state, found, weights)
+        return weights, others, state, outputs
+
+    compiled = jax.jit(step, donate_argnums=(0, 1, 2))
+    parts = (learner.trainable_variables, learner.non_trainable_variables, optimizer.variables)
+
+    def update(batch: Any) -> dict[str, Any]:
+        *new, outputs = compiled(*(_values(part) for part in parts), batch)
+        for variables, values in zip(parts, new, strict=True):
+            for variable, value in zip(variables, values, strict=True):
+                variable._direct_assign(value)  # Of its own shape and type; `assign` would look, hundreds of times.
+        return outputs
+
+    return update
+
+
+def _scaled_loss(learner: keras.Model) -> Callable[..., tuple[Any, Any]]:
+    """A function of weights, other variables, the optimizer's and a batch: its loss, outputs and other variables."""
+    optimizer = learner.optimizer
+
+    def scaled(weights: Any, others: Any, state: Any, batch: Any) -> tuple[Any, Any]:
+        outputs, others = learner.stateless_call(weights, others, batch, training=True)
+        with keras.StatelessScope(state_mapping=zip(optimizer.variables, state, strict=True)):
+            return optimizer.scale_loss(outputs["loss"]), (outputs, others)
+
+    return scaled
+
+
+def _values(variables: Any) -> list[Any]:
+    return [v.value for v in variables]
+
+
+def in_chunks(function: Callable[..., Any], chunk: int, *arrays: Any) -> Any:
+    """function(*arrays), row by row on its own, in chunks of rows whose intermediate results are computed once more for
+    the gradient, so that memory holds those of one chunk.
+
+    On TensorFlow, which leaves the number of rows open, all rows are one chunk.
+
+    Args:
+        function: from arrays [rows, ...] to a pytree of arrays [rows, ...].
+        chunk: rows of a chunk.
+        arrays: [rows, ...] each; those of the last chunk are filled up with zeros.
+    """
+    if not is_jax() or arrays[0].shape[0] <= chunk:
+        return function(*arrays)
+    import jax
+    from jax import numpy as jnp
+
+    rows = arrays[0].shape[0]
+    chunks = -(-rows // chunk)
+
+    def divided(x: Any) -> Any:
+        filled = jnp.pad(x, [(0, chunks * chunk - rows)] + [(0, 0)] * (x.ndim - 1))
+        return filled.reshape(chunks, chunk, *x.shape[1:])
+
+    found = jax.lax.map(lambda parts: jax.checkpoint(function)(*parts), tuple(map(divided, arrays)))
+    return jax.tree.map(lambda x: x.reshape(chunks * chunk, *x.shape[2:])[:rows], found)
+
+
+def compile_accumulation(learner: keras.Model) -> tuple[Callable[[Any], tuple[Any, Any]], Callable[[Any], None]]:
+    """The two halves of an update, for one that is made of several batches.
+
+    Args:
+        learner: a compiled model whose outputs are scalars, of which `loss` is minimised; its optimizer is built.
+
+    Returns:
+        A function of a batch that returns the learner's outputs and the gradients of its scaled loss, a list; and one
+        that has the optimizer apply such gradients.
+    """
+    if is_jax():
+        return _accumulation_jax(learner)
+    import tensorflow as tf
+
+    def gradients(batch: Any) -> tuple[Any, Any]:
+        with tf.GradientTape() as tape:
+            outputs = learner(batch, training=True)
+            loss = learner.optimizer.scale_loss(outputs["loss"])
+        weights = [v.value for v in learner.trainable_variables]
+        found = tape.gradient(loss, weights, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        return outputs, [tf.convert_to_tensor(gradient) for gradient in found]
+
+    def apply(gradients: Any) -> None:
+        learner.optimizer.apply(gradients, learner.trainable_variables)
+
+    if learner.run_eagerly:
+        return gradients, apply
+    return _compile_tensorflow(gradients), tf.function(apply, autograph=False)
+
+
+def _accumulation_jax(learner: keras.Model) -> tuple[Callable[[Any], tuple[Any, Any]], Callable[[Any], None]]:
+    import jax
+
+    optimizer = learner.optimizer
+    compiled = jax.jit(jax.grad(_scaled_loss(learner), has_aux=True))
+    applied = jax.jit(optimizer.stateless_apply)
+
+    def assign(variables: Any, new: Any) -> None:
+        for variable, value in zip(variables, new, strict=True):
+            variable.assign(value)
+
+    def gradients(batch: Any) -> tuple[Any, Any]:
+        others = learner.non_trainable_variables
+        state = (_values(learner.trainable_variables), _values(others), _values(optimizer.variables))
+        found, (outputs, after) = compiled(*state, batch)
+        assign(others, after)  # Such as the seeds of dropout.
+        return outputs, found
+
+    def apply(gradients: Any) -> None:
+        weights = learner.trainable_variables
+        new, state = applied(_values(optimizer.variables), gradients, _values(weights))
+        assign([*weights, *optimizer.variables], [*new, *state])
+
+    return gradients, apply
+
+
+def _compile_tensorflow(function: Callable[..., Any]) -> Callable[..., Any]:
+    import tensorflow as tf
+
+    compiled: Any = None
+
+    def call(*args: Any) -> Any:
+        nonlocal compiled
+        tensors = keras.tree.map_structure(tf.convert_to_tensor, args)
+        if compiled is None:
+            # All dimensions but widths are left open, so that one trace serves all shapes.
+            specs = keras.tree.map_structure(_open_spec, tensors)
+            compiled = tf.function(function, input_signature=specs, autograph=False)
+        return compiled(*tensors)
+
+    return call
+
+
+def _open_spec(tensor: Any) -> Any:
+    """Widths stay known: the last dimension of three or more, unless it holds ids."""
+    import tensorflow as tf
+
+    rank = tensor.shape.rank
+    if rank < 3 or not tensor.dtype.is_floating:
+        return tf.TensorSpec([None] * rank, tensor.dtype)
+    return tf.TensorSpec([None] * (rank - 1) + [tensor.shape[-1]], tensor.dtype)
+
+
+def _compile_jax(function: Callable[..., Any], models: tuple[keras.Model, ...]) -> Callable[..., Any]:
+    import jax
+
+    variables = [v for model in models for v in model.variables]
+
+    @jax.jit
+    def pure(values: list[Any], args: tuple[Any, ...]) -> Any:
+        with keras.StatelessScope(state_mapping=zip(variables, values, strict=True)):
+            return function(*args)
+
+    def call(*args: Any) -> Any:
+        return pure([v.value for v in variables], keras.tree.map_structure(jax.numpy.asarray, args))
+
+    return call
