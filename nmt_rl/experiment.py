@@ -14,12 +14,15 @@ from nmt_rl.corpus.prepared import FILES, is_prepared
 from nmt_rl.errors import UserError
 from nmt_rl.results import read_result
 from nmt_rl.run_folder import (
+    EVENTS,
     begin_stage,
     check_run,
     clear_leftovers,
     drop_replaced,
+    goes_on,
     has_begun,
     put_back,
+    read_config,
     set_aside,
     write_config,
 )
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
     from nmt_rl.corpus.prepared import Prepared
     from nmt_rl.evaluation.comparison import Choice, Translations
     from nmt_rl.evaluation.report import Report
+    from nmt_rl.evaluation.status import Status
 
 logger = logging.getLogger("nmt_rl")
 
@@ -178,6 +182,32 @@ def release(run: Path) -> None:
             f"{error}; {run / 'model'} stays as it is; delete {better}, then the same command writes that model again "
             "from the last checkpoint"
         ) from error
+
+
+def run_status(run: Path) -> Status | None:
+    """How far the stage of a run is that has begun and is not finished, or None; nothing is written.
+
+    Raises:
+        UserError: if the folder is no run, or nothing has been trained in it.
+    """
+    from nmt_rl.evaluation.plots import read_events
+    from nmt_rl.evaluation.status import stage_status
+
+    config, events = read_config(run), read_events(run / EVENTS)
+    begun = [stage for stage in ("pretrain", "finetune") if (run / stage / "begun.json").exists()]
+    for stage in begun:
+        if goes_on(config, run, stage):
+            return stage_status(events, stage, getattr(config, stage).updates)
+    if not begun:
+        raise UserError(f"{run} holds no training that has begun; nmt-rl pretrain begins one")
+    return None
+
+
+def write_run_report(run: Path) -> Report:
+    """Write the report of a run anew, by the settings it was run with."""
+    config = read_config(run)
+    with _working_in(run):
+        return report_stage(config, run)
 
 
 def report_stage(config: Config, run: Path) -> Report:

@@ -13,7 +13,7 @@ import yaml
 
 from nmt_rl.bundle import WEIGHTS, check_bundle
 from nmt_rl.bundle.saving import CONTENTS
-from nmt_rl.config import Config
+from nmt_rl.config import Config, load_config
 from nmt_rl.config.stages import LENGTH, have_grown, limits, stage_difference
 from nmt_rl.corpus.prepared import (
     FILES,
@@ -236,6 +236,13 @@ def begin_stage(config: Config, run: Path, stage: str, prepared: Prepared) -> No
         (run / stage).mkdir(exist_ok=True)
         mark(run / stage, stage)
         write_json(run / stage / "begun.json", now)
+
+
+def read_config(run: Path) -> Config:
+    """The settings that a run was last worked on with; raises UserError if the folder is no run."""
+    if not (run / CONFIG).is_file():
+        raise UserError(f"{run} is no run of nmt-rl: it holds no {CONFIG}")
+    return load_config(str(run / CONFIG))
 
 
 def write_config(config: Config, run: Path, stage: str) -> None:

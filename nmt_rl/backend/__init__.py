@@ -6,12 +6,14 @@ Everything else is written in `keras.ops`. Importing it imports Keras and with i
 from nmt_rl.backend import loading  # First, for it loads Keras without its greetings.
 from nmt_rl.backend.compiled import compile_accumulation, compile_fn, compile_update, in_chunks
 from nmt_rl.backend.devices import (
+    device_count,
     has_accelerator,
     limit_threads,
     multiplies_bfloat16,
     out_of_memory,
     runs_ahead,
     to_device,
+    use_devices,
 )
 from nmt_rl.backend.loading import check_backend, compilation_cache, is_jax, seeded
 from nmt_rl.backend.shapes import dimension, gather, gather_rows
@@ -22,6 +24,7 @@ __all__ = [
     "compile_accumulation",
     "compile_fn",
     "compile_update",
+    "device_count",
     "dimension",
     "gather",
     "gather_rows",
@@ -35,4 +38,5 @@ __all__ = [
     "runs_ahead",
     "seeded",
     "to_device",
+    "use_devices",
 ]

@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from nmt_rl.backend.devices import to_device
 from nmt_rl.backend.loading import is_jax
 
 
@@ -60,7 +61,7 @@ def _update_jax(learner: keras.Model) -> Callable[[Any], dict[str, Any]]:
     parts = (learner.trainable_variables, learner.non_trainable_variables, optimizer.variables)
 
     def update(batch: Any) -> dict[str, Any]:
-        *new, outputs = compiled(*(_values(part) for part in parts), batch)
+        *new, outputs = compiled(*(_values(part) for part in parts), to_device(batch))
         for variables, values in zip(parts, new, strict=True):
             for variable, value in zip(variables, values, strict=True):
                 variable._direct_assign(value)  # Of its own shape and type; `assign` would look, hundreds of times.
@@ -105,11 +106,12 @@ def in_chunks(function: Callable[..., Any], chunk: int, *arrays: Any) -> Any:
     chunks = -(-rows // chunk)
 
     def divided(x: Any) -> Any:
+        # A chunk takes every so-manieth row, so that it is divided among devices as the rows are.
         filled = jnp.pad(x, [(0, chunks * chunk - rows)] + [(0, 0)] * (x.ndim - 1))
-        return filled.reshape(chunks, chunk, *x.shape[1:])
+        return filled.reshape(chunk, chunks, *x.shape[1:]).swapaxes(0, 1)
 
     found = jax.lax.map(lambda parts: jax.checkpoint(function)(*parts), tuple(map(divided, arrays)))
-    return jax.tree.map(lambda x: x.reshape(chunks * chunk, *x.shape[2:])[:rows], found)
+    return jax.tree.map(lambda x: x.swapaxes(0, 1).reshape(chunks * chunk, *x.shape[2:])[:rows], found)
 
 
 def compile_accumulation(learner: keras.Model) -> tuple[Callable[[Any], tuple[Any, Any]], Callable[[Any], None]]:
@@ -156,7 +158,7 @@ def _accumulation_jax(learner: keras.Model) -> tuple[Callable[[Any], tuple[Any, 
     def gradients(batch: Any) -> tuple[Any, Any]:
         others = learner.non_trainable_variables
         state = (_values(learner.trainable_variables), _values(others), _values(optimizer.variables))
-        found, (outputs, after) = compiled(*state, batch)
+        found, (outputs, after) = compiled(*state, to_device(batch))
         assign(others, after)  # Such as the seeds of dropout.
         return outputs, found
 
@@ -206,6 +208,6 @@ def _compile_jax(function: Callable[..., Any], models: tuple[keras.Model, ...]) 
             return function(*args)
 
     def call(*args: Any) -> Any:
-        return pure([v.value for v in variables], keras.tree.map_structure(jax.numpy.asarray, args))
+        return pure([v.value for v in variables], keras.tree.map_structure(jax.numpy.asarray, to_device(args)))
 
     return call

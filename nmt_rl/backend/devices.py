@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import keras
+
 from nmt_rl.backend.loading import is_jax, processor_flags
 from nmt_rl.errors import UserError
 
@@ -35,13 +37,60 @@ def runs_ahead() -> bool:
     return is_jax() and has_accelerator()
 
 
+def use_devices(wanted: int | str) -> int:
+    """Divide batches among devices, from the next model on; how many they are.
+
+    Variables are on all of them, and what is computed of a batch is divided by its rows (data parallel): the numbers
+    are those of one device, but for rounding.
+
+    Args:
+        wanted: how many, or `all`.
+
+    Raises:
+        UserError: if there are not so many, or on TensorFlow, which uses one.
+    """
+    if not is_jax():
+        if wanted not in (1, "all"):
+            raise UserError(f"devices {wanted}: several devices need JAX; set KERAS_BACKEND=jax, or give devices 1")
+        return 1
+    names = keras.distribution.list_devices()
+    count = len(names) if wanted == "all" else int(wanted)
+    if count > len(names):
+        raise UserError(f"devices {wanted}: there are {len(names)} ({', '.join(names)}); give devices all, or fewer")
+    distribution = keras.distribution.DataParallel(devices=names[:count]) if count > 1 else None
+    keras.distribution.set_distribution(distribution)
+    return count
+
+
+def device_count() -> int:
+    """Devices that batches are divided among."""
+    distribution = keras.distribution.distribution()
+    return 1 if distribution is None else int(distribution.device_mesh.shape[0])
+
+
 def to_device(batch: Any) -> Any:
-    """A pytree of NumPy arrays on its way to the device, where that goes on beside the computing."""
-    if not runs_ahead():
+    """A pytree of NumPy arrays on its way to the devices, where that goes on beside the computing.
+
+    Arrays are divided by their first axis if it can be divided by the number of devices; others are on all of them.
+    """
+    distribution = keras.distribution.distribution() if is_jax() else None
+    if distribution is None and not runs_ahead():
         return batch
     import jax
 
-    return jax.device_put(batch)
+    if distribution is None:
+        return jax.device_put(batch)
+    mesh = distribution.device_mesh.backend_mesh
+    count, axis = mesh.size, mesh.axis_names[0]
+
+    def placed(x: Any) -> Any:
+        if isinstance(x, jax.Array):  # It was computed there.
+            return x
+        divided = x.ndim > 0 and x.shape[0] > 0 and x.shape[0] % count == 0
+        spec = jax.sharding.PartitionSpec(axis) if divided else jax.sharding.PartitionSpec()
+        return jax.device_put(x, jax.sharding.NamedSharding(mesh, spec))
+
+    return jax.tree.map(placed, batch)
 
 
 def out_of_memory(error: Exception) -> bool:

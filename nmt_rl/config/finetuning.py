@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, PositiveInt, model_validator
 
 from nmt_rl.config.methods import DQNConfig, DuelingConfig, ILQLConfig, MethodConfig, TrajectoryConfig
 from nmt_rl.config.section import Section
@@ -67,6 +67,8 @@ class FinetuneConfig(Section):
     """Stop after this much fine-tuning time, in minutes, validation not counted, kept across restarts."""
     seed: int | None = Field(None, ge=0)
     """Of this stage alone; the experiment's if absent."""
+    devices: PositiveInt | Literal["all"] = 1
+    """GPUs, or whatever JAX computes with, that batches are divided among (data parallel); TensorFlow uses one."""
     precision: Literal["auto", "float32", "bfloat16"] = "float32"
     """Type of the products with weight matrices, of policy and prior, while they play and learn; all else stays
     float32. auto is bfloat16 where hardware multiplies in it, else float32."""

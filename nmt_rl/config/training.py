@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, PositiveInt
 
 from nmt_rl.config.corpus import BatchConfig
 from nmt_rl.config.section import Section
@@ -63,6 +63,8 @@ class PretrainConfig(Section):
     batch: BatchConfig = BatchConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     label_smoothing: float = Field(0.1, ge=0.0, lt=1.0)
+    devices: PositiveInt | Literal["all"] = 1
+    """GPUs, or whatever JAX computes with, that batches are divided among (data parallel); TensorFlow uses one."""
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "float32"
     """Type of the products with weight matrices; weights, states, attention, norms, softmax and loss stay float32.
     float16 scales the loss; auto is bfloat16 where hardware multiplies in it, else float32."""

@@ -109,6 +109,16 @@ def collate(
     )
 
 
+def with_rows(batch: Batch, multiple: int) -> Batch:
+    """A batch with rows of padding below it, so that their number can be divided by `multiple`."""
+    more = -len(batch.source) % multiple
+    if not more:
+        return batch
+    sides = (batch.source, batch.target_in, batch.target_out)
+    source, target_in, target_out = (np.pad(side, ((0, more), (0, 0)), constant_values=PAD) for side in sides)
+    return Batch(source, target_in, target_out, np.pad(batch.indices, (0, more), constant_values=-1))
+
+
 def ordered_batches(
     source: Sequence[Sequence[int]], target: Sequence[Sequence[int]], config: BatchConfig
 ) -> Iterator[Batch]:

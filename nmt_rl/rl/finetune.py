@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from nmt_rl.backend import use_devices
 from nmt_rl.bundle import load_bundle, save_bundle
 from nmt_rl.config import BatchConfig, Config
 from nmt_rl.corpus.batches import ordered_batches, pad_mode
@@ -63,6 +64,7 @@ def finetune(config: Config, prepared: Prepared, run: Path) -> dict[str, Any]:
         )
     tokenizers = prepared.tokenizers
     reward = make_reward(config.finetune.reward, tokenizers.target, config.corpus.target_language)
+    use_devices(config.finetune.devices)
     frozen = load_bundle(run / "pretrain" / "model", config.finetune.precision).model
     frozen.trainable = False
     family = build_family(config, frozen, prepared, reward)

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from nmt_rl.backend import to_device
+from nmt_rl.backend import device_count, to_device, use_devices
 from nmt_rl.bundle import save_bundle
 from nmt_rl.config import Config
 from nmt_rl.corpus.batch_stream import BatchStream, Position, subword_sampler
-from nmt_rl.corpus.batches import Batch
+from nmt_rl.corpus.batches import Batch, with_rows
 from nmt_rl.corpus.prefetch import Prefetcher
 from nmt_rl.corpus.prepared import Prepared
 from nmt_rl.corpus.store import EncodedCorpus
@@ -79,7 +79,7 @@ class CorpusTrainer:
 
     def _on_device(self, rows: Batch, after: Position) -> tuple[dict[str, Any], float, Position]:
         """A batch on its way to the device, the number of its target tokens, and where the next one is."""
-        batch = with_positions(rows, self._batch)
+        batch = with_positions(with_rows(rows, device_count()), self._batch)
         return to_device(batch), float(np.count_nonzero(batch["labels"] != PAD)), after
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -115,11 +115,12 @@ def pretrain(config: Config, prepared: Prepared, run: Path) -> dict[str, Any]:
     stage, settings = run / "pretrain", config.pretrain
     if (result := finished(stage, settings)) is not None:
         return result
-    tokenizers = prepared.tokenizers
+    tokenizers, devices = prepared.tokenizers, use_devices(settings.devices)
     sizes = (tokenizers.source.size, tokenizers.target.size)
     model = build_model(config.model, *sizes, config.seed, config.pretrain.precision)
     size, products = f"{model.count_params():,}", compute_type(settings.precision)
-    logger.info("pretrain: %s with %s parameters, products in %s", config.model.type, size, products)
+    text = "pretrain: %s with %s parameters, products in %s, on %d device%s"
+    logger.info(text, config.model.type, size, products, devices, "s" * (devices > 1))
     objective = CrossEntropy(settings.label_smoothing, packed=settings.batch.type == "packed")
     learner = Learner(model, objective, settings.optimizer, settings.precision)
     pairs = prepared.valid[: settings.validation.sentences]
