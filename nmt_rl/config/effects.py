@@ -28,11 +28,15 @@ class Need(NamedTuple):
     """A value with which they have one."""
 
 
+OTHER_SCHEDULES = ("constant", "inverse-sqrt", "cosine")
 NEEDS: dict[type[BaseModel], tuple[Need, ...]] = {
     OptimizerConfig: (
         Need(("weight_decay",), "name", ("adam",), "adamw"),
-        Need(("floor",), "schedule", ("constant", "inverse-sqrt"), "cosine or plateau"),
-        Need(("plateau_factor", "plateau_patience"), "schedule", ("constant", "inverse-sqrt", "cosine"), "plateau"),
+        Need(("floor",), "schedule", ("constant", "inverse-sqrt"), "cosine, plateau or wsd"),
+        Need(("decay",), "schedule", ("constant", "inverse-sqrt", "cosine", "plateau"), "wsd"),
+        Need(
+            ("plateau_factor", "plateau_patience"), "schedule", ("constant", "inverse-sqrt", "cosine", "wsd"), "plateau"
+        ),
     ),
     BatchConfig: (
         Need(("buckets",), "pad", ("longest",), "buckets"),

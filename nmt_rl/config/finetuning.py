@@ -46,7 +46,7 @@ class FinetuneOptimizerConfig(OptimizerConfig):
     """The optimizer with the defaults of fine-tuning: a small constant rate."""
 
     learning_rate: float = Field(5e-5, gt=0.0)
-    schedule: Literal["constant", "inverse-sqrt", "cosine", "plateau"] = "constant"
+    schedule: Literal["constant", "inverse-sqrt", "cosine", "plateau", "wsd"] = "constant"
     warmup: int = Field(100, ge=0)
 
 

@@ -17,7 +17,7 @@ COURSE = (
     *(
         f"optimizer.{name}"
         for name in (
-            "learning_rate", "beta_1", "beta_2", "epsilon", "weight_decay", "schedule", "warmup", "floor",
+            "learning_rate", "beta_1", "beta_2", "epsilon", "weight_decay", "schedule", "warmup", "decay", "floor",
             "plateau_factor", "plateau_patience", "clip_norm", "accumulate",
         )
     ),

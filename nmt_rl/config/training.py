@@ -4,29 +4,34 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveInt, model_validator
 
 from nmt_rl.config.corpus import BatchConfig
 from nmt_rl.config.section import Section
 
 
 class OptimizerConfig(Section):
-    """Adam (Kingma and Ba, 2015) or AdamW, with the learning-rate schedule."""
+    """Adam (Kingma and Ba, 2015) or another of Keras' optimizers, with the learning-rate schedule."""
 
-    name: Literal["adam", "adamw"] = "adam"
+    name: Literal["adam", "adamw", "muon", "schedule-free"] = "adam"
+    """muon (Jordan et al., 2024): matrices between layers by orthogonal momentum, the rest by AdamW; an update costs a
+    CPU much more. schedule-free (Defazio et al., 2024): AdamW whose averaged weights need no falling rate."""
     learning_rate: float = Field(5e-4, gt=0.0)
     """Peak learning rate."""
     beta_1: float = Field(0.9, ge=0.0, lt=1.0)
     beta_2: float = Field(0.98, ge=0.0, lt=1.0)
     epsilon: float = Field(1e-9, gt=0.0)
     weight_decay: float = Field(0.0, ge=0.0)
-    """Decoupled weight decay (adamw only)."""
-    schedule: Literal["constant", "inverse-sqrt", "cosine", "plateau"] = "inverse-sqrt"
-    """inverse-sqrt is Noam's, scaled so that the peak is `learning_rate`; plateau halves on stalled validation."""
+    """Decoupled weight decay (not of adam)."""
+    schedule: Literal["constant", "inverse-sqrt", "cosine", "plateau", "wsd"] = "inverse-sqrt"
+    """inverse-sqrt is Noam's, scaled so that the peak is `learning_rate`; plateau halves on stalled validation; wsd is
+    warm-up, stable, decay: constant, but for the last updates."""
     warmup: int = Field(4000, ge=0)
     """Updates of linear warm-up."""
+    decay: float = Field(0.2, gt=0.0, le=1.0)
+    """Share of the updates, the last ones, in which wsd falls to its floor."""
     floor: float = Field(0.0, ge=0.0)
-    """Lowest learning rate of cosine and plateau."""
+    """Lowest learning rate of cosine, plateau and wsd."""
     plateau_factor: float = Field(0.5, gt=0.0, lt=1.0)
     plateau_patience: int = Field(2, ge=1)
     """Validations without improvement before the plateau schedule lowers the rate."""
@@ -37,6 +42,13 @@ class OptimizerConfig(Section):
     each part of the loss by what that is a mean over)."""
     ema: float = Field(0.0, ge=0.0, lt=1.0)
     """Momentum of the exponential moving average of the weights that is validated and saved; 0 turns it off."""
+
+    @model_validator(mode="after")
+    def _one_average(self) -> OptimizerConfig:
+        if self.name == "schedule-free" and (self.ema or self.schedule != "constant"):
+            kind = f"ema {self.ema:g}" if self.ema else f"schedule {self.schedule}"
+            raise ValueError(f"name schedule-free averages the weights itself: ema 0, schedule constant; found {kind}")
+        return self
 
 
 class ValidationConfig(Section):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -82,7 +83,7 @@ def duration(seconds: float) -> str:
     """In the two largest units: 2 d 3 h, 4 h 5 min, 6 min 7 s, 8 s."""
     whole = round(seconds)
     sizes = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
-    for (size, unit), (next_size, next_unit) in zip(sizes, sizes[1:], strict=False):
+    for (size, unit), (next_size, next_unit) in itertools.pairwise(sizes):
         if whole >= size:
             rest = whole % size // next_size
             return f"{whole // size} {unit}" + (f" {rest} {next_unit}" if rest else "")

@@ -11,6 +11,7 @@ import numpy as np
 from nmt_rl.backend import compile_accumulation, compile_update, is_jax, runs_ahead
 from nmt_rl.config import OptimizerConfig
 from nmt_rl.models.seq2seq import Seq2Seq, Tensor
+from nmt_rl.training.optimizers import build_optimizer
 
 Objective = Callable[[Seq2Seq, dict[str, Tensor], bool], dict[str, Tensor]]
 """(model, batch, training) -> scalars; `loss` is minimised, the others are reported. In a batch that makes up an update
@@ -119,11 +120,13 @@ class Learner(keras.Model):
         """The sums over batches of the scalars that an objective reports, and the rest of each."""
         first = outputs[0]
         numbers = {
-            name: sum((each[name] for each in outputs[1:]), value) for name, value in first.items() if not _rank(value)
+            name: sum((each[name] for each in outputs[1:]), value)
+            for name, value in first.items()
+            if not np.ndim(value)
         }
         if not self.runs_ahead:
             numbers = {name: float(value) for name, value in numbers.items()}
-        details = [{name: np.asarray(value) for name, value in each.items() if _rank(value)} for each in outputs]
+        details = [{name: np.asarray(value) for name, value in each.items() if np.ndim(value)} for each in outputs]
         return numbers, details
 
     @property
@@ -132,27 +135,6 @@ class Learner(keras.Model):
         return [*self.variables, *self.optimizer.variables]
 
 
-def _rank(value: Any) -> int:
-    return len(value.shape)
-
-
 def _no_xla() -> bool:
     """XLA compiles once per shape, 16-21 s each, and is no faster on CPU: TensorFlow runs as a plain graph."""
     return not is_jax()
-
-
-def build_optimizer(config: OptimizerConfig) -> keras.optimizers.Optimizer:
-    """Adam or AdamW with clipping and EMA; the learning rate is set before each update."""
-    kind = keras.optimizers.AdamW if config.name == "adamw" else keras.optimizers.Adam
-    decay = {"weight_decay": config.weight_decay} if config.name == "adamw" else {}
-    return kind(
-        learning_rate=config.learning_rate,
-        beta_1=config.beta_1,
-        beta_2=config.beta_2,
-        epsilon=config.epsilon,
-        global_clipnorm=config.clip_norm or None,
-        use_ema=config.ema > 0,
-        ema_momentum=config.ema or 0.99,
-        name="optimizer",
-        **decay,
-    )

@@ -11,7 +11,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-import keras
 import numpy as np
 
 from nmt_rl.backend import out_of_memory
@@ -21,6 +20,7 @@ from nmt_rl.training.checkpoints import Checkpoint, Checkpoints, assign, select_
 from nmt_rl.training.events import EventLog
 from nmt_rl.training.interruption import Interrupted, Interruption
 from nmt_rl.training.learner import Learner
+from nmt_rl.training.optimizers import averaged_weights
 from nmt_rl.training.progress import ProgressLine
 from nmt_rl.training.schedules import learning_rate
 from nmt_rl.training.snapshots import Snapshots
@@ -301,7 +301,7 @@ class TrainingLoop:
         self._look()
         if not self._is_finite():
             raise self._diverged(step, float("nan"))
-        with self._averaged():
+        with averaged_weights(self.learner):
             with interruption.breaking():
                 numbers = self.validate()
             if not np.isfinite(numbers["loss"]):
@@ -327,20 +327,6 @@ class TrainingLoop:
         kept = {*self.kept("best"), *self.kept("last")}
         self.progress.snapshots = {s: score for s, score in self.progress.snapshots.items() if s in kept}
         # The files stay: what the last checkpoint names must outlive a kill before the next one.
-
-    @contextmanager
-    def _averaged(self) -> Iterator[None]:
-        """The moving average of the weights in place of the weights, if the optimizer keeps one."""
-        if not self.config.optimizer.ema:
-            yield
-            return
-        swap = keras.callbacks.SwapEMAWeights()
-        swap.set_model(self.learner)
-        swap.on_test_begin()
-        try:
-            yield
-        finally:
-            swap.on_test_end()
 
     def _save(self) -> None:
         self._look()
@@ -388,7 +374,7 @@ class TrainingLoop:
             damage = self.snapshots.damage(step)
             if damage and step == progress.step:
                 logger.warning("%s; it is written again from the checkpoint", damage)
-                with self._averaged():
+                with averaged_weights(self.learner):
                     self.snapshots.save(step)
             elif damage:
                 logger.warning("%s; %s goes on without these weights", damage, self.stage)

@@ -13,7 +13,7 @@ def learning_rate(config: OptimizerConfig, update: int, updates: int, scale: flo
     Args:
         config: peak rate, schedule, warm-up.
         update: from 1.
-        updates: of the whole training (cosine ends there).
+        updates: of the whole training (cosine and wsd end there).
         scale: product of the plateau schedule's reductions.
     """
     peak, warmup = config.learning_rate, config.warmup
@@ -23,6 +23,8 @@ def learning_rate(config: OptimizerConfig, update: int, updates: int, scale: flo
         return inverse_sqrt(peak, update, warmup)
     if config.schedule == "cosine":
         return cosine(peak, update - warmup, max(1, updates - warmup), config.floor)
+    if config.schedule == "wsd":
+        return warmup_stable_decay(peak, update, updates, config.decay, config.floor)
     if config.schedule == "plateau":
         return max(config.floor, peak * scale)
     return peak
@@ -37,3 +39,9 @@ def cosine(peak: float, update: int, updates: int, floor: float) -> float:
     """Half a cosine from the peak down to the floor (Loshchilov and Hutter, 2017, eq. 5)."""
     share = min(1.0, update / updates)
     return floor + (peak - floor) * 0.5 * (1.0 + math.cos(math.pi * share))
+
+
+def warmup_stable_decay(peak: float, update: int, updates: int, decay: float, floor: float) -> float:
+    """The peak, then in the last share `decay` of the updates linearly down to the floor (Hu et al., 2024, eq. 1)."""
+    left = (updates - update) / max(1.0, decay * updates)
+    return floor + (peak - floor) * min(1.0, max(0.0, left))

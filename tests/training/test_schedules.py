@@ -9,7 +9,7 @@ def rates(updates, total=100, scale=1.0, **settings):
     return [learning_rate(config, update, total, scale) for update in updates]
 
 
-@pytest.mark.parametrize("schedule", ["constant", "inverse-sqrt", "cosine", "plateau"])
+@pytest.mark.parametrize("schedule", ["constant", "inverse-sqrt", "cosine", "plateau", "wsd"])
 def test_every_schedule_warms_up_linearly_to_its_peak(schedule):
     assert rates([1, 2, 3, 4], schedule=schedule, warmup=4) == pytest.approx([0.2, 0.4, 0.6, 0.8])
 
@@ -40,3 +40,8 @@ def test_plateau_scales_down_to_its_floor():
 
 def test_constant_stays():
     assert rates([1, 50, 10**6], schedule="constant", warmup=0) == [0.8, 0.8, 0.8]
+
+
+def test_wsd_is_constant_until_the_last_updates():
+    settings = {"schedule": "wsd", "warmup": 10, "floor": 0.2, "decay": 0.4}
+    assert rates([5, 10, 60, 80, 100, 120], **settings) == pytest.approx([0.4, 0.8, 0.8, 0.5, 0.2, 0.2])
