@@ -68,6 +68,29 @@ def device_count() -> int:
     return 1 if distribution is None else int(distribution.device_mesh.shape[0])
 
 
+def describe_devices() -> str:
+    """What computes, in words."""
+    if is_jax():
+        import jax
+
+        kinds = [device.device_kind for device in jax.devices()]
+        return f"{len(kinds)} x {kinds[0]}"
+    import tensorflow as tf
+
+    kinds = [device.device_type for device in tf.config.list_physical_devices()]
+    return f"{len(kinds)} x {kinds[-1]}"
+
+
+def device_memory() -> float | None:
+    """Most memory of the first device that was used so far, GiB; None where it does not tell, as CPUs do not."""
+    if not is_jax():
+        return None
+    import jax
+
+    used = (jax.devices()[0].memory_stats() or {}).get("peak_bytes_in_use")
+    return None if used is None else float(used) / 2**30
+
+
 def to_device(batch: Any) -> Any:
     """A pytree of NumPy arrays on its way to the devices, where that goes on beside the computing.
 
