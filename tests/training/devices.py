@@ -1,17 +1,39 @@
-"""Losses of the tiny experiment on one and on several devices, for test_devices: a process of its own has several.
+"""Losses of the tiny experiment on one device and on several, for test_devices: a process of its own has several.
 
-Usage: python devices.py RECIPE RUN DEVICES STAGE [KEY=VALUE ...]
+Usage: python devices.py RECIPE FOLDER DEVICES METHOD ...
 """
 
 import json
+import shutil
 import sys
 from pathlib import Path
 
 from nmt_rl.config import load_config
 from nmt_rl.experiment import finetune_stage, pretrain_stage
 
-recipe, run, devices, stage, *settings = sys.argv[1:]
-stages = {"pretrain": pretrain_stage, "finetune": finetune_stage}
-stages[stage](load_config(recipe, [*settings, f"{stage}.devices={devices}"]), Path(run))
-events = map(json.loads, (Path(run) / "metrics.jsonl").read_text().splitlines())
-print(json.dumps([event["loss"] for event in events if event["stage"] == stage and event["event"] != "end"]))
+EACH = ("pretrain.log_every=1", "finetune.log_every=1", "finetune.updates=3", "finetune.validation.every=3")
+
+
+def losses(run, stage):
+    events = map(json.loads, (run / "metrics.jsonl").read_text().splitlines())
+    return [event["loss"] for event in events if event["stage"] == stage and event["event"] != "end"]
+
+
+def main(recipe, folder, devices, *methods):
+    """Print {stage or method: {devices: losses}}."""
+    found = {name: {} for name in ("pretrain", *methods)}
+    for count in (1, int(devices)):
+        run = Path(folder) / f"run{count}"
+        pretrain_stage(load_config(recipe, [*EACH, "pretrain.updates=6", f"pretrain.devices={count}"]), run)
+        found["pretrain"][count] = losses(run, "pretrain")
+        for number, method in enumerate(methods):
+            # All from the weights of one device.
+            other = shutil.copytree(Path(folder) / "run1", Path(folder) / f"run{count}-{number}")
+            settings = ["pretrain.updates=6", f"finetune.method={method}", f"finetune.devices={count}"]
+            finetune_stage(load_config(recipe, [*EACH, *settings]), other)
+            found[method][count] = losses(other, "finetune")
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
