@@ -134,7 +134,12 @@ def _finetune(config: Config, run: Path, fresh: bool = False) -> dict[str, Any]:
     prepared = prepare(config, run)
     make_reward(config.finetune.reward, prepared.tokenizers.target, config.corpus.target_language)
     with _begun(config, run, "finetune", prepared, fresh):
-        return finetune(config, prepared, run)
+        if not config.finetune.actors or not goes_on(config, run, "finetune"):
+            return finetune(config, prepared, run)
+        from nmt_rl.cluster import cluster_actors
+
+        with cluster_actors(config.finetune) as distribute:
+            return finetune(config, prepared, run, distribute)
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from nmt_rl.config.corpus import BatchConfig, TokenizerConfig
 from nmt_rl.config.decoding import DecodingConfig
+from nmt_rl.config.finetuning import FinetuneConfig
 from nmt_rl.config.methods import DQNConfig, TrajectoryConfig
 from nmt_rl.config.model import LSTMConfig
 from nmt_rl.config.training import OptimizerConfig
@@ -49,6 +50,7 @@ NEEDS: dict[type[BaseModel], tuple[Need, ...]] = {
         Need(("top_k",), "epsilon", (0.0,), "above 0"),
         Need(("monte_carlo", "trace", "value_learning_rate", "target_rate"), "steps", (0,), "above 0"),
     ),
+    FinetuneConfig: (Need(("ahead",), "actors", (0,), "above 0"),),
     TrajectoryConfig: (Need(("trace",), "steps", range(1, 1_000_000), "0"),),
     DecodingConfig: (
         Need(("diversity",), "diverse_groups", (1,), "above 1"),

@@ -72,6 +72,12 @@ class FinetuneConfig(Section):
     precision: Literal["auto", "float32", "bfloat16"] = "float32"
     """Type of the products with weight matrices, of policy and prior, while they play and learn; all else stays
     float32. auto is bfloat16 where hardware multiplies in it, else float32."""
+    actors: int = Field(0, ge=0, le=10_000)
+    """Processes that play, by Ray (`nmt-rl[ray]`), on this machine or the cluster that RAY_ADDRESS names; 0: none but
+    this one, which otherwise only learns."""
+    ahead: bool = False
+    """Actors go on playing while the learner learns, by weights that are older for it; or each waits for the other,
+    and one actor gives the same weights as none."""
     sentences: int = Field(32, ge=1)
     """Source sentences per update."""
     max_length: int = Field(128, ge=4)

@@ -22,7 +22,8 @@ COURSE = (
         )
     ),
     *(f"batch.{name}" for name in ("type", "size", "packed_length", "pool", "sort", "pad", "buckets")),
-    "average", "devices", "method.value_learning_rate", "method.baseline_learning_rate", "method.q.learning_rate",
+    "average", "devices", "actors", "ahead",
+    "method.value_learning_rate", "method.baseline_learning_rate", "method.q.learning_rate",
 )  # fmt: skip
 """How a stage goes on from where it is; people change it in a running job. What is left binds: weights, the state of
 the optimizer or of the episodes, or the meaning of scores depend on it."""

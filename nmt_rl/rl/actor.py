@@ -129,6 +129,10 @@ class Actor(ABC):
         of what was played per piece of the references.
         """
 
+    def close(self) -> None:
+        """Nothing is played any more."""
+        return
+
     def next_id(self) -> int:
         """Of an episode; this actor gives it once."""
         self._played += 1

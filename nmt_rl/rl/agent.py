@@ -121,7 +121,8 @@ class Agent:
             term.restore(below(arrays, f"{term.name}/"))
 
     def close(self) -> None:
-        """Nothing runs in the background."""
+        """Stop the actor's processes, if it has some."""
+        self.actor.close()
 
 
 def by_length(sampled: Sampled, parts: int) -> list[Sampled]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 
+import keras
 import numpy as np
 from keras import ops
 from numpy.typing import NDArray
@@ -63,6 +64,10 @@ class Critic:
             features: of the states, float32 [batch, time, features].
         """
         return np.asarray(self._bootstrap(source, shift_right(ids), features)[0])
+
+    def acting(self) -> list[keras.Variable]:
+        """What `value` reads."""
+        return list(self._target.variables)
 
     def is_trained(self, step: int) -> bool:
         """Whether, at update `step`, targets bootstrap from V."""

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import singledispatch
 from typing import Any
 
+import keras
+
 from nmt_rl.backend import seeded
 from nmt_rl.config import (
     Config,
@@ -76,6 +78,10 @@ class Family:
     """Q(s, a) - Q(s, a') as the model has learnt it; None: the method has no Q."""
     critic: Critic | None = None
     """V, if the method learns it on greedy translations."""
+
+    def acting(self) -> list[keras.Variable]:
+        """What the actor plays by and updates change: the model, and the V that completes what is cut."""
+        return [*self.model.variables, *(self.critic.acting() if self.critic is not None else [])]
 
 
 def build_family(config: Config, prior: Seq2Seq, prepared: Prepared, reward: Reward) -> Family:

@@ -19,7 +19,7 @@ from nmt_rl.corpus.prepared import Prepared
 from nmt_rl.errors import UserError
 from nmt_rl.models.q_guided import QGuided
 from nmt_rl.results import finished, write_result
-from nmt_rl.rl.actor import SentenceStream
+from nmt_rl.rl.actor import Actor, SentenceStream
 from nmt_rl.rl.agent import Agent
 from nmt_rl.rl.divergence import Divergence
 from nmt_rl.rl.family import Family, build_family
@@ -39,13 +39,21 @@ PARTS = 3
 """Of a batch whose episodes are learnt from each alone, where nothing has to be compiled for each shape."""
 
 
-def finetune(config: Config, prepared: Prepared, run: Path) -> dict[str, Any]:
+def finetune(
+    config: Config, prepared: Prepared, run: Path, distribute: Callable[[Family, Config], Actor] | None = None
+) -> dict[str, Any]:
     """Fine-tune RUN/pretrain/model and write RUN/finetune/model; a finished stage is not run again.
 
     Both are compared on all validation lines, whatever `validation.sentences` says of those on the way, each with the
     word reward that was tuned for it (`tune_length`). The candidate is the average of the last validated checkpoints,
     not the best of a noisy validation. With Q heads its beta is the best on validation, so that its scores there are a
     little optimistic.
+
+    Args:
+        config: the experiment.
+        prepared: its corpus.
+        run: its folder.
+        distribute: makes an actor that plays elsewhere what the family's own would play.
 
     Returns:
         The stage's result: validation scores of the pretrained model and of the candidate, updates, seconds; and, of
@@ -68,6 +76,8 @@ def finetune(config: Config, prepared: Prepared, run: Path) -> dict[str, Any]:
     frozen = load_bundle(run / "pretrain" / "model", config.finetune.precision).model
     frozen.trainable = False
     family = build_family(config, frozen, prepared, reward)
+    if distribute is not None:
+        family.actor = distribute(family, config)
     plain, config, model, settings = config, family.config, family.model, family.config.finetune
     divergence = Divergence(model, frozen)
     forks = ValidationForks(family, family.q) if family.q is not None else None
