@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from collections import deque
 from dataclasses import replace
 from typing import Any
@@ -20,6 +21,8 @@ logger = logging.getLogger("nmt_rl")
 
 IN_FLIGHT = 2
 """Units that a player has at a time: one that it plays, and the next."""
+REST, LONG = 1.0, 60.0
+"""Seconds that a lost player gets nothing; and after which a further loss of it is told."""
 
 
 class ClusterActor(Actor):
@@ -56,10 +59,12 @@ class ClusterActor(Actor):
             threads=threads,
         )
         kind = ray.remote(num_cpus=1, max_restarts=-1, max_task_retries=0)(Player)
-        given = ray.put(orders)
-        self._players = [kind.remote(given) for _ in range(players)]
-        ray.get([player.process.remote() for player in self._players])
-        self._units, self._lost = 0, 0
+        self._orders = [ray.put(orders)]
+        self._players = [kind.remote() for _ in range(players)]
+        ray.get([player.begin.remote(self._orders) for player in self._players])
+        self._units = 0
+        self._resting: dict[int, float] = {}
+        """Until when players that were lost get nothing."""
         self._running: dict[Any, tuple[Unit, int]] = {}
         """Units being played, and by which player, by what Ray will know the result by."""
         self._waiting: deque[Unit] = deque()
@@ -71,7 +76,7 @@ class ClusterActor(Actor):
         chances = rng.spawn(len(parts)) if len(parts) > 1 else [rng]
         for rows, chance in zip(parts, chances, strict=True):
             self._units += 1
-            self._waiting.append(Unit(self._units, rows, version, weights, chance))
+            self._waiting.append(Unit(self._units, rows, version, self._orders, weights, chance))
         left = len(self._running) + len(self._waiting)
         wanted = max(1, left - len(parts) // 2) if self.ahead else left
         results = [self._next() for _ in range(wanted)]
@@ -81,10 +86,12 @@ class ClusterActor(Actor):
         return episodes, self._together(results, version)
 
     def _submit(self) -> None:
-        """Give waiting units to the players that have least to do, two each at most."""
-        while self._waiting:
-            busy = [sum(other == i for _, other in self._running.values()) for i in range(len(self._players))]
-            player = busy.index(min(busy))
+        """Give waiting units to the players that have least to do, two each at most; to none that was just lost."""
+        now = time.monotonic()
+        awake = [player for player in range(len(self._players)) if self._resting.get(player, 0.0) <= now]
+        while self._waiting and awake:
+            busy = {player: sum(other == player for _, other in self._running.values()) for player in awake}
+            player = min(awake, key=lambda each: busy[each])
             if busy[player] >= IN_FLIGHT:
                 return
             unit = self._waiting.popleft()
@@ -94,16 +101,22 @@ class ClusterActor(Actor):
         """Whatever unit is finished next; one that was lost is submitted again."""
         while True:
             self._submit()
-            (done,), _ = self.ray.wait(list(self._running), num_returns=1)
-            unit, player = self._running.pop(done)
+            if not self._running:  # All are being started anew.
+                time.sleep(REST / 4)
+                continue
+            done, _ = self.ray.wait(list(self._running), num_returns=1, timeout=REST)
+            if not done:
+                continue
+            unit, player = self._running.pop(done[0])
             try:
-                episodes, numbers = self.ray.get(done)
+                episodes, numbers = self.ray.get(done[0])
             except self.ray.exceptions.RayTaskError as error:
                 raise error.as_instanceof_cause() from None
             except self.ray.exceptions.RayError as error:
-                self._lost += 1
-                text = "finetune: player %d was lost (%s); unit %d is played again"
-                logger.warning(text, player, type(error).__name__, unit.id)
+                if player not in self._resting or self._resting[player] < time.monotonic() - LONG:
+                    text = "finetune: player %d was lost (%s); what it had is played again"
+                    logger.warning(text, player, type(error).__name__)
+                self._resting[player] = time.monotonic() + REST
                 self._waiting.appendleft(unit)
             else:
                 return unit, episodes, numbers

@@ -11,8 +11,12 @@ from typing import Any
 
 from nmt_rl.errors import RunError, UserError
 
-QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled", "RAY_DEDUP_LOGS": "0"}
-"""Unless the user says otherwise: nothing is reported, and nothing is written into the user's home."""
+DEFAULTS = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled", "RAY_worker_niceness": "0"}
+"""Unless the user says otherwise: nothing is reported, nothing is written into the user's home, and players are no less
+important than whatever else the machine does."""
+
+LONGEST = 30
+"""Characters of a temporary folder's name: what Ray makes in it are sockets, whose names end at 107."""
 
 
 @contextlib.contextmanager
@@ -28,7 +32,7 @@ def ray_session(processes: int) -> Iterator[Any]:
     """
     if importlib.util.find_spec("ray") is None:
         raise UserError("finetune.actors needs Ray: pip install 'nmt-rl[ray]', or give finetune.actors 0")
-    for name, value in QUIET.items():
+    for name, value in DEFAULTS.items():
         os.environ.setdefault(name, value)
     import ray
 
@@ -37,7 +41,9 @@ def ray_session(processes: int) -> Iterator[Any]:
         if not os.environ.get("RAY_ADDRESS"):
             folder = os.environ.get("RAY_TMPDIR")
             if not folder:
-                made = tempfile.TemporaryDirectory(prefix="nmt-rl-ray-", ignore_cleanup_errors=True)
+                parent = tempfile.gettempdir()
+                parent = parent if len(parent) <= LONGEST else "/tmp"
+                made = tempfile.TemporaryDirectory(prefix="nmt-rl-", dir=parent, ignore_cleanup_errors=True)
                 folder = stack.enter_context(made)
             options |= {"_temp_dir": folder, "include_dashboard": False, "num_cpus": processes}
         try:

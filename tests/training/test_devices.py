@@ -12,6 +12,7 @@ METHODS = ("{type: dqn, steps: 2, monte_carlo: 0.5}",)
 @pytest.mark.jax
 def test_the_losses_of_several_devices_are_those_of_one(tiny_recipe, tmp_path):
     """Batches of 10 rows on 4 devices, dropout on; pretraining, and fine-tuning with numbers that no axis divides."""
+    pytest.importorskip("jax")
     flags = {"KERAS_BACKEND": "jax", "XLA_FLAGS": "--xla_force_host_platform_device_count=4"}
     command = [
         sys.executable,
