@@ -34,7 +34,7 @@ BELOW = {
     "training": {"results", "evaluation", "decoding", "bundle", "models", "corpus"},
     "verification": {"bundle", "corpus"},
     "rl": {"training", "results", "evaluation", "decoding", "bundle", "models", "corpus"},
-    "cluster": {"rl", "training", "models", "corpus"},
+    "cluster": {"rl", "training", "decoding", "bundle", "models", "corpus"},
     "run_folder": {"results", "training", "bundle", "corpus"},
     "experiment": {
         "run_folder",
@@ -49,6 +49,7 @@ BELOW = {
         "corpus",
     },
     "cli": {
+        "cluster",
         "systems",
         "verification",
         "experiment",

@@ -18,6 +18,7 @@ from nmt_rl.storage.streams import STANDARD, input_name
 
 if TYPE_CHECKING:
     from nmt_rl.decoding.formats import Format
+    from nmt_rl.decoding.request import Request
     from nmt_rl.decoding.sentences import SentenceTranslator
     from nmt_rl.decoding.translator import Translator
 
@@ -44,6 +45,14 @@ def translate(
     split_sentences: Annotated[
         bool, typer.Option("--split-sentences", help="Split lines into sentences, translate these, join them.")
     ] = False,
+    actors: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Processes that translate a file, by Ray (nmt-rl[ray]), here or on the cluster of RAY_ADDRESS; what is "
+            "done stands in OUTPUT.parts until all is, and the same command goes on.",
+        ),
+    ] = None,
     stream: Annotated[
         bool, typer.Option("--stream", help="Translate lines as they arrive, not by chunks of 2,000.")
     ] = False,
@@ -68,6 +77,10 @@ def translate(
     written = form.written()
     request = search.request(folders[:1], form.nbest, prefixes=prefix is not None, scores=form.scores or written.json)
     split = _splitter(folders[0], written, prefix) if split_sentences else None
+    if actors is not None:
+        others = {"--prefix": prefix is not None, "--split-sentences": split_sentences, "--stream": stream}
+        _translate_on_cluster(folders, request, written, input, output, actors, form.input_format == "json", others)
+        return
     # The files are opened first: a wrong path must not cost the time of loading the model.
     texts = [input] if prefix is None else [input, prefix]
     check_inputs(texts)
@@ -87,6 +100,34 @@ def translate(
             progress=progress,
             is_json=form.input_format == "json",
         )
+
+
+def _translate_on_cluster(
+    folders: list[Path],
+    request: Request,
+    written: Format,
+    input: Path,
+    output: Path,
+    actors: int,
+    is_json: bool,
+    others: dict[str, bool],
+) -> None:
+    """Raises UserError for what does not go with --actors."""
+    from nmt_rl.cluster.translation import Work, delete_parts, translate_on_cluster
+    from nmt_rl.corpus.inputs import check_inputs
+    from nmt_rl.errors import UserError
+    from nmt_rl.storage.outputs import open_output
+
+    if given := next((option for option, is_given in others.items() if is_given), None):
+        raise UserError(f"--actors translates parts of a file; leave out {given}")
+    if not input.is_file() or output == STANDARD or (output.exists() and not output.is_file()):
+        raise UserError("--actors translates a file into a file: give --input and --output")
+    check_inputs([input])
+    parts = output.with_name(f"{output.name}.parts")
+    work = Work(tuple(folder.resolve() for folder in folders), request, written, is_json)
+    with open_output(output, inputs=[input]) as sink:
+        translate_on_cluster(work, input, sink, parts, actors)
+    delete_parts(parts)
 
 
 def _splitter(model: Path, written: Format, prefix: Path | None) -> Callable[[Translator], SentenceTranslator]:

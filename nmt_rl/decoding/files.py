@@ -40,6 +40,7 @@ def translate_stream(
     prefixes: Path | None = None,
     progress: Callable[[int], None] = lambda lines: None,
     is_json: bool = False,
+    first: int = 0,
 ) -> int:
     r"""Translate every line of a binary stream; each output line ends in `\n`.
 
@@ -54,6 +55,7 @@ def translate_stream(
         arriving: translate what has arrived as soon as the lines before are done, at most `chunk` lines.
         progress: told the number of lines done, now and then.
         is_json: the lines are JSON.
+        first: number of the first line, from 0, if the stream is a part of another one.
 
     Returns:
         The number of lines read.
@@ -62,7 +64,7 @@ def translate_stream(
         RunError: if writing fails, such as on a full disk.
         UserError: if `prefixes` has fewer lines, or a line is not JSON that should be.
     """
-    done, forced = 0, read_lines(prefixes) if prefixes is not None else None
+    done, forced = first, read_lines(prefixes) if prefixes is not None else None
     forced_name = input_name(prefixes) if prefixes is not None else ""
     lines = read_lines(source, name)
     items = json_items(lines, name or "standard input") if is_json else plain_items(lines)
@@ -89,7 +91,7 @@ def translate_stream(
         progress(done)
     if forced is not None and next(forced, None) is not None:
         log.warning("%s has more lines than the source; those after line %d were not used", forced_name, done)
-    return done
+    return done - first
 
 
 def _return_memory() -> None:

@@ -82,14 +82,14 @@ def test_a_player_that_is_killed_costs_nothing_but_time(cluster, ray, parts, cap
     _, _, batches = parts
     actor = cluster(2)
     expected, _ = actor.play(batches[0], 3, np.random.default_rng(5))
-    victim = ray.get(actor._players[0].begin.remote(actor._orders))
+    victim = ray.get(actor.players.handles[0].begin.remote(actor._orders))
     threading.Timer(0.02, os.kill, (victim, signal.SIGKILL)).start()
     episodes = [actor.play(batches[0], 3, np.random.default_rng(5))[0] for _ in range(3)]
     for number, found in enumerate(episodes, start=1):
         assert [episode.id for episode in found] == [7 * number + i for i in range(1, 8)]
         assert [e.tokens.tolist() for e in found] == [e.tokens.tolist() for e in expected]
         assert [e.forks.values.tolist() for e in found] == [e.forks.values.tolist() for e in expected]
-    assert ray.get(actor._players[0].begin.remote(actor._orders)) != victim
+    assert ray.get(actor.players.handles[0].begin.remote(actor._orders)) != victim
 
 
 def test_ahead_every_sentence_is_played_once_and_late(cluster, parts):

@@ -1,0 +1,151 @@
+"""A file translated by several processes, here or on other machines, in parts that are kept until all are done."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from nmt_rl.bundle import bundle_folder
+from nmt_rl.cluster.players import Players
+from nmt_rl.cluster.session import ray_session
+from nmt_rl.corpus.inputs import open_binary
+from nmt_rl.corpus.lines import count_lines, read_lines
+from nmt_rl.decoding.files import CHUNK, translate_stream
+from nmt_rl.decoding.line_progress import line_progress
+from nmt_rl.decoding.request import Request
+from nmt_rl.storage.hashes import HASHES, file_hash
+from nmt_rl.storage.ownership import mark, must_be_ours
+from nmt_rl.storage.reading import read_json
+from nmt_rl.storage.writing import write_json, written_file, written_folder
+
+if TYPE_CHECKING:
+    from nmt_rl.decoding.formats import Format
+
+PARTS = ("begun.json", "*.part")
+"""What the folder of parts holds; see `ownership.must_be_ours`."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """How to translate: the same for all parts."""
+
+    folders: tuple[Path, ...]
+    """Models, whose folders every machine sees by these names."""
+    request: Request
+    output: Format
+    is_json: bool
+    """The lines are JSON."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some lines of the source."""
+
+    number: int
+    lines: list[str]
+    work: Work
+
+
+class PartPlayer:
+    """Translates parts as `translate_stream` does; the models are loaded for the first one."""
+
+    def __init__(self) -> None:
+        """See the class docstring."""
+        self._translator: Any = None
+
+    def play(self, part: Part) -> bytes:
+        """What is written of a part."""
+        from nmt_rl.decoding.translator import Translator
+
+        if self._translator is None:
+            self._translator = Translator.from_folders(part.work.folders, part.work.request)
+        source, sink = io.BytesIO("".join(f"{line}\n" for line in part.lines).encode()), io.BytesIO()
+        options: dict[str, Any] = {"is_json": part.work.is_json, "first": part.number * CHUNK}
+        translate_stream(self._translator, source, sink, part.work.output, f"part {part.number}", **options)
+        return sink.getvalue()
+
+
+def translate_on_cluster(work: Work, source: Path, sink: IO[bytes], parts: Path, actors: int) -> None:
+    """Translate a file; the text is the one that one process would have written.
+
+    Args:
+        work: see Work.
+        source: a regular file.
+        sink: gets everything, in order, when all parts are there.
+        parts: folder where parts stand until then, from which the same command goes on.
+        actors: processes.
+
+    Raises:
+        UserError: if Ray is not installed, or another one's folder stands at `parts`.
+        RunError: if Ray cannot be started, or reached.
+    """
+    _begin(parts, {"source": file_hash(source), "lines": CHUNK, "work": _described(work)})
+    left = [part for part in _parts(source, work) if not _path(parts, part.number).exists()]
+    with line_progress(source) as progress:
+        if left:
+            _translate(left, parts, actors, count_lines(source), progress)
+    for number in itertools.count():
+        if not _path(parts, number).exists():
+            break
+        with _path(parts, number).open("rb") as file:
+            shutil.copyfileobj(file, sink)
+    sink.flush()
+
+
+def delete_parts(parts: Path) -> None:
+    """When the file that they make up is in its place."""
+    must_be_ours(parts, PARTS, "be deleted")
+    shutil.rmtree(parts)
+
+
+def _translate(left: list[Part], parts: Path, actors: int, total: int, progress: Any) -> None:
+    done = total - sum(len(part.lines) for part in left)
+    with ray_session(actors) as ray:
+        players: Players[Part] = Players(ray, PartPlayer, min(actors, len(left)))
+        for part in left:
+            players.give(part)
+        while len(players):
+            part, text = players.next()
+            with written_file(_path(parts, part.number)) as file:
+                file.write(text)
+            done += len(part.lines)
+            progress(done)
+        players.close()
+
+
+def _parts(source: Path, work: Work) -> Iterator[Part]:
+    with open_binary(source) as stream:
+        lines = read_lines(stream, str(source))
+        for number in itertools.count():
+            own = list(itertools.islice(lines, CHUNK))
+            if not own:
+                return
+            yield Part(number, own, work)
+
+
+def _path(parts: Path, number: int) -> Path:
+    return parts / f"{number:07d}.part"
+
+
+def _described(work: Work) -> dict[str, Any]:
+    """What the text depends on besides the source, as JSON."""
+    models = [file_hash(bundle_folder(folder) / HASHES) for folder in work.folders]
+    return {"models": models, "request": asdict(work.request), "output": asdict(work.output), "json": work.is_json}
+
+
+def _begin(parts: Path, record: dict[str, Any]) -> None:
+    """Make the folder of parts, unless it is there and of the same work."""
+    if parts.exists() or parts.is_symlink():
+        must_be_ours(parts, PARTS, "be replaced")
+        if read_json(parts / "begun.json") == json.loads(json.dumps(record)):
+            return
+        shutil.rmtree(parts)
+    with written_folder(parts) as made:
+        mark(made, "translation")
+        write_json(made / "begun.json", record)
