@@ -1,10 +1,10 @@
 """What decoding gains by the advantage that forks have taught: greedy and beam search by log pi_0 + beta A.
 
-Usage: python scripts/measure_guided_decoding.py PRETRAINED FINETUNED OUT.json [--betas 0 0.5 1 1.5 2 3]
+Usage: python scripts/measure_guided_decoding.py PRETRAINED FINETUNED OUT.json [--betas 1 2 4] [--lines 500]
 
 PRETRAINED and FINETUNED are model folders of one run, the second fine-tuned by dqn or fork, whose advantage is
 A(s, a) = log pi(a|s) - log pi_0(a|s) up to tau: beta 0 is the pretrained model, beta 1 the fine-tuned one, and more
-is a beam search guided by Q. Translates the validation set; the word reward (greedy) and the length penalty (beam 5)
+is a search guided by Q. Translates the first lines of validation; the word reward (greedy) and the length penalty (beam 5)
 are chosen for each beta. Writes and prints BLEU and length ratio.
 """
 
@@ -27,9 +27,9 @@ from nmt_rl.models.ensemble import Ensemble
 from nmt_rl.models.seq2seq import Tensor
 from nmt_rl.models.word_reward import rewarded
 
-BETAS = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0)
-REWARDS = (0.0, 0.5, 1.0)
-PENALTIES = (0.6, 1.0, 1.4, 1.8, 2.2)
+BETAS = (0.0, 1.0, 2.0, 4.0)
+REWARDS = (0.0, 0.5)
+PENALTIES = (1.0, 1.8)
 
 
 class Guided(Ensemble):
@@ -45,9 +45,9 @@ class Guided(Ensemble):
         return prior + self.beta * (policy - prior)
 
 
-def measure(guided: Guided, config: Any, prepared: Any) -> dict[str, Any]:
+def measure(guided: Guided, config: Any, prepared: Any, lines: int) -> dict[str, Any]:
     """The best greedy and the best beam search of one beta: by word reward, and by length penalty."""
-    sources, references = zip(*prepared.valid, strict=True)
+    sources, references = zip(*prepared.valid[:lines], strict=True)
 
     def score(how: Any, **chosen: float) -> dict[str, float]:
         model = rewarded(guided, chosen.get("word_reward", 0.0))
@@ -73,6 +73,7 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--run", type=Path, help="run that holds the corpus; default: the folder of PRETRAINED's stage")
     parser.add_argument("--betas", type=float, nargs="+", default=BETAS)
+    parser.add_argument("--lines", type=int, default=500)
     options = parser.parse_args()
     run = options.run or options.pretrained.parent.parent
     config = load_config(str(run / "config.yaml"))
@@ -81,9 +82,9 @@ def main() -> None:
     rows = []
     for beta in options.betas:
         guided.beta = beta
-        rows.append({"beta": beta, **measure(guided, config, prepared)})
+        rows.append({"beta": beta, **measure(guided, config, prepared, options.lines)})
         print(json.dumps(rows[-1]), flush=True)
-    result = {"date": datetime.date.today().isoformat(), "name": config.name, "rows": rows}
+    result = {"date": datetime.date.today().isoformat(), "name": config.name, "lines": options.lines, "rows": rows}
     options.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 
