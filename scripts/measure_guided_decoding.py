@@ -4,8 +4,8 @@ Usage: python scripts/measure_guided_decoding.py PRETRAINED FINETUNED OUT.json [
 
 PRETRAINED and FINETUNED are model folders of one run, the second fine-tuned by dqn or fork, whose advantage is
 A(s, a) = log pi(a|s) - log pi_0(a|s) up to tau: beta 0 is the pretrained model, beta 1 the fine-tuned one, and more
-is a search guided by Q. Translates the first lines of validation; the word reward (greedy) and the length penalty (beam 5)
-are chosen for each beta. Writes and prints BLEU and length ratio.
+is a search guided by Q. Translates the first lines of validation; the word reward (greedy) and the length penalty
+(beam 5) are chosen for each beta. Writes and prints BLEU and length ratio.
 """
 
 from __future__ import annotations

@@ -49,8 +49,8 @@ def translate(
         int | None,
         typer.Option(
             min=1,
-            help="Processes that translate a file, by Ray (nmt-rl[ray]), here or on the cluster of RAY_ADDRESS. What is "
-            "done stands in OUTPUT.parts till all is; the same command goes on.",
+            help="Processes that translate a file, by Ray (nmt-rl[ray]), here or on the cluster of RAY_ADDRESS. What "
+            "is done stands in OUTPUT.parts till all is; the same command goes on.",
         ),
     ] = None,
     stream: Annotated[
