@@ -208,6 +208,8 @@ def _compile_jax(function: Callable[..., Any], models: tuple[keras.Model, ...]) 
             return function(*args)
 
     def call(*args: Any) -> Any:
-        return pure([v.value for v in variables], keras.tree.map_structure(jax.numpy.asarray, to_device(args)))
+        return pure(
+            [v.value for v in variables], keras.tree.map_structure(jax.numpy.asarray, to_device(args, read=True))
+        )
 
     return call

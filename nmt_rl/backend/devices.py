@@ -91,10 +91,14 @@ def device_memory() -> float | None:
     return None if used is None else float(used) / 2**30
 
 
-def to_device(batch: Any) -> Any:
+def to_device(batch: Any, read: bool = False) -> Any:
     """A pytree of NumPy arrays on its way to the devices, where that goes on beside the computing.
 
     Arrays are divided by their first axis if it can be divided by the number of devices; others are on all of them.
+
+    Args:
+        batch: the arrays.
+        read: what is computed of them will be read here, which divided among several hosts it could not be.
     """
     distribution = keras.distribution.distribution() if is_jax() else None
     if distribution is None and not runs_ahead():
@@ -104,12 +108,12 @@ def to_device(batch: Any) -> Any:
     if distribution is None:
         return jax.device_put(batch)
     mesh = distribution.device_mesh.backend_mesh
-    count, axis = mesh.size, mesh.axis_names[0]
+    count, axis, whole = mesh.size, mesh.axis_names[0], read and jax.process_count() > 1
 
     def placed(x: Any) -> Any:
         if isinstance(x, jax.Array):  # It was computed there.
             return x
-        divided = x.ndim > 0 and x.shape[0] > 0 and x.shape[0] % count == 0
+        divided = not whole and x.ndim > 0 and x.shape[0] > 0 and x.shape[0] % count == 0
         spec = jax.sharding.PartitionSpec(axis) if divided else jax.sharding.PartitionSpec()
         return jax.device_put(x, jax.sharding.NamedSharding(mesh, spec))
 

@@ -143,8 +143,28 @@ def is_jax() -> bool:
     return keras.backend.backend() == "jax"
 
 
+def _join_hosts() -> None:
+    """Become one of several processes that train together, if the environment says so: see docs/wmt14.md."""
+    address = os.environ.get("NMT_RL_COORDINATOR")
+    if not address:
+        return
+    import jax
+
+    try:
+        if address == "auto":
+            jax.distributed.initialize()
+        else:
+            jax.distributed.initialize(address, int(os.environ["NMT_RL_PROCESSES"]), int(os.environ["NMT_RL_PROCESS"]))
+    except (KeyError, ValueError) as error:
+        raise UserError(
+            f"NMT_RL_COORDINATOR is {address}: NMT_RL_PROCESSES must be the number of processes, and NMT_RL_PROCESS "
+            f"that of this one, from 0 ({error})"
+        ) from error
+
+
 if is_jax():
     _keep_compiled()
+    _join_hosts()
 
 
 @contextlib.contextmanager

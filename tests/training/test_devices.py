@@ -1,11 +1,13 @@
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+JAX = {"KERAS_BACKEND": "jax", "XLA_FLAGS": "--xla_force_host_platform_device_count=1"}
 METHODS = ("{type: dqn, steps: 2, monte_carlo: 0.5}",)
 
 
@@ -29,6 +31,31 @@ def test_the_losses_of_several_devices_are_those_of_one(tiny_recipe, tmp_path):
     for each in found.values():
         assert len(each["1"]) >= 4
         assert each["4"] == pytest.approx(each["1"], abs=1e-4)
+
+
+@pytest.mark.jax
+def test_two_hosts_train_as_one_does(tiny_recipe, tmp_path):
+    """Processes that see one device each, as hosts do; each writes a run of its own, and all are the same."""
+    pytest.importorskip("jax")
+    with socket.socket() as found:
+        found.bind(("localhost", 0))
+        address = f"localhost:{found.getsockname()[1]}"
+    hosts = [{"NMT_RL_COORDINATOR": address, "NMT_RL_PROCESSES": "2", "NMT_RL_PROCESS": str(n)} for n in (0, 1)]
+    command = [sys.executable, "-m", "nmt_rl", "pretrain", str(tiny_recipe), "--set", "pretrain.updates=4"]
+    command += ["--set", "pretrain.log_every=1", "--set", "pretrain.devices=all", "--out"]
+    begun = [
+        subprocess.Popen([*command, str(tmp_path / str(i))], stderr=subprocess.PIPE, env={**os.environ, **JAX, **host})
+        for i, host in enumerate([*hosts, {}])
+    ]
+    for process in begun:
+        errors = process.communicate(timeout=500)[1]
+        assert process.returncode == 0, errors.decode()[-2000:]
+    losses = []
+    for i in range(3):
+        events = map(json.loads, (tmp_path / str(i) / "metrics.jsonl").read_text().splitlines())
+        losses.append([event["loss"] for event in events if event["event"] == "train"])
+    assert losses[0] == losses[1] and len(losses[0]) == 4
+    assert losses[0] == pytest.approx(losses[2], abs=1e-4)
 
 
 def test_devices_that_are_not_there_are_told(tiny_recipe, tmp_path):
