@@ -41,16 +41,14 @@ class CleanText:
         """Clean the text, read one time, into parts; `total` pairs of it if that is known."""
         self.folder.mkdir(exist_ok=True)
         iterator, done = iter(raw), 0
-        # A text that was read to its end need not be read again.
-        finished = self.folder / "finished.json"
-        known = must_be(read_json(finished)["parts"], int, f"{finished}: parts") if finished.exists() else None
+        finished, known = self.folder / "finished.json", self._known()
 
         def calls() -> Iterator[tuple[Path, list[Pair], CleaningConfig]]:
-            for number in itertools.count():
-                if known is not None and number == known:
-                    return
-                pairs = list(itertools.islice(iterator, PART)) if known is None else []
-                if known is None and not pairs:
+            for number in range(known or 0):
+                yield self._part(number), [], cleaning
+            for number in itertools.count() if known is None else ():
+                pairs = list(itertools.islice(iterator, PART))
+                if not pairs:
                     return
                 yield self._part(number), pairs, cleaning
 
@@ -61,6 +59,14 @@ class CleanText:
                 done += report.read
                 tell(done)
         write_json(finished, {"parts": len(self.sizes)})
+
+    def _known(self) -> int | None:
+        """How many parts there are, if all are: a text that was read to its end need not be read again."""
+        path = self.folder / "finished.json"
+        if not path.exists():
+            return None
+        parts = must_be(read_json(path).get("parts"), int, f"{path}: parts")
+        return parts if all(self._part(n).with_suffix(".json").exists() for n in range(parts)) else None
 
     def mark_duplicates(self, held_out: HeldOut, drop: bool) -> None:
         """Look at all pairs in their order: for held-out ones, and, to `drop` them, for those that occurred before."""

@@ -35,7 +35,8 @@ def test_text_report_and_overlap(tmp_path):
 def test_going_on_makes_only_what_is_missing(tmp_path):
     """Whatever part is missing, one in the middle too; a text that was read to its end is not read again."""
     whole, _ = written(tmp_path / "text")
-    for gone in ([], ["finished.json"], ["finished.json", "00002.json"], ["finished.json", "00005.json", "00006.json"]):
+    every = ([], ["00001.json"], ["finished.json"], ["finished.json", "00002.json"], ["00005.json", "00006.json"])
+    for gone in every:
         for name in gone:
             (tmp_path / "text" / name).unlink()
         before = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "text").glob("*.text")}
