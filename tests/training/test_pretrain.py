@@ -97,7 +97,7 @@ def test_pairs_that_the_model_has_no_room_for_are_left_out(tmp_path, caplog):
         "toy",
     )
     trainer = CorpusTrainer(None, EncodedCorpus.open(tmp_path / "train"), config, None, room=8)
-    widths = [trainer._next()[0]["source"].shape for _ in range(2)]
+    widths = [trainer._next()[0][0]["source"].shape for _ in range(2)]
     trainer.close()
     assert widths == [(3, 8)] * 2
     assert "1 of 4 training pairs are longer than the model's 8 positions and left out" in caplog.text
@@ -128,7 +128,7 @@ def test_batches_of_other_sizes_begin_with_the_next_epoch(tiny_run):
         trainer.restore(json.loads(json.dumps(meta)), {})
     fresh.restore({"epoch": 1, "batch": 0}, {})
     for resumed, expected in ((same, before), (other, fresh)):
-        np.testing.assert_array_equal(resumed._next()[0]["source"], expected._next()[0]["source"])
+        np.testing.assert_array_equal(resumed._next()[0][0]["source"], expected._next()[0][0]["source"])
     for trainer in trainers:
         trainer.close()
 
