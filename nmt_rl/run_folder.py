@@ -31,6 +31,7 @@ from nmt_rl.results import read_result
 from nmt_rl.storage.hashes import file_hash
 from nmt_rl.storage.ownership import RUN, is_marked, kind_of, mark, must_be_ours, strangers
 from nmt_rl.storage.reading import must_be, read_json, read_text, read_yaml
+from nmt_rl.storage.unfinished import BEGUN
 from nmt_rl.storage.writing import PREFIX, write_json, write_text
 from nmt_rl.storage.yaml_core import dump_yaml, load_yaml
 
@@ -42,7 +43,7 @@ STAGE = (
     "snapshots/weights-*.npz*", "model/", *(f"model/{name}" for name in CONTENTS),
 )  # fmt: skip
 FOLDERS = {
-    "preparing": UNFINISHED, "corpus": FILES, "pretrain": STAGE, "finetune": STAGE, "model": CONTENTS,
+    "preparing": (BEGUN, *UNFINISHED), "corpus": FILES, "pretrain": STAGE, "finetune": STAGE, "model": CONTENTS,
     "tensorboard": ("events.out.*",),
 }  # fmt: skip
 """Folders of a run, and what nmt-rl writes into them; see `ownership.must_be_ours`."""

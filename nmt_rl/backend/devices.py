@@ -12,6 +12,9 @@ from nmt_rl.errors import UserError
 BFLOAT16_FLAGS = frozenset(("amx_bf16", "avx512_bf16", "bf16"))
 """Of processors that multiply in bfloat16, Intel's and AMD's and ARM's."""
 
+_distribution: Any = None
+"""Of the devices in use. Keras keeps it for each thread alone, and batches are made by another one than the models."""
+
 
 def has_accelerator() -> bool:
     """Whether there is a device that is no CPU."""
@@ -57,15 +60,15 @@ def use_devices(wanted: int | str) -> int:
     count = len(names) if wanted == "all" else int(wanted)
     if count > len(names):
         raise UserError(f"devices {wanted}: there are {len(names)} ({', '.join(names)}); give devices all, or fewer")
-    distribution = keras.distribution.DataParallel(devices=names[:count]) if count > 1 else None
-    keras.distribution.set_distribution(distribution)
+    global _distribution
+    _distribution = keras.distribution.DataParallel(devices=names[:count]) if count > 1 else None
+    keras.distribution.set_distribution(_distribution)
     return count
 
 
 def device_count() -> int:
     """Devices that batches are divided among."""
-    distribution = keras.distribution.distribution()
-    return 1 if distribution is None else int(distribution.device_mesh.shape[0])
+    return 1 if _distribution is None else int(_distribution.device_mesh.shape[0])
 
 
 def describe_devices() -> str:
@@ -100,14 +103,13 @@ def to_device(batch: Any, read: bool = False) -> Any:
         batch: the arrays.
         read: what is computed of them will be read here, which divided among several hosts it could not be.
     """
-    distribution = keras.distribution.distribution() if is_jax() else None
-    if distribution is None and not runs_ahead():
+    if _distribution is None and not runs_ahead():
         return batch
     import jax
 
-    if distribution is None:
+    if _distribution is None:
         return jax.device_put(batch)
-    mesh = distribution.device_mesh.backend_mesh
+    mesh = _distribution.device_mesh.backend_mesh
     count, axis, whole = mesh.size, mesh.axis_names[0], read and jax.process_count() > 1
 
     def placed(x: Any) -> Any:

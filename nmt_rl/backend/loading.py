@@ -165,6 +165,8 @@ def _join_hosts() -> None:
 if is_jax():
     _keep_compiled()
     _join_hosts()
+elif os.environ.get("NMT_RL_COORDINATOR"):
+    raise UserError("NMT_RL_COORDINATOR: several hosts need JAX; set KERAS_BACKEND=jax")
 
 
 @contextlib.contextmanager

@@ -17,8 +17,8 @@ from nmt_rl.cli.terminal import is_typed, prompted
 from nmt_rl.storage.streams import STANDARD, input_name
 
 if TYPE_CHECKING:
+    from nmt_rl.cluster.translation import Work
     from nmt_rl.decoding.formats import Format
-    from nmt_rl.decoding.request import Request
     from nmt_rl.decoding.sentences import SentenceTranslator
     from nmt_rl.decoding.translator import Translator
 
@@ -78,8 +78,11 @@ def translate(
     request = search.request(folders[:1], form.nbest, prefixes=prefix is not None, scores=form.scores or written.json)
     split = _splitter(folders[0], written, prefix) if split_sentences else None
     if actors is not None:
+        from nmt_rl.cluster.translation import Work
+
         others = {"--prefix": prefix is not None, "--split-sentences": split_sentences, "--stream": stream}
-        _translate_on_cluster(folders, request, written, input, output, actors, form.input_format == "json", others)
+        work = Work(tuple(folder.resolve() for folder in folders), request, written, form.input_format == "json")
+        _translate_on_cluster(work, input, output, actors, [option for option, given in others.items() if given])
         return
     # The files are opened first: a wrong path must not cost the time of loading the model.
     texts = [input] if prefix is None else [input, prefix]
@@ -102,29 +105,20 @@ def translate(
         )
 
 
-def _translate_on_cluster(
-    folders: list[Path],
-    request: Request,
-    written: Format,
-    input: Path,
-    output: Path,
-    actors: int,
-    is_json: bool,
-    others: dict[str, bool],
-) -> None:
-    """Raises UserError for what does not go with --actors."""
-    from nmt_rl.cluster.translation import Work, delete_parts, translate_on_cluster
+def _translate_on_cluster(work: Work, input: Path, output: Path, actors: int, others: list[str]) -> None:
+    """Raises UserError for what does not go with --actors, such as `others` options."""
+    from nmt_rl.cluster.translation import delete_parts, translate_on_cluster
     from nmt_rl.corpus.inputs import check_inputs
     from nmt_rl.errors import UserError
     from nmt_rl.storage.outputs import open_output
 
-    if given := next((option for option, is_given in others.items() if is_given), None):
-        raise UserError(f"--actors translates parts of a file; leave out {given}")
+    if others:
+        raise UserError(f"--actors translates parts of a file; leave out {others[0]}")
+    if input != STANDARD:
+        check_inputs([input])
     if not input.is_file() or output == STANDARD or (output.exists() and not output.is_file()):
         raise UserError("--actors translates a file into a file: give --input and --output")
-    check_inputs([input])
     parts = output.with_name(f"{output.name}.parts")
-    work = Work(tuple(folder.resolve() for folder in folders), request, written, is_json)
     with open_output(output, inputs=[input]) as sink:
         translate_on_cluster(work, input, sink, parts, actors)
     delete_parts(parts)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import itertools
-import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -12,23 +11,22 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from nmt_rl.bundle import bundle_folder
-from nmt_rl.cluster.players import Players
+from nmt_rl.cluster.players import IN_FLIGHT, Players
 from nmt_rl.cluster.session import ray_session
 from nmt_rl.corpus.inputs import open_binary
-from nmt_rl.corpus.lines import count_lines, read_lines
+from nmt_rl.corpus.lines import read_lines
 from nmt_rl.decoding.files import CHUNK, translate_stream
 from nmt_rl.decoding.line_progress import line_progress
 from nmt_rl.decoding.request import Request
 from nmt_rl.storage.hashes import HASHES, file_hash
-from nmt_rl.storage.ownership import mark, must_be_ours
-from nmt_rl.storage.reading import read_json
-from nmt_rl.storage.writing import write_json, written_file, written_folder
+from nmt_rl.storage.unfinished import begin, delete
+from nmt_rl.storage.writing import written_file
 
 if TYPE_CHECKING:
     from nmt_rl.decoding.formats import Format
 
-PARTS = ("begun.json", "*.part")
-"""What the folder of parts holds; see `ownership.must_be_ours`."""
+PARTS = ("*.part",)
+"""What the folder of parts holds besides what `storage.unfinished` writes."""
 
 
 @dataclass(frozen=True)
@@ -85,11 +83,10 @@ def translate_on_cluster(work: Work, source: Path, sink: IO[bytes], parts: Path,
         UserError: if Ray is not installed, or another one's folder stands at `parts`.
         RunError: if Ray cannot be started, or reached.
     """
-    _begin(parts, {"source": file_hash(source), "lines": CHUNK, "work": _described(work)})
-    left = [part for part in _parts(source, work) if not _path(parts, part.number).exists()]
-    with line_progress(source) as progress:
-        if left:
-            _translate(left, parts, actors, count_lines(source), progress)
+    begin(parts, "translation", PARTS, {"source": file_hash(source), "lines": CHUNK, "work": _described(work)})
+    left = (part for part in _parts(source, work) if not _path(parts, part.number).exists())
+    if (first := next(left, None)) is not None:
+        _translate(itertools.chain([first], left), source, parts, actors)
     for number in itertools.count():
         if not _path(parts, number).exists():
             break
@@ -100,22 +97,29 @@ def translate_on_cluster(work: Work, source: Path, sink: IO[bytes], parts: Path,
 
 def delete_parts(parts: Path) -> None:
     """When the file that they make up is in its place."""
-    must_be_ours(parts, PARTS, "be deleted")
-    shutil.rmtree(parts)
+    delete(parts, PARTS)
 
 
-def _translate(left: list[Part], parts: Path, actors: int, total: int, progress: Any) -> None:
-    done = total - sum(len(part.lines) for part in left)
-    with ray_session(actors) as ray:
-        players: Players[Part] = Players(ray, PartPlayer, min(actors, len(left)))
-        for part in left:
-            players.give(part)
-        while len(players):
+def _translate(left: Iterator[Part], source: Path, parts: Path, actors: int) -> None:
+    """Translate parts, of which memory holds those that are under way."""
+    with ray_session(actors) as ray, line_progress(source) as progress:
+        players: Players[Part] = Players(ray, PartPlayer, actors)
+        done = CHUNK * sum(1 for _ in parts.glob(PARTS[0]))
+
+        def take() -> None:
+            nonlocal done
             part, text = players.next()
             with written_file(_path(parts, part.number)) as file:
                 file.write(text)
             done += len(part.lines)
             progress(done)
+
+        for part in left:
+            players.give(part)
+            if len(players) >= actors * IN_FLIGHT:
+                take()
+        while len(players):
+            take()
         players.close()
 
 
@@ -137,15 +141,3 @@ def _described(work: Work) -> dict[str, Any]:
     """What the text depends on besides the source, as JSON."""
     models = [file_hash(bundle_folder(folder) / HASHES) for folder in work.folders]
     return {"models": models, "request": asdict(work.request), "output": asdict(work.output), "json": work.is_json}
-
-
-def _begin(parts: Path, record: dict[str, Any]) -> None:
-    """Make the folder of parts, unless it is there and of the same work."""
-    if parts.exists() or parts.is_symlink():
-        must_be_ours(parts, PARTS, "be replaced")
-        if read_json(parts / "begun.json") == json.loads(json.dumps(record)):
-            return
-        shutil.rmtree(parts)
-    with written_folder(parts) as made:
-        mark(made, "translation")
-        write_json(made / "begun.json", record)

@@ -60,6 +60,11 @@ class CleanText:
                 tell(done)
         write_json(finished, {"parts": len(self.sizes)})
 
+    @property
+    def is_finished(self) -> bool:
+        """Whether the whole text was read and cleaned, now or before."""
+        return self._known() is not None
+
     def _known(self) -> int | None:
         """How many parts there are, if all are: a text that was read to its end need not be read again."""
         path = self.folder / "finished.json"

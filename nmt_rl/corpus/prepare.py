@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import itertools
-import json
 import logging
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 from nmt_rl.config import Config, SourceSpec
 from nmt_rl.corpus.clean_text import CleanText
@@ -38,7 +35,7 @@ from nmt_rl.corpus.words import is_unspaced, word_splitter
 from nmt_rl.errors import UserError
 from nmt_rl.storage.hashes import folder_hashes, write_hashes
 from nmt_rl.storage.ownership import mark, must_be_ours
-from nmt_rl.storage.reading import read_json
+from nmt_rl.storage.unfinished import begin, delete
 from nmt_rl.storage.writing import write_json, written_file, written_folder
 
 log = logging.getLogger("nmt_rl")
@@ -81,11 +78,11 @@ def prepare(
     if folder.exists():
         must_be_ours(folder, FILES, "be replaced")
     if fresh:
-        _delete(work)
+        delete(work, UNFINISHED)
     with written_folder(folder, replaceable or (lambda old: must_be_ours(old, FILES, "be replaced"))) as made:
         mark(made, "corpus")
         _prepare_into(made, work, config, processes or min(MOST, usable_processors()))
-    _delete(work)
+    delete(work, UNFINISHED)
     return open_prepared(config, run)
 
 
@@ -96,7 +93,9 @@ def _prepare_into(folder: Path, work: Path, config: Config, processes: int) -> N
     splits = {split: read_split(folder, split)[0] for split in hashes}
     _warn_if_unspaced([target for _, target in splits["valid"]], config.corpus.target_language)
     settings = settings_of(config)
-    _begin(work, {"settings": settings, "train": [{**each, "folder": ""} for each in sources["train"]]})
+    record = {"settings": settings, "train": [{**each, "folder": ""} for each in sources["train"]]}
+    if begin(work, "preparing", UNFINISHED, record):
+        log.info("going on with what was prepared in %s", work)
     try:
         text = _clean_text(work / "text", config, HeldOut(splits), processes)
         tokenizers, cleaned = own or _trained_tokenizers(work, text, config), text.report.kept
@@ -108,31 +107,15 @@ def _prepare_into(folder: Path, work: Path, config: Config, processes: int) -> N
                 f"every training pair is longer than pretrain.batch.max_length {longest}; {text.report.summary()}"
             )
     except UserError:
-        _delete(work)  # Other settings are needed, or another text.
+        # Other settings are needed, or another text; unless reading broke off, such as that of a hub set.
+        if CleanText(work / "text").is_finished or not any(work.glob("text/*.json")):
+            delete(work, UNFINISHED)
         raise
     text.report.warn_if_most_went(cleaned)
     write_json(folder / "cleaning.json", text.report.to_json())
     write_json(folder / "prepared.json", {"settings": settings, "sources": sources, "hashes": hashes})
     bound = ("train/", "valid.", "tokenizer.", "cleaning.json")
     write_hashes(folder, [name for name in folder_hashes(folder) if name.startswith(bound)])
-
-
-def _begin(work: Path, record: dict[str, Any]) -> None:
-    """Make the folder of what is done, unless it is there, of the same settings and the same text."""
-    begun = work / "begun.json"
-    if work.exists() and begun.exists() and read_json(begun) == json.loads(json.dumps(record)):
-        log.info("going on with what was prepared in %s", work)
-        return
-    _delete(work)
-    with written_folder(work) as made:
-        mark(made, "preparing")
-        write_json(made / "begun.json", record)
-
-
-def _delete(work: Path) -> None:
-    if work.exists() or work.is_symlink():
-        must_be_ours(work, UNFINISHED, "be deleted")
-        shutil.rmtree(work)
 
 
 def _clean_text(folder: Path, config: Config, held_out: HeldOut, processes: int) -> CleanText:

@@ -32,9 +32,9 @@ FILES = (
 )  # fmt: skip
 """What RUN/corpus holds; see `ownership.must_be_ours`."""
 UNFINISHED = (
-    "begun.json", "text/", "text/*.text", "text/*.json", "text/*.npz", "text/hashes.*", "text/first.bool", *TOKENIZERS,
+    "text/", "text/*.text", "text/*.json", "text/*.npz", "text/hashes.*", "text/first.bool", *TOKENIZERS,
 )  # fmt: skip
-"""What RUN/preparing holds; see `ownership.must_be_ours`."""
+"""What RUN/preparing holds besides what `storage.unfinished` writes."""
 
 
 @dataclass(frozen=True)

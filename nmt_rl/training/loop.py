@@ -225,7 +225,7 @@ class TrainingLoop:
         self._begun.append((step, numbers))
         if not self.learner.runs_ahead:
             self._look()
-        self.progress.tokens += numbers["tokens"]
+        self.progress.tokens += float(numbers["tokens"])
         self.progress.step = step
         line.update(step, self.progress.tokens)
         if step % self.config.log_every == 0:

@@ -16,13 +16,14 @@ class Inline:
     lost: int | None = None
 
     def __init__(self, ray, kind, count):
-        self.player, self.units, self.asked = kind(), [], 0
+        self.player, self.units, self.asked, self.count = kind(), [], 0, count
 
     def __len__(self):
         return len(self.units)
 
     def give(self, unit):
         self.units.append(unit)
+        assert len(self.units) <= 2 * self.count  # No more of the text is held.
 
     def next(self):
         if self.asked == self.lost:
@@ -105,7 +106,7 @@ def test_parts_of_another_text_are_made_anew_and_foreign_ones_stay(
     (tmp_path / "out.txt.parts").mkdir()
     (tmp_path / "out.txt.parts" / "mine").write_text("mine")
     result = run(*options)
-    assert result.exit_code != 0 and "would be replaced, but nmt-rl did not make it" in str(result.exception)
+    assert result.exit_code != 0 and "would be deleted, but nmt-rl did not make it" in str(result.exception)
     assert (tmp_path / "out.txt.parts" / "mine").read_text() == "mine"
 
 
@@ -121,6 +122,11 @@ def test_what_does_not_go_with_actors(more, words, tiny_run, text, tmp_path):
     output = ["-o", tmp_path / "out.txt"] if more else []
     result = run(tiny_run.folder / "model", "-i", text, *output, "--actors", "2", *more)
     assert words in str(result.exception)
+
+
+def test_a_file_that_is_not_there_is_named(tiny_run, tmp_path):
+    result = run(tiny_run.folder / "model", "-i", tmp_path / "none.de", "-o", tmp_path / "out.txt", "--actors", "2")
+    assert "none.de does not exist" in str(result.exception)
 
 
 def test_processes_of_ray_write_the_same(tiny_run, text, tmp_path, small_parts):

@@ -1,3 +1,4 @@
+import itertools
 import json
 import re
 from pathlib import Path
@@ -163,7 +164,7 @@ def test_a_preparation_goes_on_where_it_was_interrupted(broken, data, tmp_path, 
     assert len([name for name in before if name.endswith(".text")]) == (2 if broken == "clean_part" else 7)
     kept = {}
     monkeypatch.setattr(
-        prepare_module, "_delete", lambda work: kept.update({p.name: p.stat().st_mtime_ns for p in work.rglob("*")})
+        prepare_module, "delete", lambda work, *_: kept.update({p.name: p.stat().st_mtime_ns for p in work.rglob("*")})
     )
     prepared = prepare(config(data), run, processes=1)
     assert prepared.train.header == expected.train.header
@@ -186,6 +187,30 @@ def test_what_was_begun_with_other_text_or_settings_starts_over(data, tmp_path, 
     _write(data / "train", german[:150], (data / "train.en").read_text().splitlines()[:150])
     assert prepare(config(data), other).report.kept == 150
     assert {path.name for path in other.iterdir()} == {"corpus"}
+
+
+def test_a_hub_that_breaks_off_costs_only_what_it_was_reading(data, tmp_path, monkeypatch):
+    run, read = tmp_path / "run", prepare_module.read_pairs
+    monkeypatch.setattr(clean_text, "PART", 30)
+
+    def breaking(spec, config, *split):
+        pairs = read(spec, config, *split)
+        yield from itertools.islice(pairs, 70) if spec is settings.corpus.train[0] else pairs
+        if spec is settings.corpus.train[0]:
+            raise UserError("hub set 'x' cannot be read: connection lost")
+
+    settings = config(data)
+    with monkeypatch.context() as patch, pytest.raises(UserError, match="connection lost"):
+        patch.setattr(prepare_module, "read_pairs", breaking)
+        prepare(settings, run, processes=1)
+    before = {path: path.stat().st_mtime_ns for path in (run / "preparing" / "text").glob("*.text")}
+    assert len(before) == 2
+    kept = {}
+    monkeypatch.setattr(
+        prepare_module, "delete", lambda work, *_: kept.update({p: p.stat().st_mtime_ns for p in work.rglob("*")})
+    )
+    assert prepare(settings, run, processes=1).report.kept == 200
+    assert all(kept[path] == time for path, time in before.items())
 
 
 def test_what_is_not_ours_is_not_deleted(data, tmp_path):

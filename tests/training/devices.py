@@ -6,8 +6,12 @@ Usage: python devices.py RECIPE FOLDER DEVICES METHOD ...
 import json
 import shutil
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
+
+from nmt_rl.backend import device_count, to_device
 from nmt_rl.config import load_config
 from nmt_rl.experiment import finetune_stage, pretrain_stage
 
@@ -17,6 +21,13 @@ EACH = ("pretrain.log_every=1", "finetune.log_every=1", "finetune.updates=3", "f
 def losses(run, stage):
     events = map(json.loads, (run / "metrics.jsonl").read_text().splitlines())
     return [event["loss"] for event in events if event["stage"] == stage and event["event"] != "end"]
+
+
+def shards_made_by_a_thread():
+    """Of a batch with rows for two of each device in use, made where batches are made: rows of each shard."""
+    with ThreadPoolExecutor(1) as thread:
+        batch = thread.submit(lambda: to_device(np.zeros((2 * device_count(), 3), "float32"))).result()
+    return [shard.data.shape[0] for shard in batch.addressable_shards]
 
 
 def main(recipe, folder, devices, *methods):
@@ -32,7 +43,7 @@ def main(recipe, folder, devices, *methods):
             settings = ["pretrain.updates=6", f"finetune.method={method}", f"finetune.devices={count}"]
             finetune_stage(load_config(recipe, [*EACH, *settings]), other)
             found[method][count] = losses(other, "finetune")
-    print(json.dumps(found))
+    print(json.dumps(found | {"shards": shards_made_by_a_thread()}))
 
 
 if __name__ == "__main__":

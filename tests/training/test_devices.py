@@ -27,6 +27,7 @@ def test_the_losses_of_several_devices_are_those_of_one(tiny_recipe, tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **flags})
     assert done.returncode == 0, done.stderr[-2000:]
     found = json.loads(done.stdout.splitlines()[-1])
+    assert found.pop("shards") == [2] * 4  # Divided, and not computed four times.
     assert found.keys() == {"pretrain", *METHODS}
     for each in found.values():
         assert len(each["1"]) >= 4
@@ -56,6 +57,14 @@ def test_two_hosts_train_as_one_does(tiny_recipe, tmp_path):
         losses.append([event["loss"] for event in events if event["event"] == "train"])
     assert losses[0] == losses[1] and len(losses[0]) == 4
     assert losses[0] == pytest.approx(losses[2], abs=1e-4)
+
+
+def test_several_hosts_need_jax(tiny_recipe, tmp_path):
+    command = [sys.executable, "-m", "nmt_rl", "pretrain", str(tiny_recipe), "--out", "run"]
+    given = {"KERAS_BACKEND": "tensorflow", "NMT_RL_COORDINATOR": "localhost:1"}
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env={**os.environ, **given})
+    assert done.returncode == 2
+    assert "several hosts need JAX" in done.stderr and "Traceback" not in done.stderr
 
 
 def test_devices_that_are_not_there_are_told(tiny_recipe, tmp_path):
