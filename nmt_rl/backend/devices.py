@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+import numpy as np
 
 from nmt_rl.backend.loading import is_jax, processor_flags
 from nmt_rl.errors import UserError
@@ -117,7 +118,11 @@ def to_device(batch: Any, read: bool = False) -> Any:
             return x
         divided = not whole and x.ndim > 0 and x.shape[0] > 0 and x.shape[0] % count == 0
         spec = jax.sharding.PartitionSpec(axis) if divided else jax.sharding.PartitionSpec()
-        return jax.device_put(x, jax.sharding.NamedSharding(mesh, spec))
+        sharding = jax.sharding.NamedSharding(mesh, spec)
+        if jax.process_count() == 1:
+            return jax.device_put(x, sharding)
+        # Every host has the whole batch; `device_put` would ask the others whether it is the same, in any order.
+        return jax.make_array_from_callback(np.shape(x), sharding, lambda index: np.asarray(x)[index])
 
     return jax.tree.map(placed, batch)
 
