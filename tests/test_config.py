@@ -165,6 +165,10 @@ def test_a_source_is_of_one_kind():
         ("finetune.method={epsilon: 1.5}", ["finetune.method.epsilon", "less than or equal to 1, found 1.5"]),
         ("finetune.method={type: mrt, samples: 1}", ["finetune.method.samples", "greater than or equal to 2, found 1"]),
         ("finetune.method={type: mrt, alpha: .inf}", ["finetune.method.alpha", "finite number", "inf"]),
+        (
+            "finetune.method={type: trajectory, temperatures: [1.0], epsilons: [0.1]}",
+            ["epsilons stand in place of temperatures", "leave one out"],
+        ),
         ("finetune.method={type: trajectory, temperatures: 1.0}", ["a list, in brackets, found 1.0"]),
         (
             "finetune.method={type: trajectory, temperatures: [0.7, 0]}",

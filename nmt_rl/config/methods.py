@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from nmt_rl.config.section import Section, named
 
 Temperature = Annotated[float, Field(ge=0.01)]
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
 class QLearningConfig(Section):
@@ -105,6 +106,8 @@ class DuelingConfig(HeadsConfig):
     type: Literal["dueling"] = "dueling"
     backup: Literal["soft", "max", "double"] = "soft"
     """Value of the next state: G-learning (Fox et al., 2016), the maximum, or double Q (van Hasselt et al., 2016)."""
+    rescale: bool = False
+    """Regress Q on h(y), sign(y) (sqrt(|y| + 1) - 1) + y / 1000, for rewards of several sizes (Pohlen et al., 2018)."""
 
 
 class ILQLConfig(HeadsConfig):
@@ -145,6 +148,8 @@ class ReplayConfig(Section):
     """Updates after which a sequence is not drawn any more; 0: never."""
     priority: float = Field(0.0, ge=0.0, le=1.0)
     """Exponent of the priorities (Schaul et al., 2016); 0: uniform."""
+    importance: float = Field(0.4, ge=0.0, le=1.0)
+    """Exponent of the weights that correct for them, at the start; it is 1 at the end."""
 
 
 class TrajectoryConfig(QLearningConfig):
@@ -162,11 +167,20 @@ class TrajectoryConfig(QLearningConfig):
     """Sampled translations per source and update."""
     temperatures: tuple[Temperature, ...] = Field((0.7, 1.0, 1.2), min_length=1)
     """Ladder of temperatures of the samples; each source gets some of them."""
+    epsilons: tuple[Share, ...] = ()
+    """Ladder of epsilon-greedy translations in place of temperatures: each piece is, with this probability, any of the
+    top_k (Horgan et al., 2018, have a rung for each actor; here each source gets some of them, however many play)."""
     top_k: int = Field(20, ge=0)
     """Sample among this many pieces only; 0: all."""
     replay: ReplayConfig = ReplayConfig()
     target_rate: float = Field(0.02, gt=0.0, le=1.0)
     """Polyak rate of the target network per update."""
+
+    @model_validator(mode="after")
+    def _one_ladder(self) -> TrajectoryConfig:
+        if self.epsilons and self.temperatures != TrajectoryConfig.model_fields["temperatures"].default:
+            raise ValueError("epsilons stand in place of temperatures; found both, leave one out")
+        return self
 
 
 class SamplesConfig(Section):

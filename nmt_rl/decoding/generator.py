@@ -16,6 +16,7 @@ from nmt_rl.decoding.policies import (
     NEVER,
     best_piece,
     draw_boltzmann,
+    draw_epsilon_greedy,
     free_pieces,
     pick,
     second_piece,
@@ -78,7 +79,7 @@ class Generator:
         self.restrictions = restrictions
         self.model = restrictions.rewarded(model)
         self._begin = Beginning(self.model)
-        policies = ("greedy", "temperature")
+        policies = ("greedy", "temperature", "epsilon")
         self._loops = {policy: compile_fn(self._loop, self.model) for policy in policies}
         # Of each policy its own, for their states differ: a compiled function takes arguments of one structure.
         self._keeps = {policy: compile_fn(partial(take_rows, beam=1)) for policy in policies}
@@ -91,6 +92,7 @@ class Generator:
         prefix_lengths: np.ndarray | None = None,
         temperature: np.ndarray | float | None = None,
         seed: int | Sequence[Sequence[int]] = 0,
+        epsilon: np.ndarray | float | None = None,
     ) -> Generation:
         """Generate one sequence per source.
 
@@ -104,10 +106,12 @@ class Generator:
             seed: of the sampling; the same seed and arguments give the same sequences. Or a seed of several numbers
                 for each row, which then gets the same sequence whatever the others are. The random numbers are
                 NumPy's, so both backends draw the same ones.
+            epsilon: float [batch] or one number of [0, 1]: the greedy piece, but with this probability any of the
+                top_k, all alike; in place of a temperature.
         """
         task = make_task(source, max_lengths, prefix, prefix_lengths)
         begun, log_probs = self._begin.scored(task)
-        return self._generate(task, begun, log_probs, temperature, seed)
+        return self._generate(task, begun, log_probs, {"temperature": temperature, "epsilon": epsilon}, seed)
 
     def continue_from(
         self,
@@ -138,17 +142,17 @@ class Generator:
         prefix = np.where(np.arange(ids.shape[1] + 1) < times[:, None], np.pad(ids, ((0, 0), (0, 1)))[rows], PAD)
         prefix[np.arange(len(rows)), times] = pieces
         task = make_task(source, max_lengths, prefix, times + 1, ids, rows)
-        return self._generate(task, self._begin(task), None, temperature, seed)
+        return self._generate(task, self._begin(task), None, {"temperature": temperature}, seed)
 
     def _generate(
         self,
         task: Task,
         begun: dict[str, Any],
         prefix_log_probs: np.ndarray | None,
-        temperature: np.ndarray | float | None,
+        chance: dict[str, np.ndarray | float | None],
         seed: int | Sequence[Sequence[int]],
     ) -> Generation:
-        policy, options = self._policy(task, temperature, seed)
+        policy, options = self._policy(task, chance, seed)
         out = {"ids": task.blank, "log_probs": np.zeros_like(task.blank, "float32")}
         if self.alternatives:
             others = np.repeat(task.blank[..., None], self.alternatives, axis=2)
@@ -177,18 +181,24 @@ class Generator:
     def _policy(
         self,
         task: Task,
-        temperature: np.ndarray | float | None,
+        chance: dict[str, np.ndarray | float | None],
         seed: int | Sequence[Sequence[int]],
     ) -> tuple[str, dict[str, np.ndarray]]:
         """The name of the policy and the arrays [rows, ...] it needs."""
-        if temperature is None:
+        given = {name: value for name, value in chance.items() if value is not None}
+        if not given:
             return "greedy", {}
+        if len(given) > 1:
+            raise ValueError("temperature and epsilon exclude each other")
+        ((name, value),) = given.items()
         count, padded = len(task.prefix), len(task.rows)
-        values = np.broadcast_to(np.asarray(temperature, "float32"), (count,))
-        if not (values > 0).all():
+        values = np.broadcast_to(np.asarray(value, "float32"), (count,))
+        if name == "temperature" and not (values > 0).all():
             raise ValueError(f"temperature must be above 0, found {values.min()}")
+        if name == "epsilon" and not ((values >= 0) & (values <= 1)).all():
+            raise ValueError(f"epsilon must be in [0, 1], found {values.min()} to {values.max()}")
         values = np.pad(values, (0, padded - count), constant_values=1.0)
-        return "temperature", {"temperature": values, "uniforms": _uniforms(task, seed)}
+        return name, {name: values, "uniforms": _uniforms(task, seed)}
 
     def _loop(self, state: dict[str, Any]) -> dict[str, Any]:
         """Until no row is active, half of many are not, or the cache is full."""
@@ -243,6 +253,8 @@ class Generator:
         if "uniforms" not in task:
             return best
         uniforms = ops.take(task["uniforms"], step, axis=1)
+        if "epsilon" in task:
+            return draw_epsilon_greedy(permitted, best, uniforms, task["epsilon"], self.top_k)
         return draw_boltzmann(permitted / task["temperature"][:, None], uniforms, self.top_k, self.top_p)
 
 

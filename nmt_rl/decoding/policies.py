@@ -1,4 +1,4 @@
-"""Which pieces may be chosen, and how one is drawn: Boltzmann with top-k and top-p.
+"""Which pieces may be chosen, and how one is drawn: Boltzmann with top-k and top-p, or epsilon-greedy.
 
 The draws are functions of uniform random numbers, so that both backends draw the same pieces from the same ones.
 """
@@ -98,6 +98,23 @@ def draw_boltzmann(scores: Any, uniforms: Any, top_k: int = 0, top_p: float = 1.
     heights = ops.cumsum(ops.softmax(scores, axis=-1), axis=-1)
     drawn = ops.sum(ops.cast(heights <= uniforms[:, None] * heights[:, -1:], "int32"), axis=-1)
     return drawn if kept is None else pick(ops.cast(kept, "int32"), drawn)
+
+
+def draw_epsilon_greedy(scores: Any, best: Any, uniforms: Any, epsilon: Any, top_k: int = 0) -> Any:
+    """The best piece, or with probability epsilon any permitted one of the top_k, all alike: int32 [rows].
+
+    Args:
+        scores: float32 [rows, pieces], NEVER where a piece is forbidden.
+        best: the piece with the largest score, int32 [rows].
+        uniforms: float32 [rows] in [0, 1): below epsilon they say which of the pieces it is.
+        epsilon: float32 [rows] in [0, 1].
+        top_k: 0: of all pieces.
+    """
+    scores, pieces = ops.top_k(scores, min(top_k or scores.shape[-1], scores.shape[-1]))
+    count = ops.sum(ops.cast(scores > NEVER / 2, "float32"), axis=-1)
+    place = ops.floor(uniforms / ops.maximum(epsilon, 1e-9) * count)
+    place = ops.cast(ops.clip(place, 0.0, ops.maximum(count - 1, 0.0)), "int32")
+    return ops.where(uniforms < epsilon, pick(ops.cast(pieces, "int32"), place), best)
 
 
 def pick(values: Any, index: Any) -> Any:

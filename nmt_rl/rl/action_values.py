@@ -19,6 +19,7 @@ from nmt_rl.rl.episode import EpisodeBatch
 from nmt_rl.rl.forks import fork_states
 from nmt_rl.rl.losses import cql_loss, expectile_loss, td_loss
 from nmt_rl.rl.q_network import Evaluated, Floats, QNetwork
+from nmt_rl.rl.rescaling import rescaled, unscaled
 from nmt_rl.rl.target_network import TargetNetwork
 from nmt_rl.rl.term import ERRORS, Arrays, Numbers, root_mean_square
 
@@ -55,7 +56,15 @@ class ActionValues(QNetwork):
 
     @abstractmethod
     def each(self, model: Seq2Seq, states: Tensor) -> list[Tensor]:
-        """Q [..., vocab] of every head, of states [..., width]."""
+        """Q [..., vocab] of every head, of states [..., width], as it is regressed."""
+
+    def returns(self, q: Tensor) -> Tensor:
+        """What values of `each` are in BLEU of [0, 1]."""
+        return q
+
+    def regressed(self, y: Floats) -> Floats:
+        """What values in BLEU are as `each` gives them."""
+        return y
 
     @abstractmethod
     def value(self, target_q: Tensor, q: Tensor, target_states: Tensor, log_prior: Tensor) -> Tensor:
@@ -74,7 +83,8 @@ class ActionValues(QNetwork):
         prior_states = _states(self.prior, source, target_in)
         log_prior = ops.log_softmax(self.prior.project(prior_states), axis=-1)
         states, target_states = self._both(prior_states, source, target_in)
-        q, target_q = self.each(model, states)[0], functools.reduce(ops.minimum, self.each(target, target_states))
+        q = self.returns(self.each(model, states)[0])
+        target_q = self.returns(functools.reduce(ops.minimum, self.each(target, target_states)))
         # Of pieces that translations can hold: nobody learns what PAD, BOS and UNK are worth.
         free = free_pieces(q.shape[-1], allow_unknown=False)
         value = self.value(target_q + free, q + free, target_states, log_prior)
@@ -87,7 +97,8 @@ class ActionValues(QNetwork):
 
     def fit(self, evaluated: Evaluated, batch: EpisodeBatch, y: Floats, weights: Floats) -> tuple[Arrays, Numbers]:
         """See QNetwork.fit."""
-        return {"value_target": evaluated.kept["target_q"].astype(np.float32)}, {}
+        target_q = evaluated.kept["target_q"].astype(np.float32)
+        return {"target": self.regressed(y).astype(np.float32), "value_target": target_q}, {}
 
     def loss(self, model: Seq2Seq, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Huber loss of the TD error of every Q, and what else the network learns from the same states."""
@@ -106,6 +117,7 @@ class ActionValues(QNetwork):
         """See QNetwork.difference; of several Q heads the smallest value counts."""
         states = fork_states(model, *(batch[name] for name in ("source", "target_in", "positions")))
         q = ops.take_along_axis(functools.reduce(ops.minimum, self.each(model, states)), batch["actions"], axis=-1)
+        q = self.returns(q)
         return q[:, 0] - q[:, 1]
 
     def regulariser(self, q: Tensor, batch: dict[str, Tensor]) -> Tensor:
@@ -148,6 +160,14 @@ class DuelingNetwork(HeadsNetwork):
     """V + A - mean A (Wang et al., 2016)."""
 
     settings: DuelingConfig
+
+    def returns(self, q: Tensor) -> Tensor:
+        """See ActionValues.returns."""
+        return unscaled(q) if self.settings.rescale else q
+
+    def regressed(self, y: Floats) -> Floats:
+        """See ActionValues.regressed."""
+        return np.asarray(rescaled(y)) if self.settings.rescale else y
 
     def value(self, target_q: Tensor, q: Tensor, target_states: Tensor, log_prior: Tensor) -> Tensor:
         """See ActionValues.value."""

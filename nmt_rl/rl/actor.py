@@ -156,6 +156,7 @@ class SampleActor(Actor):
         decoding: limits of the length, and what translations must not repeat.
         samples: of each source.
         temperatures: each sample has one of them; the ladder is shared out at random.
+        epsilons: the same of epsilon-greedy translations, in place of temperatures.
         top_k: sample among this many pieces only; 0: all.
         prior: whose log-probabilities the episodes carry; None: zeros.
         greedy: play the greedy translation of each source, too.
@@ -173,11 +174,13 @@ class SampleActor(Actor):
         prior: Seq2Seq | None = None,
         greedy: bool = False,
         references: bool = False,
+        epsilons: Sequence[float] = (),
     ) -> None:
         """See the class docstring."""
         super().__init__()
-        self.reward, self.decoding, self.samples = reward, decoding, samples
-        self.temperatures, self.references = np.asarray(temperatures, np.float32), references
+        self.reward, self.decoding, self.samples, self.references = reward, decoding, samples, references
+        self._chance = "epsilon" if epsilons else "temperature"
+        self.ladder = np.asarray(epsilons or temperatures, np.float32)
         self._longest = model.max_length
         restrictions = Restrictions.of(decoding, prefix=True)
         self._sample = Generator(model, top_k=top_k, restrictions=restrictions)
@@ -206,10 +209,10 @@ class SampleActor(Actor):
         source = sentences.rows.source
         rows = np.repeat(np.arange(len(source)), self.samples)
         limits = source_limits(source, self.decoding, self._longest)
-        # A ladder as it comes would give the same sources the same temperatures whenever the counts divide.
-        temperatures = rng.permutation(np.resize(self.temperatures, len(rows)))
+        # A ladder as it comes would give the same sources the same rungs whenever the counts divide.
+        chance = {self._chance: rng.permutation(np.resize(self.ladder, len(rows)))}
         begun, seed = self._beginnings(sentences, rows, version), int(rng.integers(2**31))
-        return rows, self._sample(source[rows], limits[rows], **begun, temperature=temperatures, seed=seed)
+        return rows, self._sample(source[rows], limits[rows], **begun, **chance, seed=seed)
 
     def _beginnings(self, sentences: Sentences, rows: NDArray[np.int64], version: int) -> dict[str, Any]:
         """Pieces that translations of the rows begin with, as the generator takes them; nothing here."""

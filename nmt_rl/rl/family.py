@@ -157,9 +157,12 @@ def _trajectory(method: TrajectoryConfig, family: Family) -> None:
         method.temperatures,
         method.top_k,
         family.prior if isinstance(method.q, KLConfig) else None,
+        epsilons=method.epsilons,
     )
     updates, replay = family.config.finetune.updates, method.replay
-    family.replay = Replay(replay.capacity, replay.share, replay.max_age, replay.priority, updates)
+    family.replay = Replay(
+        replay.capacity, replay.share, replay.max_age, replay.priority, updates, importance=replay.importance
+    )
     family.terms = [TrajectoryTerm(network, family.prepared.train, method, updates, family.model.max_length)]
     family.q = network.difference
 

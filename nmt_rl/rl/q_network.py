@@ -50,8 +50,8 @@ class QNetwork(ABC):
 
     @abstractmethod
     def fit(self, evaluated: Evaluated, batch: EpisodeBatch, y: Floats, weights: Floats) -> tuple[Arrays, Numbers]:
-        """What the loss needs beside targets and weights, and numbers to report; networks beside the policy are
-        updated here."""
+        """What the loss needs beside targets and weights, or in place of these, and numbers to report; networks beside
+        the policy are updated here."""
 
     @abstractmethod
     def loss(self, model: Seq2Seq, batch: dict[str, Tensor]) -> dict[str, Tensor]:

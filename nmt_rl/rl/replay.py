@@ -21,7 +21,7 @@ from nmt_rl.rl.priorities import PrioritySampler, importance_exponent, importanc
 UNIFORM_MIX = 1e-3
 """Probability of a uniform draw in place of one by priority."""
 IMPORTANCE = 0.4
-"""Exponent of the importance weights at the start; it rises linearly to 1 at the last update (Schaul et al., 2016)."""
+"""Where none is given (Schaul et al., 2016)."""
 
 
 @dataclass(frozen=True)
@@ -127,18 +127,27 @@ class Replay(Memory):
         updates: of the stage, over which the importance exponent rises.
         fresh: most new episodes in an update, drawn at random, which older ones fill up in place of their share; None:
             all that are new.
+        importance: exponent of the importance weights at the start; it rises linearly to 1 at the last update.
 
     Raises:
         ValueError: for a capacity below 1.
     """
 
     def __init__(
-        self, capacity: int, share: float, max_age: int, priority: float, updates: int, fresh: int | None = None
+        self,
+        capacity: int,
+        share: float,
+        max_age: int,
+        priority: float,
+        updates: int,
+        fresh: int | None = None,
+        importance: float = IMPORTANCE,
     ) -> None:
         """See the class docstring."""
         if capacity < 1:
             raise ValueError(f"capacity must be at least 1, found {capacity}")
         self.capacity, self.share, self.max_age, self.updates, self.fresh = capacity, share, max_age, updates, fresh
+        self.importance = importance
         self.sampler = PrioritySampler(capacity, priority, UNIFORM_MIX)
         self._episodes: dict[int, Episode] = {}
         """By place: the number of episodes that came before."""
@@ -195,7 +204,7 @@ class Replay(Memory):
         if not count or not len(self.sampler):
             return np.zeros(0, np.int64), np.zeros(0)
         places, probabilities = self.sampler.draw(count, rng)
-        exponent = importance_exponent(IMPORTANCE, step, self.updates)
+        exponent = importance_exponent(self.importance, step, self.updates)
         return places, importance_weights(probabilities, len(self.sampler), exponent)
 
     def _age(self, version: int) -> None:

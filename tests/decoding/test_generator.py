@@ -226,6 +226,15 @@ def test_a_sample_goes_on_as_it_was_behind_its_own_prefix(model):
     assert len({pieces_of(ids) for ids in whole.ids}) > 6
 
 
+def test_epsilon_0_is_greedy_and_1_is_not(transformer, sampler, greedy):
+    found = [sampler(SOURCES, 9, epsilon=epsilon, seed=2).ids.tolist() for epsilon in (0.0, 1.0)]
+    assert found[0] == greedy(SOURCES, 9).ids.tolist() != found[1]
+    with pytest.raises(ValueError, match="exclude each other"):
+        sampler(SOURCES, 9, epsilon=0.1, temperature=1.0)
+    with pytest.raises(ValueError, match=r"epsilon must be in \[0, 1\], found 1.5"):
+        sampler(SOURCES, 9, epsilon=1.5)
+
+
 def test_a_small_nucleus_is_greedy(transformer, greedy):
     found = Generator(transformer, top_p=1e-4)(SOURCES, 6, temperature=3.0, seed=1)
     np.testing.assert_array_equal(found.ids, greedy(SOURCES, 6).ids)

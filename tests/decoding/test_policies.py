@@ -6,6 +6,7 @@ from keras import ops
 
 from nmt_rl.corpus.tokenizer import BOS, EOS, PAD, UNK
 from nmt_rl.decoding.policies import (
+    draw_epsilon_greedy,
     NEVER,
     best_piece,
     draw_boltzmann,
@@ -56,6 +57,18 @@ def test_boltzmann_inverts_the_distribution():
 
 
 @pytest.mark.jax
+def test_epsilon_greedy_takes_any_of_the_top_pieces_alike_and_no_forbidden_one():
+    """Piece 3 is forbidden; of the others 0 is the best, and below epsilon 0.6 each of the top two has a half."""
+    scores = np.tile(np.array([3.0, 1.0, 2.0, -1e9], np.float32), (6, 1))
+    uniforms = np.array([0.0, 0.29, 0.31, 0.59, 0.61, 0.99], np.float32)
+    best, epsilon = np.zeros(6, np.int32), np.full(6, 0.6, np.float32)
+    found = ops.convert_to_numpy(draw_epsilon_greedy(scores, best, uniforms, epsilon, 2))
+    assert found.tolist() == [0, 0, 2, 2, 0, 0]
+    every = ops.convert_to_numpy(draw_epsilon_greedy(scores, best, uniforms, np.ones(6, np.float32)))
+    assert every.tolist() == [0, 0, 0, 2, 2, 1]
+    assert (ops.convert_to_numpy(draw_epsilon_greedy(scores, best, uniforms, np.zeros(6, np.float32))) == 0).all()
+
+
 def test_best_and_second_piece():
     scores = np.array([[0.3, 0.05, 0.5, 0.15], [2.0, 1.0, 2.0, 1.0], [NEVER, NEVER, 3.0, NEVER]], "float32")
     largest, best = best_piece(scores)

@@ -82,6 +82,29 @@ def test_a_dueling_network_backs_up_its_own_values(backup):
     np.testing.assert_allclose(found.penalty, (taken(target_q, batch.tokens) - value) * batch.mask, atol=1e-4)
 
 
+def test_a_rescaled_network_backs_up_returns_and_is_regressed_on_h_of_them():
+    """x of h(x) = y by bisection, with h written out again."""
+
+    def h(x):
+        return np.sign(x) * (np.sqrt(np.abs(x) + 1) - 1) + 1e-3 * x
+
+    def inverse(y):
+        low, high = np.full_like(y, -1e3), np.full_like(y, 1e3)
+        for _ in range(60):
+            middle = (low + high) / 2
+            low, high = np.where(h(middle) < y, middle, low), np.where(h(middle) < y, high, middle)
+        return low
+
+    learner = shaken({"type": "dueling", "backup": "double", "rescale": True})
+    found, batch, model, target, states, _ = evaluated(learner)
+    q, target_q = (inverse(np.float64(ops.convert_to_numpy(m.heads.q(states[2])))) for m in (model, target))
+    value = taken(target_q, free(q).argmax(-1))
+    np.testing.assert_allclose(found.value, value * batch.mask, atol=1e-3)
+    y = np.linspace(-1, 1, batch.mask.size).reshape(batch.mask.shape)
+    extra, _ = learner.terms[0].network.fit(found, batch, y, np.ones_like(y))
+    np.testing.assert_allclose(extra["target"], h(y), atol=1e-6)
+
+
 @pytest.mark.parametrize("backup", ["max", "double"])
 def test_the_negative_control_takes_its_logits_for_values(backup):
     found, batch, model, target, states, _ = evaluated(shaken({"type": "logits", "backup": backup}))

@@ -143,6 +143,18 @@ def test_every_temperature_of_the_ladder_gets_its_share(model, sentences, monkey
     assert ladders[0] != ladders[1]
 
 
+def test_a_ladder_of_epsilons_is_shared_out_too(model, sentences):
+    """Half of the translations are greedy, the others are mostly not."""
+    actor = SampleActor(model, REWARD, DECODING, 2, epsilons=(0.0, 0.9))
+    source = sentences.rows.source
+    best = Generator(model)(source, source_limits(source, DECODING, model.max_length))
+    greedy = 0
+    for episode in play(actor, sentences)[0]:
+        row = episode.source_id // 10
+        greedy += episode.tokens.tolist() == best.ids[row, : best.lengths[row]].tolist()
+    assert 6 <= greedy <= 8
+
+
 def test_the_same_chance_plays_the_same(model, sentences):
     actor = SampleActor(model, REWARD, DECODING, 2)
     one, same, other = (
