@@ -6,10 +6,10 @@ from keras import ops
 
 from nmt_rl.corpus.tokenizer import BOS, EOS, PAD, UNK
 from nmt_rl.decoding.policies import (
-    draw_epsilon_greedy,
     NEVER,
     best_piece,
     draw_boltzmann,
+    draw_epsilon_greedy,
     free_pieces,
     largest,
     permitted_pieces,
