@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from nmt_rl.bundle import WEIGHTS, check_bundle
+from nmt_rl.bundle.adapters import CONTENTS as ADAPTER
 from nmt_rl.bundle.saving import CONTENTS
 from nmt_rl.config import Config, load_config
 from nmt_rl.config.stages import LENGTH, have_grown, limits, stage_difference
@@ -41,6 +42,7 @@ STAGES = ("corpus", "pretrain", "finetune")
 STAGE = (
     "begun.json", "before.json", "result.json", "checkpoints/", "checkpoints/step-*.npz*", "snapshots/",
     "snapshots/weights-*.npz*", "model/", *(f"model/{name}" for name in CONTENTS),
+    "adapter/", *(f"adapter/{name}" for name in ADAPTER),
 )  # fmt: skip
 FOLDERS = {
     "preparing": (BEGUN, *UNFINISHED), "corpus": FILES, "pretrain": STAGE, "finetune": STAGE, "model": CONTENTS,

@@ -50,6 +50,9 @@ def _verify_run(path: Path) -> Iterator[Finding]:
             yield _finding(arrays, "same", partial(_check_archive, arrays))
         for record in sorted(stage.glob("*.json")):
             yield _finding(record, "readable", partial(read_json, record))
+    for stage in stages:
+        if (stage / "adapter").is_dir():
+            yield from _verify_hashed(stage / "adapter")
     finished = [stage for stage in stages if (stage / "result.json").exists()]
     for folder in (*stages, path):
         if (folder / "model").is_dir() or folder in finished or (folder == path and finished):

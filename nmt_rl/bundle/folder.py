@@ -25,7 +25,7 @@ LAST_SECTION = "evaluation"
 """Of every config.yaml that version 0.2.0 wrote into a model folder."""
 CARD_SHAPES = {
     "name": str, "languages": str, "stage": str, "parameters": int, "signature": str, "result": dict, "data": dict,
-    "versions": dict, "seed": int, "date": str,
+    "versions": dict, "seed": int, "date": str, "start": dict,
 }  # fmt: skip
 CARD_VALUES = {"versions": str, "data": str}
 """Of what the mappings of a card consist."""

@@ -40,7 +40,7 @@ def _facts(config: ModelDescription, card: dict[str, Any]) -> dict[str, str]:
     facts["architecture"] = config.model.type
     if "parameters" in card:
         facts["parameters"] = f"{card['parameters']:,}"
-    facts["stage"] = card.get("stage")
+    facts |= {"stage": card.get("stage"), "started from": _lineage(card.get("start"))}
     valid = card.get("result", {}).get("valid", {})
     facts |= {f"validation {name}": f"{value:.4g}" for name, value in valid.items()}
     facts |= {"validation decoding": config.decoding.greedy().summary(), "signature": card.get("signature")}
@@ -49,6 +49,15 @@ def _facts(config: ModelDescription, card: dict[str, Any]) -> dict[str, str]:
     facts["versions"] = ", ".join(f"{name} {version}" for name, version in card.get("versions", {}).items())
     facts |= {f"data {split}": f"sha256 {digest}" for split, digest in card.get("data", {}).items()}
     return {name: str(value) for name, value in facts.items() if value not in (None, "")}
+
+
+def _lineage(start: Any) -> str:
+    """The models that it was made from, the last one first."""
+    names = []
+    while isinstance(start, dict):
+        names.append(f"{start.get('name')} ({str(start.get('weights'))[:12]})")
+        start = start.get("start")
+    return ", from ".join(names)
 
 
 def _tuned(length: dict[str, Any]) -> str:

@@ -14,28 +14,28 @@ def prepare(
     recipe: Recipe, out: Out, set_: Overrides = None, fresh: Fresh = False, processes: Processes = None
 ) -> None:
     """Clean the parallel text, train SentencePiece, encode; goes on where it was interrupted."""
-    from nmt_rl.config import load_config
+    from nmt_rl.bundle.start import load_experiment
     from nmt_rl.experiment import prepare_stage
 
-    prepared = prepare_stage(load_config(recipe, set_ or ()), out, fresh, processes)
+    prepared = prepare_stage(load_experiment(recipe, set_ or ()), out, fresh, processes)
     typer.echo(str(prepared.report))
 
 
 def pretrain(recipe: Recipe, out: Out, set_: Overrides = None, fresh: Fresh = False) -> None:
     """Train with cross-entropy; prepares first if needed."""
-    from nmt_rl.config import load_config
+    from nmt_rl.bundle.start import load_experiment
     from nmt_rl.experiment import pretrain_stage
 
-    result = pretrain_stage(load_config(recipe, set_ or ()), out, fresh)
+    result = pretrain_stage(load_experiment(recipe, set_ or ()), out, fresh)
     typer.echo(f"{_line(result['valid'], out, 'pretrain')} after {result['updates']} updates; model in {out / 'model'}")
 
 
 def finetune(recipe: Recipe, out: Out, set_: Overrides = None, fresh: Fresh = False) -> None:
     """Fine-tune the run's pretrained model as a deep Q-network with BLEU reward."""
-    from nmt_rl.config import load_config
+    from nmt_rl.bundle.start import load_experiment
     from nmt_rl.experiment import better_stage, finetune_stage
 
-    result = finetune_stage(load_config(recipe, set_ or ()), out, fresh)
+    result = finetune_stage(load_experiment(recipe, set_ or ()), out, fresh)
     before, after = _line(result["before"], out, "pretrain"), _line(result["valid"], out, "finetune")
     typer.echo(f"pretrained  {before}\nfine-tuned  {after}")
     typer.echo(f"the {'fine-tuned' if better_stage(out) == 'finetune' else 'pretrained'} model is in {out / 'model'}")
@@ -45,10 +45,10 @@ def run(recipe: Recipe, out: Out, set_: Overrides = None, fresh: Fresh = False) 
     """All stages, then the report."""
     import shlex
 
-    from nmt_rl.config import load_config
+    from nmt_rl.bundle.start import load_experiment
     from nmt_rl.experiment import run_stages
 
-    report = run_stages(load_config(recipe, set_ or ()), out, fresh)
+    report = run_stages(load_experiment(recipe, set_ or ()), out, fresh)
     typer.echo(f"{report.text()}\n\nReport: {report.path}\nTranslate a file with the new model:")
     typer.echo(f"    nmt-rl translate {shlex.quote(str(out / 'model'))} < input.txt > output.txt")
 

@@ -3,6 +3,7 @@
 A recipe is a YAML file of these sections. Unknown keys are errors; `--set section.key=value` overrides one key.
 """
 
+from nmt_rl.config.adaptation import AdaptConfig, BiasConfig, EmbeddingsConfig, FullConfig, LoRAConfig
 from nmt_rl.config.corpus import BatchConfig, CleaningConfig, CorpusConfig, SourceSpec, TokenizerConfig
 from nmt_rl.config.decoding import DecodingConfig, EvaluationConfig
 from nmt_rl.config.experiment import (
@@ -51,7 +52,9 @@ from nmt_rl.storage.reading import read_yaml
 __all__ = [
     "FORMAT_KEY",
     "TRAINING",
+    "AdaptConfig",
     "BatchConfig",
+    "BiasConfig",
     "CleaningConfig",
     "Config",
     "CorpusConfig",
@@ -59,16 +62,19 @@ __all__ = [
     "DQNConfig",
     "DecodingConfig",
     "DuelingConfig",
+    "EmbeddingsConfig",
     "EvaluationConfig",
     "FinetuneConfig",
     "FinetuneOptimizerConfig",
     "FinetuneValidationConfig",
     "ForkConfig",
+    "FullConfig",
     "GRPOConfig",
     "HeadsConfig",
     "ILQLConfig",
     "KLConfig",
     "LSTMConfig",
+    "LoRAConfig",
     "LogitsConfig",
     "MBRDistillConfig",
     "MRTConfig",

@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import Field, PositiveInt, model_validator
 
+from nmt_rl.config.adaptation import AdaptConfig, FullConfig
 from nmt_rl.config.methods import DQNConfig, DuelingConfig, ILQLConfig, MethodConfig, TrajectoryConfig
 from nmt_rl.config.section import Section
 from nmt_rl.config.training import OptimizerConfig, ValidationConfig
@@ -62,6 +63,8 @@ class FinetuneConfig(Section):
 
     method: MethodConfig = DQNConfig()
     """A bare name stands for that method with its defaults."""
+    adapt: AdaptConfig = FullConfig()
+    """What of the model is trained."""
     updates: int = Field(1500, ge=1)
     minutes: float | None = Field(None, gt=0.0)
     """Stop after this much fine-tuning time, in minutes, validation not counted, kept across restarts."""
@@ -99,6 +102,14 @@ class FinetuneConfig(Section):
             _above_zero(method.tau, "a soft backup divides by it")
         if isinstance(method, TrajectoryConfig) and isinstance(method.q, ILQLConfig) and method.q.cql:
             _above_zero(method.tau, "cql divides by it")
+        return self
+
+    @model_validator(mode="after")
+    def _heads_leave_the_model_as_it_is(self) -> FinetuneConfig:
+        q = getattr(self.method, "q", None)
+        if isinstance(q, DuelingConfig | ILQLConfig) and not isinstance(self.adapt, FullConfig):
+            kind = self.adapt.type
+            raise ValueError(f"adapt {kind} has no effect with method.q {q.type}: only its heads are trained")
         return self
 
     @model_validator(mode="after")

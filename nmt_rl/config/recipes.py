@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,12 +43,17 @@ def _is_pipe(path: Path) -> bool:
     return path == STANDARD or path.is_fifo()
 
 
-def load_config(recipe: str, overrides: Sequence[str] = ()) -> Config:
+Completion = Callable[[dict[str, Any], Container[tuple[str, str]]], None]
+"""Adds to an experiment's tree; it is told the keys (section, key) that the recipe itself or an override gives."""
+
+
+def load_config(recipe: str, overrides: Sequence[str] = (), complete: Completion | None = None) -> Config:
     """The validated experiment of a shipped recipe's name or a YAML path.
 
     Args:
         recipe: shipped name or path; `-` is standard input.
         overrides: `section.key=value` strings; values are YAML.
+        complete: what the experiment has from elsewhere.
 
     Raises:
         UserError: for a missing file, bad YAML, an unknown key (with the nearest known one), a bad value or one that
@@ -58,6 +63,9 @@ def load_config(recipe: str, overrides: Sequence[str] = ()) -> Config:
     own, tree = read_recipe(path)
     plain, changes = copy.deepcopy(tree), [Override.parse(text) for text in overrides]
     apply_overrides(tree, changes)
+    if complete is not None:
+        given = {(name, key) for name, section in own.items() if isinstance(section, Mapping) for key in section}
+        complete(tree, given | {(change.keys[0], change.keys[1]) for change in changes if len(change.keys) > 1})
     try:
         config = Config.model_validate(tree)
     except ValidationError as error:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, PositiveInt, field_validator, model_validator
 
+from nmt_rl.config.adaptation import AdaptConfig, FullConfig
 from nmt_rl.config.corpus import BatchConfig
 from nmt_rl.config.section import Section
+from nmt_rl.storage.streams import from_home
 
 
 class OptimizerConfig(Section):
@@ -69,7 +71,13 @@ class ValidationConfig(Section):
 class PretrainConfig(Section):
     """Cross-entropy training on parallel text."""
 
-    updates: int = Field(100_000, ge=1)
+    start: str | None = None
+    """A model folder, or a run: training starts from its weights, with its architecture and its tokenizer; `model` and
+    `tokenizer` are left out then. The model as it comes is validated first, and stays if nothing is better."""
+    adapt: AdaptConfig = FullConfig()
+    """What of the model is trained."""
+    updates: int = Field(100_000, ge=0)
+    """0, with `start`: the model as it comes, for fine-tuning."""
     minutes: float | None = Field(None, gt=0.0)
     """Stop after this much training time, in minutes, validation not counted, kept across restarts."""
     batch: BatchConfig = BatchConfig()
@@ -86,3 +94,16 @@ class PretrainConfig(Section):
     average: int = Field(1, ge=1)
     """The released model is the average of this many best validated checkpoints, if it validates better."""
     log_every: int = Field(50, ge=1)
+
+    @field_validator("start")
+    @classmethod
+    def _from_home(cls, value: str | None) -> str | None:
+        return str(from_home(value)) if value is not None and value.startswith("~") else value
+
+    @model_validator(mode="after")
+    def _there_is_something_to_start_from(self) -> PretrainConfig:
+        if self.start is None and not self.updates:
+            raise ValueError("updates 0 need a model to start from: give start; or updates from 1")
+        if self.start is None and not isinstance(self.adapt, FullConfig):
+            raise ValueError(f"adapt {self.adapt.type} needs a model to start from: give start, or leave adapt out")
+        return self

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import NamedTuple
 
 import keras
 from keras import ops
@@ -32,6 +33,16 @@ def results_in(dtype: str) -> Iterator[None]:
         yield
     finally:
         _results.reset(token)
+
+
+class LowRank(NamedTuple):
+    """What is added to a matrix as a product: scale * down @ up. It is the attribute `low_rank` of a variable."""
+
+    down: keras.Variable
+    """[rows, rank]"""
+    up: keras.Variable
+    """[rank, columns]"""
+    scale: float
 
 
 class Linear(keras.layers.Layer):
@@ -83,7 +94,9 @@ def converted_weights(model: keras.Model) -> Iterator[None]:
     found: dict[int, Tensor] = {}
     for layer in model._flatten_layers():
         if hasattr(layer, "multiplied") and layer.product_dtype != "float32":
-            found |= {id(weight): ops.cast(weight, layer.product_dtype) for weight in layer.multiplied()}
+            weights = layer.multiplied()
+            weights += [part for weight in weights for part in getattr(weight, "low_rank", ())[:2]]
+            found |= {id(weight): ops.cast(weight, layer.product_dtype) for weight in weights}
     token = _converted.set(found)
     try:
         yield
@@ -101,11 +114,19 @@ def product(x: Tensor, weight: keras.Variable, dtype: str, transposed: bool = Fa
         transposed: multiply by the transpose.
         result: type of what is returned.
     """
-    matrix = (_converted.get() or {}).get(id(weight))
-    matrix = ops.cast(weight, dtype) if matrix is None else matrix
+    matrix = _in_type(weight, dtype)
     matrix = ops.transpose(matrix) if transposed else matrix
     rows, columns = matrix.shape
     # As one product of two matrices: of three dimensions, two of them open, TensorFlow's takes 22 operations.
-    y = ops.matmul(ops.cast(ops.reshape(x, (-1, rows)), dtype), matrix)
+    flat = ops.cast(ops.reshape(x, (-1, rows)), dtype)
+    y = ops.matmul(flat, matrix)
+    if (low_rank := getattr(weight, "low_rank", None)) is not None:
+        down, up, scale = low_rank
+        y = y + scale * ops.matmul(ops.matmul(flat, _in_type(down, dtype)), _in_type(up, dtype))
     shape = (-1, *(dimension(x, axis) for axis in range(1, len(x.shape) - 1)), columns)
     return ops.cast(ops.reshape(y, shape), result)
+
+
+def _in_type(weight: keras.Variable, dtype: str) -> Tensor:
+    found = (_converted.get() or {}).get(id(weight))
+    return ops.cast(weight, dtype) if found is None else found

@@ -30,6 +30,7 @@ from nmt_rl.config import (
     TrajectoryConfig,
 )
 from nmt_rl.corpus.prepared import Prepared
+from nmt_rl.models.adapters import adapt
 from nmt_rl.models.build import build_model
 from nmt_rl.models.q_guided import QGuided, QHeads
 from nmt_rl.models.seq2seq import Seq2Seq, Tensor
@@ -273,9 +274,10 @@ def _heads(q: HeadsConfig, method: TrajectoryConfig, family: Family) -> QNetwork
 
 
 def copy_of(prior: Seq2Seq, config: Config) -> Seq2Seq:
-    """A second model with the weights of the first, trainable."""
+    """A second model with the weights of the first, of which is trained what `finetune.adapt` says."""
     model = build_model(config.model, *prior.embeddings.sizes, config.seed, config.finetune.precision)
     model.set_weights(prior.get_weights())
+    adapt(model, config.finetune.adapt, config.finetune_seed)
     return model
 
 

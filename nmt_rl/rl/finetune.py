@@ -13,6 +13,7 @@ import numpy as np
 
 from nmt_rl.backend import use_devices
 from nmt_rl.bundle import load_bundle, save_bundle
+from nmt_rl.bundle.adapters import base_of
 from nmt_rl.config import BatchConfig, Config
 from nmt_rl.corpus.batches import ordered_batches, pad_mode
 from nmt_rl.corpus.prepared import Prepared
@@ -26,6 +27,7 @@ from nmt_rl.rl.family import Family, build_family
 from nmt_rl.rl.reward import make_reward
 from nmt_rl.rl.term import Objective
 from nmt_rl.rl.validation_forks import ValidationForks
+from nmt_rl.training.adapting import keep_adapter
 from nmt_rl.training.card import model_card
 from nmt_rl.training.events import EventLog
 from nmt_rl.training.learner import Learner
@@ -99,10 +101,14 @@ def finetune(
     result |= {"before": before, "valid": after, "lines": len(prepared.valid), "length": length}
     if forks is not None:
         result["q"] = asdict(forks.diagnosis())
-    card = model_card(config, prepared, "finetune", model.count_params(), validator.signature, result)
     with loop.explained():
         events.write("finetune", "end", progress.step, **after)
         events.close()
+        base = base_of(run / "pretrain" / "model", bundle.config)
+        model = keep_adapter(stage, model, config, settings.adapt, base, result)
+        card = model_card(config, prepared, "finetune", model.count_params(), validator.signature, result)
+        if "start" in bundle.card:
+            card["start"] = bundle.card["start"]
         save_bundle(stage / "model", config, tokenizers, model, card)
         write_result(stage, settings, result)
     return result

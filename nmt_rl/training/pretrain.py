@@ -11,6 +11,7 @@ import numpy as np
 
 from nmt_rl.backend import device_count, to_device, use_devices
 from nmt_rl.bundle import save_bundle
+from nmt_rl.bundle.start import start_from
 from nmt_rl.config import Config
 from nmt_rl.corpus.batch_stream import BatchStream, Position, subword_sampler
 from nmt_rl.corpus.batches import Batch, with_rows
@@ -18,8 +19,10 @@ from nmt_rl.corpus.prefetch import Prefetcher
 from nmt_rl.corpus.prepared import Prepared
 from nmt_rl.corpus.store import EncodedCorpus
 from nmt_rl.corpus.tokenizer import PAD, Tokenizers
+from nmt_rl.models.adapters import adapt
 from nmt_rl.models.build import build_model, compute_type
 from nmt_rl.results import finished, write_result
+from nmt_rl.training.adapting import keep_adapter
 from nmt_rl.training.card import model_card
 from nmt_rl.training.events import EventLog
 from nmt_rl.training.learner import Learner, joined
@@ -118,6 +121,8 @@ def pretrain(config: Config, prepared: Prepared, run: Path) -> dict[str, Any]:
     tokenizers, devices = prepared.tokenizers, use_devices(settings.devices)
     sizes = (tokenizers.source.size, tokenizers.target.size)
     model = build_model(config.model, *sizes, config.seed, config.pretrain.precision)
+    start = None if settings.start is None else start_from(model, settings.start)
+    adapt(model, settings.adapt, config.seed)
     size, products = f"{model.count_params():,}", compute_type(settings.precision)
     text = "pretrain: %s with %s parameters, products in %s, on %d device%s"
     logger.info(text, config.model.type, size, products, devices, "s" * (devices > 1))
@@ -129,8 +134,10 @@ def pretrain(config: Config, prepared: Prepared, run: Path) -> dict[str, Any]:
     events = EventLog(run)
     loop = TrainingLoop("pretrain", settings, trainer, validator, run, events)
     loop.open()
-    if not loop.progress.step:
+    if not loop.progress.step and start is None:
         validator.rehearse()
+    elif not loop.progress.step:  # It stays if nothing is better.
+        loop.progress.due = True
     progress = loop.run()
     scores = _choose(loop, validator)
     untuned, (config, length) = config.decoding, tune_length(model, prepared, config)
@@ -138,11 +145,13 @@ def pretrain(config: Config, prepared: Prepared, run: Path) -> dict[str, Any]:
         scores = whole_validation(model, prepared, config)
     result = {"updates": progress.step, "seconds": round(progress.seconds, 1)}
     result |= {"valid": scores, "lines": len(prepared.valid), "best_step": progress.best_step, "length": length}
-    card = model_card(config, prepared, "pretrain", model.count_params(), validator.signature, result)
     with loop.explained():
         events.write("pretrain", "end", progress.step, **scores)
         events.close()
-        save_bundle(stage / "model", config, tokenizers, model, card)
+        if start is not None:
+            model = keep_adapter(stage, model, config, settings.adapt, start, result)
+        card = model_card(config, prepared, "pretrain", model.count_params(), validator.signature, result)
+        save_bundle(stage / "model", config, tokenizers, model, card | ({} if start is None else {"start": start}))
         write_result(stage, settings, result)
     return result
 

@@ -14,6 +14,7 @@ from nmt_rl.corpus.prepared import Prepared
 from nmt_rl.corpus.tokenizer import Tokenizers
 from nmt_rl.decoding.translator import Translator
 from nmt_rl.evaluation.metrics import Scores, corpus_scores
+from nmt_rl.models.adapters import merged_weights
 from nmt_rl.models.build import build_model, compute_type
 from nmt_rl.models.seq2seq import Seq2Seq
 from nmt_rl.training.losses import CrossEntropy, with_positions
@@ -117,9 +118,9 @@ def whole_validation(model: Seq2Seq, prepared: Prepared, config: Config) -> dict
 
 
 def float32_twin(model: Seq2Seq, config: Config) -> Seq2Seq:
-    """A model of the same weights that computes in float32, as what is loaded from its folder does."""
+    """A model of the same weights, an adapter's in them, that computes in float32, as one from its folder does."""
     twin = build_model(config.model, *model.embeddings.sizes, config.seed)
-    twin.set_weights(model.get_weights())
+    twin.set_weights(merged_weights(model))
     return twin
 
 

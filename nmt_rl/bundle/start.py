@@ -1,0 +1,98 @@
+"""Training that starts from a model: the experiment has its architecture and its tokenizer."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Container, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nmt_rl.bundle.folder import TOKENIZERS, WEIGHTS, bundle_folder, read_bundle_config
+from nmt_rl.bundle.loading import load_bundle
+from nmt_rl.config import Config, load_config
+from nmt_rl.errors import UserError
+from nmt_rl.storage.hashes import file_hash
+from nmt_rl.storage.streams import from_home
+
+if TYPE_CHECKING:
+    from nmt_rl.models.seq2seq import Seq2Seq
+
+logger = logging.getLogger("nmt_rl")
+
+FREE = {"model": ("dropout", "attention_dropout", "activation_dropout"), "tokenizer": ("sampling", "sampling_alpha")}
+"""Keys of sections that are the model's which may be others than its own: no weight depends on them."""
+
+
+def load_experiment(recipe: str, overrides: Sequence[str] = ()) -> Config:
+    """As `load_config`; an experiment that starts from a model has the sections `model` and `tokenizer` of that.
+
+    Raises:
+        UserError: as `load_config` and `bundle_folder`, and for a key of these sections that is given otherwise.
+    """
+    return load_config(recipe, overrides, _with_start)
+
+
+def _with_start(tree: dict[str, Any], written: Container[tuple[str, str]]) -> None:
+    start = (tree.get("pretrain") or {}).get("start") if isinstance(tree.get("pretrain"), dict) else None
+    if not isinstance(start, str):
+        return
+    try:
+        folder = start_folder(start)
+    except UserError as error:
+        raise UserError(f"pretrain.start: {error}") from None
+    config, _ = read_bundle_config(folder)
+    files = [str(folder / name) for name in TOKENIZERS if (folder / name).exists()]
+    own = {
+        "model": config.model.model_dump(mode="json") | {"q_heads": None},
+        "tokenizer": {"model": files, "shared": config.tokenizer.shared},
+    }
+    for name, section in own.items():
+        given = tree.get(name) if isinstance(tree.get(name), dict) else {}
+        for key, value in (given or {}).items():
+            if (name, key) in written and section.get(key) != value:
+                if key not in FREE[name]:
+                    has = f", which has {section[key]!r}" if key in section else ""
+                    raise UserError(
+                        f"{name}.{key} {value!r} cannot be changed: {name} is that of pretrain.start {start}{has}; "
+                        "leave it out"
+                    )
+                section[key] = value
+        tree[name] = section
+    _tell_languages(tree.get("corpus"), config, start)
+
+
+def _tell_languages(corpus: Any, config: Any, start: str) -> None:
+    if not isinstance(corpus, dict):
+        return
+    before = f"{config.corpus.source_language}-{config.corpus.target_language}"
+    now = f"{corpus.get('source_language')}-{corpus.get('target_language')}"
+    if now != before:
+        logger.warning("pretrain.start %s translates %s, and is trained on %s", start, before, now)
+
+
+def start_folder(start: str) -> Path:
+    """The model folder that is meant; raises UserError if there is none."""
+    return bundle_folder(from_home(start) if start.startswith("~") else Path(start))
+
+
+def start_from(model: Seq2Seq, start: str) -> dict[str, Any]:
+    """Give a model the weights of another, its Q heads left out.
+
+    Returns:
+        What the card of what is made of it says of that.
+
+    Raises:
+        UserError: if it is damaged, or has another architecture.
+    """
+    from nmt_rl.models.q_guided import QGuided
+
+    folder = start_folder(start)
+    bundle = load_bundle(folder)
+    base = bundle.model.base if isinstance(bundle.model, QGuided) else bundle.model
+    shapes = [[tuple(v.shape) for v in each.weights] for each in (model, base)]
+    if shapes[0] != shapes[1]:
+        raise UserError(f"pretrain.start: {folder} has another architecture or vocabulary than model and tokenizer say")
+    model.set_weights(base.get_weights())
+    before = bundle.card.get("start")
+    lineage = {"name": bundle.config.name, "folder": start, "weights": file_hash(folder / WEIGHTS)}
+    return lineage if before is None else lineage | {"start": before}

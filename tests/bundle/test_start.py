@@ -1,0 +1,104 @@
+"""Training that starts from the tiny run's model: what it has from there, and what it may not change."""
+
+import json
+
+import pytest
+import yaml
+
+from nmt_rl.bundle import load_bundle
+from nmt_rl.bundle.start import load_experiment
+from nmt_rl.errors import UserError
+
+NEW = """\
+name: started
+corpus: {{source_language: de, target_language: en, train: {text}/train, valid: {text}/valid}}
+pretrain:
+  start: {start}
+  updates: {updates}
+  batch: {{type: sentences, size: 10}}
+  optimizer: {{learning_rate: 0.005, schedule: constant, warmup: 0}}
+  validation: {{every: 3, metric: loss}}
+  log_every: 1
+finetune: {{method: fork, updates: 2, sentences: 4, validation: {{every: 1}}, log_every: 1}}
+decoding: {{tune_length: false, max_length_ratio: 1.0, max_length_extra: 4}}
+"""
+
+
+@pytest.fixture
+def recipe(tmp_path, tiny_run, tiny_corpus):
+    def write(updates=6):
+        path = tmp_path / "started.yaml"
+        text = NEW.format(text=tiny_corpus, start=tiny_run.folder / "pretrain" / "model", updates=updates)
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return write
+
+
+def validated(run):
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return {line["step"]: line["loss"] for line in lines if line["event"] == "valid" and line["stage"] == "pretrain"}
+
+
+def test_architecture_and_tokenizer_are_those_of_the_start(recipe, tiny_run):
+    config = load_experiment(str(recipe()))
+    start = yaml.safe_load((tiny_run.folder / "model" / "config.yaml").read_text())
+    assert config.model.model_dump(mode="json") == start["model"]
+    assert config.tokenizer.model == (str(tiny_run.folder / "pretrain" / "model" / "tokenizer.model"),)
+    assert load_experiment(str(recipe()), ["model.dropout=0.5"]).model.dropout == 0.5
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("model.width=16", ["model.width 16 cannot be changed", "which has 8", "leave it out"]),
+        ("tokenizer.vocabulary=99", ["tokenizer.vocabulary 99 cannot be changed"]),
+        ("pretrain.start=nowhere", ["pretrain.start: model folder nowhere does not exist"]),
+        ("pretrain.start=null", ["key model is missing"]),
+        ("pretrain.adapt={type: lora, rang: 2}", ["unknown key pretrain.adapt.rang", "did you mean rank?"]),
+    ],
+)
+def test_what_the_start_settles_cannot_be_changed(recipe, change, words):
+    with pytest.raises(UserError) as error:
+        load_experiment(str(recipe()), [change])
+    assert all(word in str(error.value) for word in words), error.value
+
+
+def test_a_recipe_upon_another_keeps_nothing_of_its_model(tmp_path, tiny_recipe, tiny_run):
+    path = tmp_path / "upon.yaml"
+    start = tiny_run.folder / "pretrain" / "model"
+    path.write_text(f"base: {tiny_recipe}\nname: upon\npretrain: {{start: {start}}}\n")
+    config = load_experiment(str(path))
+    assert config.model.width == 8 and config.tokenizer.model and config.pretrain.batch.size == 10
+
+
+def test_training_goes_on_from_the_weights_and_says_so(command, recipe, tmp_path, tiny_run):
+    run = tmp_path / "run"
+    assert (found := command("pretrain", recipe(), "--out", run)).code == 0, found.err
+    losses = validated(run)
+    last = json.loads((tiny_run.folder / "pretrain" / "result.json").read_text())["valid"]["loss"]
+    assert losses[0] == pytest.approx(last, abs=1e-5) and min(losses.values()) < last
+    told = command("info", run).out
+    assert "started from" in told and "tiny (" in told
+    assert command("verify", run).code == 0
+
+
+def test_no_updates_are_the_model_as_it_came_for_fine_tuning(command, recipe, tmp_path, tiny_run):
+    run, path = tmp_path / "run", recipe(updates=0)
+    assert (found := command("run", path, "--out", run)).code == 0, found.err
+    weights = [
+        load_bundle(each).model.get_weights() for each in (run / "pretrain/model", tiny_run.folder / "pretrain/model")
+    ]
+    assert all((a == b).all() for a, b in zip(*weights, strict=True))
+    assert json.loads((run / "finetune" / "result.json").read_text())["updates"] == 2
+    assert "tiny (" in command("info", run / "finetune" / "model").out
+    assert (run / "report.html").exists()
+
+
+def test_nothing_to_start_from(command, tiny_recipe, tmp_path):
+    for change, words in (
+        ("pretrain.updates=0", "give start"),
+        ("pretrain.adapt=bias", "give start, or leave adapt out"),
+    ):
+        found = command("pretrain", tiny_recipe, "--out", tmp_path / "run", "--set", change)
+        assert found.code == 2 and words in found.err and not (tmp_path / "run").exists()
