@@ -62,6 +62,12 @@ WordReward = Annotated[
     float | None,
     typer.Option("--word-reward", help="Bias against ending, nats; larger: longer."),
 ]
+Tag = Annotated[
+    str | None,
+    typer.Option(
+        "--tag", metavar="TAG", help="What every source begins with: a tag that the model was trained with (<2de>)."
+    ),
+]
 AlignmentKind = Annotated[
     Literal["pharaoh", "matrix"] | None,
     typer.Option(

@@ -13,6 +13,7 @@ from nmt_rl.cli.options import (
     LengthPenalty,
     Output,
     Precision,
+    Tag,
     WordReward,
     option_name,
 )
@@ -28,6 +29,7 @@ def score(
     pieces: Annotated[
         bool, typer.Option("--pieces", help="The translations are pieces, as translate --pieces writes them.")
     ] = False,
+    tag: Tag = None,
     length_penalty: LengthPenalty = None,
     length_normalization: LengthNormalization = None,
     word_reward: WordReward = None,
@@ -42,6 +44,7 @@ def score(
     from nmt_rl.bundle import bundle_folder, load_ensemble, must_be_text, read_bundle_config
     from nmt_rl.corpus.inputs import check_inputs
     from nmt_rl.decoding.files import score_stream
+    from nmt_rl.decoding.tags import must_know
     from nmt_rl.decoding.translator import override
     from nmt_rl.storage.outputs import open_output
 
@@ -57,11 +60,13 @@ def score(
     _check_lines(source, target)
     if pieces:
         _check_pieces(target, folders[0])
+    if tag is not None:
+        must_know(folders[0], tag)
     with open_output(output, inputs=[source, target]) as sink:
         bundle = load_ensemble(folders, precision or "float32")  # Which loads Keras, quietly; so it comes first.
         from nmt_rl.decoding.scorer import Scorer
 
-        scorer = Scorer(bundle.model, bundle.tokenizers, config)
+        scorer = Scorer(bundle.model, bundle.tokenizers, config, tag or "")
         score_stream(scorer, source, target, sink, tokens, alignment, pieces=pieces)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import typer
 
-from nmt_rl.cli.options import LengthNormalization, LengthPenalty, Precision, Threads, WordReward, option_name
+from nmt_rl.cli.options import LengthNormalization, LengthPenalty, Precision, Tag, Threads, WordReward, option_name
 
 if TYPE_CHECKING:
     from nmt_rl.config import DecodingConfig
@@ -52,6 +52,7 @@ class SearchOptions:
         list[str] | None,
         typer.Option(metavar="PHRASE", help="What no translation may say, cut as text is; repeatable."),
     ] = None
+    tag: Tag = None
     samples: Annotated[int | None, typer.Option(min=0, help="Draw so many translations; 0: search.")] = None
     temperature: Annotated[float | None, typer.Option(min=0.01, help="Of samples; small: near the best.")] = None
     top_k: Annotated[int | None, typer.Option(min=0, help="Samples take one of the K most probable pieces.")] = None
@@ -117,6 +118,7 @@ class SearchOptions:
         from nmt_rl.decoding.engines import check_engine
         from nmt_rl.decoding.mbr import sentence_utility
         from nmt_rl.decoding.request import Request
+        from nmt_rl.decoding.tags import must_know
         from nmt_rl.decoding.translator import override
 
         if not models and (options := self.given()):
@@ -133,6 +135,7 @@ class SearchOptions:
             quantization=self.quantization,
             precision=self.precision,
             threads=self.threads,
+            tag=self.tag or "",
         )
         for folder in models:
             config = read_bundle_config(folder)[0]
@@ -140,6 +143,8 @@ class SearchOptions:
             self._refuse_what_does_nothing(overrides, settings, nbest, scores)
             _refuse_what_excludes_another(settings, prefixes)
             check_engine([folder], config, settings, request)
+            if self.tag is not None:
+                must_know(folder, self.tag)
             if settings.mbr is not None:  # What the utility needs is found missing before a model is loaded.
                 sentence_utility(settings.mbr, config.corpus.target_language)
         return request

@@ -11,6 +11,9 @@ from pydantic import Field, PositiveInt, field_validator, model_validator
 from nmt_rl.config.section import Section
 from nmt_rl.storage.streams import from_home
 
+RESERVED = re.compile("<pad>|<unk>|<s>|</s>|<0x[0-9A-F]{2}>")
+"""Names of control symbols and bytes."""
+
 
 def source_fields(text: str) -> dict[str, str]:
     """What a source that is written as a string stands for: the key and value of a `SourceSpec`."""
@@ -20,6 +23,17 @@ def source_fields(text: str) -> dict[str, str]:
         return {"embedded": text[9:]}
     stem = text.removesuffix(".gz").removesuffix(".xz").removesuffix(".bz2")
     return {"tsv": text} if stem.endswith(".tsv") else {"prefix": text}
+
+
+def symbol(text: str) -> str:
+    """A word that can be a piece of its own; raises ValueError if it cannot."""
+    if RESERVED.fullmatch(text):
+        raise ValueError(f"{text!r} is SentencePiece's own name of a control symbol or byte; choose another")
+    if not text or "▁" in text or "\0" in text or any(map(str.isspace, text)):
+        raise ValueError(f"{text!r} is no symbol: one is a word without blanks and ▁ (U+2581)")
+    if any(0xD800 <= ord(character) < 0xE000 for character in text):
+        raise ValueError(f"{text!r} is no text")
+    return text
 
 
 def _expand_home(path: str) -> str:
@@ -57,6 +71,12 @@ class SourceSpec(Section):
     """Name under which scores on this set are reported; the file name if absent."""
     limit: int | None = Field(None, ge=1, le=10**15)
     """Use only the first pairs."""
+    weight: float = Field(1.0, gt=0.0, le=10**6)
+    """Of training text: how often an epoch goes through it, before `corpus.temperature`. It may change in a running
+    job."""
+    tag: str | None = None
+    """A word such as `<2de>` that is put before every source line, and is one piece of a tokenizer that is trained: the
+    language that is wanted, or the domain. `nmt-rl translate --tag` gives it."""
 
     @property
     def label(self) -> str:
@@ -87,6 +107,11 @@ class SourceSpec(Section):
         if isinstance(value, tuple):
             return tuple(map(_expand_home, value))
         return None if value is None else _expand_home(value)
+
+    @field_validator("tag")
+    @classmethod
+    def _tag_is_a_symbol(cls, tag: str | None) -> str | None:
+        return None if tag is None else symbol(tag)
 
     @model_validator(mode="after")
     def _one_kind(self) -> SourceSpec:
@@ -143,6 +168,9 @@ class CorpusConfig(Section):
     test: SourceSpec | None = None
     """Test source: never cleaned, scored once, in the report."""
     cleaning: CleaningConfig = CleaningConfig()
+    temperature: float = Field(1.0, ge=1.0, le=100.0)
+    """Of several training sources of n pairs each: they are drawn as n^(1 / temperature), so that above 1 small ones
+    come up more often (Arivazhagan et al., 2019: 5); an epoch stays as long as it is."""
 
     @model_validator(mode="before")
     @classmethod
@@ -158,6 +186,19 @@ class CorpusConfig(Section):
         if len(set(labels)) < len(labels):
             raise ValueError(f"validation sets need different names (key name), found {', '.join(labels)}")
         return self
+
+    @model_validator(mode="after")
+    def _only_what_is_trained_on_has_a_weight(self) -> CorpusConfig:
+        for split, spec in self.held_out.items():
+            if spec.weight != 1.0:
+                raise ValueError(f"{split}: weight is of corpus.train, found {spec.weight}; leave it out")
+        return self
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """Of all sources, each once."""
+        specs = (*self.train, *self.held_out.values())
+        return tuple(dict.fromkeys(spec.tag for spec in specs if spec.tag is not None))
 
     @property
     def held_out(self) -> dict[str, SourceSpec]:
@@ -205,14 +246,9 @@ class TokenizerConfig(Section):
     @field_validator("user_symbols")
     @classmethod
     def _symbols_are_new(cls, symbols: tuple[str, ...]) -> tuple[str, ...]:
-        for symbol in symbols:
-            if RESERVED.fullmatch(symbol):
-                raise ValueError(f"{symbol!r} is SentencePiece's own name of a control symbol or byte; choose another")
-            if not symbol or "▁" in symbol or "\0" in symbol or any(map(str.isspace, symbol)):
-                raise ValueError(f"{symbol!r} is no symbol: one is a word without blanks and ▁ (U+2581)")
-            if any(0xD800 <= ord(character) < 0xE000 for character in symbol):
-                raise ValueError(f"{symbol!r} is no text")
-        if twice := [symbol for symbol in symbols if symbols.count(symbol) > 1]:
+        for text in symbols:
+            symbol(text)
+        if twice := [text for text in symbols if symbols.count(text) > 1]:
             raise ValueError(f"{twice[0]!r} stands there twice")
         return symbols
 
@@ -233,8 +269,6 @@ TRAINING_KEYS = (
     "type", "vocabulary", "vocabulary_is_bound", "character_coverage", "byte_fallback", "user_symbols", "sample_lines",
 )  # fmt: skip
 """Keys of the tokenizer section that say how a model is trained."""
-RESERVED = re.compile("<pad>|<unk>|<s>|</s>|<0x[0-9A-F]{2}>")
-"""Names of control symbols and bytes."""
 
 
 class BatchConfig(Section):

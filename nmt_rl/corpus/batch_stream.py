@@ -112,8 +112,9 @@ class BatchStream:
         """Each pool's pair numbers, sorted, and its batches."""
         carried = np.empty(0, np.int64)
         for number, (drawn, last) in enumerate(
-            _mark_last(_pools(len(self.corpus), self.config.pool, self.seed, epoch))
+            _mark_last(_pools(len(self.corpus.mixture), self.config.pool, self.seed, epoch))
         ):
+            drawn = self.corpus.mixture.pairs_at(epoch, drawn)
             rng = np.random.default_rng([self.seed, epoch, number])
             pool = np.sort(np.concatenate([carried, drawn]))
             pool = pool[self._longest(pool) <= self.config.max_length]
@@ -194,7 +195,7 @@ def subword_sampler(
 
 
 def _pools(pairs: int, pool: int, seed: int, epoch: int) -> Iterator[Indices]:
-    """Pair numbers of each pool: blocks of contiguous pairs in the epoch's order."""
+    """Places of each pool's pairs in an epoch: blocks of contiguous ones in the epoch's order."""
     block = 1 if pairs <= SINGLE_PAIRS else -(-pairs // BLOCKS)
     blocks = -(-pairs // block)
     order = np.random.default_rng([seed, epoch]).permutation(blocks)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -35,22 +35,24 @@ class CleanText:
         self.report = CleaningReport()
         self.sizes: list[int] = []
         """Pairs of each part."""
+        self.sources: list[int] = []
+        """Of which source each part is."""
         self._first: NDArray[np.bool_] | None = None
 
-    def write(self, raw: Iterable[Pair], cleaning: CleaningConfig, processes: int, total: int | None) -> None:
-        """Clean the text, read one time, into parts; `total` pairs of it if that is known."""
+    def write(self, raw: Sequence[Iterable[Pair]], cleaning: CleaningConfig, processes: int, total: int | None) -> None:
+        """Clean the text of some sources, read one time, into parts; `total` pairs of it if that is known."""
         self.folder.mkdir(exist_ok=True)
-        iterator, done = iter(raw), 0
-        finished, known = self.folder / "finished.json", self._known()
+        finished, known, done = self.folder / "finished.json", self._known(), 0
 
         def calls() -> Iterator[tuple[Path, list[Pair], CleaningConfig]]:
-            for number in range(known or 0):
-                yield self._part(number), [], cleaning
-            for number in itertools.count() if known is None else ():
-                pairs = list(itertools.islice(iterator, PART))
-                if not pairs:
-                    return
-                yield self._part(number), pairs, cleaning
+            for source in known or ():
+                self.sources.append(source)
+                yield self._part(len(self.sources) - 1), [], cleaning
+            for source, pairs in enumerate(raw) if known is None else ():
+                iterator = iter(pairs)
+                while part := list(itertools.islice(iterator, PART)):
+                    self.sources.append(source)
+                    yield self._part(len(self.sources) - 1), part, cleaning
 
         with pair_progress("cleaned", total) as tell:
             for report in in_order(clean_part, calls(), processes):
@@ -58,20 +60,21 @@ class CleanText:
                 self.sizes.append(report.kept)
                 done += report.read
                 tell(done)
-        write_json(finished, {"parts": len(self.sizes)})
+        write_json(finished, {"sources": self.sources})
 
     @property
     def is_finished(self) -> bool:
         """Whether the whole text was read and cleaned, now or before."""
         return self._known() is not None
 
-    def _known(self) -> int | None:
-        """How many parts there are, if all are: a text that was read to its end need not be read again."""
+    def _known(self) -> list[int] | None:
+        """The sources of all parts, if all are there: a text that was read to its end need not be read again."""
         path = self.folder / "finished.json"
         if not path.exists():
             return None
-        parts = must_be(read_json(path).get("parts"), int, f"{path}: parts")
-        return parts if all(self._part(n).with_suffix(".json").exists() for n in range(parts)) else None
+        found = must_be(read_json(path).get("sources"), list, f"{path}: sources")
+        sources = [must_be(source, int, f"{path}: sources") for source in found]
+        return sources if all(self._part(n).with_suffix(".json").exists() for n in range(len(sources))) else None
 
     def mark_duplicates(self, held_out: HeldOut, drop: bool) -> None:
         """Look at all pairs in their order: for held-out ones, and, to `drop` them, for those that occurred before."""

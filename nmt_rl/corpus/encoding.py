@@ -33,7 +33,8 @@ def encode(text: CleanText, tokenizers: Path, max_length: int, folder: Path, pro
     calls = ((path, kept, tokenizers, max_length) for path, kept in text.parts())
     total = text.report.kept
     with CorpusWriter(folder, both.source.size, both.target.size) as writer, pair_progress("encoded", total) as tell:
-        for encoded, (path, kept) in zip(in_order(encode_part, calls, processes), text.parts(), strict=True):
+        parts = zip(in_order(encode_part, calls, processes), text.parts(), text.sources, strict=True)
+        for encoded, (path, kept), number in parts:
             pairs = read_part(path) if kept is None else itertools.compress(read_part(path), kept)
             for source, target in pairs:
                 digest.update(f"{source}\t{target}\n".encode())
@@ -41,7 +42,8 @@ def encode(text: CleanText, tokenizers: Path, max_length: int, folder: Path, pro
                 sides = [(arrays[side], arrays[f"{side}_lengths"]) for side in ("source", "target")]
                 fits = (sides[0][1] < max_length) & (sides[1][1] < max_length)
             too_long += int(np.count_nonzero(~fits))
-            writer.append_ragged(*((flat[np.repeat(fits, lengths)], lengths[fits]) for flat, lengths in sides))
+            rows, columns = ((flat[np.repeat(fits, lengths)], lengths[fits]) for flat, lengths in sides)
+            writer.append_ragged(rows, columns, number)
             done += len(fits)
             tell(done)
     text.report.dropped.update({TOO_MANY_PIECES: too_long} if too_long else {})

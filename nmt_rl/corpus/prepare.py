@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from nmt_rl.config import Config, SourceSpec
+from nmt_rl.config import Config, SourceSpec, TokenizerConfig
 from nmt_rl.corpus.clean_text import CleanText
 from nmt_rl.corpus.cleaning import Pair
 from nmt_rl.corpus.encoding import encode
@@ -122,7 +121,7 @@ def _clean_text(folder: Path, config: Config, held_out: HeldOut, processes: int)
     """The training text, cleaned and compared with what is held out; UserError if nothing is left of it."""
     corpus, text = config.corpus, CleanText(folder)
     counts = [count_pairs(spec, corpus) for spec in corpus.train]
-    raw = itertools.chain.from_iterable(_training_pairs(spec, config) for spec in corpus.train)
+    raw = [_training_pairs(spec, config) for spec in corpus.train]
     text.write(raw, corpus.cleaning, processes, None if None in counts else sum(filter(None, counts)))
     text.mark_duplicates(held_out, corpus.cleaning.drop_duplicates)
     if not text.report.read:
@@ -151,11 +150,18 @@ def _trained_tokenizers(work: Path, text: CleanText, config: Config) -> Tokenize
                 lambda: (source for source, _ in text.read()),
                 lambda: (target for _, target in text.read()),
                 text.report.kept,
-                config.tokenizer,
+                _with_tags(config),
                 config.seed,
             )
         trained.save(work)
     return Tokenizers.load(work)
+
+
+def _with_tags(config: Config) -> TokenizerConfig:
+    """The tokenizer's settings, in which tags are symbols."""
+    symbols = config.tokenizer.user_symbols
+    new = tuple(tag for tag in config.corpus.tags if tag not in symbols)
+    return config.tokenizer.model_copy(update={"user_symbols": (*symbols, *new)})
 
 
 def _update_held_out(config: Config, run: Path) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nmt_rl.config import Config, first_difference
+from nmt_rl.config import Config, CorpusConfig, first_difference
 from nmt_rl.config.stages import shared
 from nmt_rl.corpus.cleaning import CleaningReport, Pair
 from nmt_rl.corpus.lines import read_own_lines
@@ -93,13 +93,26 @@ def open_prepared(config: Config, run: Path) -> Prepared:
             texts[split], hashes[split] = checked_split(folder, split, record)
         return Prepared(
             tokenizers=Tokenizers.load(tokenizer_folder(run)),
-            train=EncodedCorpus.open(folder / "train"),
+            train=_mixed(EncodedCorpus.open(folder / "train"), config.corpus, folder),
             valid=texts["valid"],
             further={spec.label: texts[split] for split, spec in config.corpus.further.items()},
             test=texts.get("test", []),
             report=CleaningReport.from_json(read_json(folder / "cleaning.json"), str(folder / "cleaning.json")),
             hashes=hashes,
         )
+
+
+def _mixed(corpus: EncodedCorpus, config: CorpusConfig, folder: Path) -> EncodedCorpus:
+    weights = [spec.weight for spec in config.train]
+    if len(set(weights)) == 1 and config.temperature == 1.0:
+        return corpus
+    if "sources" not in corpus.header:
+        raise UserError(
+            f"{folder} was prepared by a version that did not tell sources apart, as corpus.train's weight and "
+            "corpus.temperature need"
+        )
+    corpus.mix(weights, config.temperature)
+    return corpus
 
 
 def check_corpus(folder: Path, record: Record) -> None:
@@ -160,7 +173,7 @@ def settings_of(config: Config, recorded: Sequence[Any] = ()) -> dict[str, Any]:
     tokenizer["model"] = [_own_model(name, was) for name, was in both if name is not None]
     return {
         "seed": config.seed,
-        "corpus": config.corpus.model_dump(mode="json", exclude={"train", "valid", "test"}),
+        "corpus": config.corpus.model_dump(mode="json", exclude={"train", "valid", "test", "temperature"}),
         "tokenizer": tokenizer,
         "pretrain": {"batch": {"max_length": config.pretrain.batch.max_length}},
     }

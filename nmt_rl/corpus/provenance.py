@@ -100,7 +100,7 @@ def _change(old: Record, spec: SourceSpec, config: CorpusConfig, split: str, con
 
 def _kind(spec: Record) -> Record:
     """What a source is, wherever it lies and however it is called; two files are two files however they are named."""
-    kept = {k: v for k, v in spec.items() if v and k not in (*PATHS, "hub", "name", "streaming")}
+    kept = {k: v for k, v in spec.items() if v and k not in (*PATHS, "hub", "name", "streaming", "weight")}
     hub = spec.get("hub")
     return {**kept, "tsv": bool(spec.get("tsv")), "hub": hub if hub and not Path(hub).is_dir() else bool(hub)}
 

@@ -33,8 +33,13 @@ def read_pairs(spec: SourceSpec, config: CorpusConfig, default_split: str = "tra
     Raises:
         UserError: naming the file and line, or the hub set, and what is wrong with it.
     """
-    pairs = _open_pairs(spec, config, default_split)
-    return itertools.islice(pairs, spec.limit)
+    pairs = itertools.islice(_open_pairs(spec, config, default_split), spec.limit)
+    return pairs if spec.tag is None else ((tagged(spec.tag, source), target) for source, target in pairs)
+
+
+def tagged(tag: str, source: str) -> str:
+    """A source line behind a tag; a blank one stays blank."""
+    return f"{tag} {source}" if source.strip() else source
 
 
 def _open_pairs(spec: SourceSpec, config: CorpusConfig, default_split: str) -> Iterator[Pair]:

@@ -14,6 +14,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nmt_rl.corpus.mixture import Mixture, draws_of
 from nmt_rl.errors import UserError
 from nmt_rl.storage.reading import file_size, must_be, read_json
 from nmt_rl.storage.writing import write_json
@@ -68,6 +69,13 @@ class EncodedCorpus:
     def __init__(self, source: PackedSide, target: PackedSide, header: dict[str, Any]) -> None:
         self.sides = (source, target)
         self.header = header
+        self.mixture = Mixture(self.pairs_of_sources, self.pairs_of_sources)
+        """Of the sources in an epoch."""
+
+    def mix(self, weights: Sequence[float], temperature: float) -> None:
+        """Let epochs go through some sources more often than through others; see `draws_of`."""
+        pairs = [*self.pairs_of_sources, *[0] * (len(weights) - len(self.pairs_of_sources))]
+        self.mixture = Mixture(pairs, draws_of(pairs, weights, temperature))
 
     @classmethod
     def open(cls, folder: Path) -> EncodedCorpus:
@@ -78,10 +86,19 @@ class EncodedCorpus:
             raise UserError(
                 f"{folder} is damaged: {len(source.offsets)} source and {len(target.offsets)} target offsets"
             )
+        where, pairs = folder / "corpus.json", len(source.offsets) - 1
+        sources = must_be(header.get("sources", []), list, f"{where}: sources")
+        if sources and sum(must_be(count, int, f"{where}: sources") for count in sources) != pairs:
+            raise UserError(f"{where} is damaged: sources has {sources}, but there are {pairs} pairs")
         return cls(source, target, header)
 
     def __len__(self) -> int:
         return len(self.sides[0].offsets) - 1
+
+    @property
+    def pairs_of_sources(self) -> list[int]:
+        """Pairs of each training source, one after the other in the corpus; one source if it is not known."""
+        return self.header.get("sources") or [len(self)]
 
     def source(self, i: int) -> NDArray[np.int32]:
         """Source pieces of pair i, int32 [source], without EOS."""
@@ -187,13 +204,17 @@ class CorpusWriter:
         folder.mkdir(parents=True)
         dtype = np.dtype(np.uint16 if max(source_size, target_size) <= 65536 else np.uint32)
         self._sides = [_SideWriter(folder, side, dtype) for side in ("source", "target")]
+        self._pairs: list[int] = []
+        """Of each training source."""
 
     def append(self, source: Sequence[Sequence[int]], target: Sequence[Sequence[int]]) -> None:
         """Add encoded pairs, without BOS and EOS."""
         self.append_ragged(ragged(source), ragged(target))
 
-    def append_ragged(self, source: Ragged, target: Ragged) -> None:
-        """Add encoded pairs, without BOS and EOS, that lie in a row."""
+    def append_ragged(self, source: Ragged, target: Ragged, number: int = 0) -> None:
+        """Add encoded pairs, without BOS and EOS, that lie in a row; they are of the training source of this number."""
+        self._pairs.extend([0] * (number + 1 - len(self._pairs)))
+        self._pairs[number] += len(source[1])
         if len(source[1]) != len(target[1]):
             raise ValueError(f"{len(source[1])} sources but {len(target[1])} targets")
         for side, (flat, lengths) in zip(self._sides, (source, target), strict=True):
@@ -212,6 +233,7 @@ class CorpusWriter:
         digest = hashlib.sha256(b"".join(part.digest() for side in self._sides for part in side.digests)).hexdigest()
         header = {
             "pairs": source.offsets.length - 1,
+            "sources": self._pairs,
             "source_tokens": source.tokens.length,
             "target_tokens": target.tokens.length,
             "sha256": digest,

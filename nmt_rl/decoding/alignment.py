@@ -32,6 +32,10 @@ class Alignment:
         best = self.weights.argmax(axis=1) if self.source else ()
         return " ".join(f"{i}-{j}" for j, i in enumerate(best))
 
+    def without_first(self) -> Alignment:
+        """Of the source's other words: the first one is a tag."""
+        return Alignment(self.source[1:], self.target, self.weights[:, 1:])
+
     def text(self, kind: Literal["pharaoh", "matrix"]) -> str:
         """One or the other."""
         return self.pharaoh() if kind == "pharaoh" else self.matrix()

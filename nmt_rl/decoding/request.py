@@ -35,13 +35,16 @@ class Request:
     """Of Keras' matrix products, see `build_model`; None: float32."""
     threads: int | None = None
     """Most processor threads; None: the engine's own default."""
+    tag: str = ""
+    """What every source begins with, such as `<2de>`."""
 
     def summary(self, settings: DecodingConfig) -> str:
         """How a model translates, by its own settings after the overrides, in few words."""
         banned = ", ".join(json.dumps(phrase, ensure_ascii=False) for phrase in self.banned)
         types = {str(kind): kind not in (None, "float32") for kind in (self.quantization, self.precision)}
         # By choice it may find others than Keras; of itself it does not.
-        notes = {f"never {banned}": banned, "CTranslate2": self.engine == "ctranslate2", **types}
+        notes = {f"tag {self.tag}": self.tag, f"never {banned}": banned, "CTranslate2": self.engine == "ctranslate2"}
+        notes |= types
         return ", ".join([settings.summary(), *(note for note, applies in notes.items() if applies)])
 
 

@@ -57,11 +57,12 @@ class Scorer:
         model: its current weights are used at each call.
         tokenizers: of the source and the target side.
         config: word reward, length penalty, limits, batch size.
+        tag: what every source begins with; a word of its own.
     """
 
-    def __init__(self, model: Seq2Seq, tokenizers: Tokenizers, config: DecodingConfig) -> None:
+    def __init__(self, model: Seq2Seq, tokenizers: Tokenizers, config: DecodingConfig, tag: str = "") -> None:
         """See the class docstring."""
-        self.tokenizers, self.config, self.max_length = tokenizers, config, model.max_length
+        self.tokenizers, self.config, self.max_length, self.tag = tokenizers, config, model.max_length, tag
         self._begin = Beginning(rewarded(model, config.word_reward))
         self._attend = Attention(model)
 
@@ -86,7 +87,8 @@ class Scorer:
             UserError: naming the line of what is no piece.
         """
         limit = min(self.config.max_source_length, self.max_length - 1)
-        rows = encode_sources(self.tokenizers.source, sources, limit, range(first_line, first_line + len(sources)))
+        numbers = range(first_line, first_line + len(sources))
+        rows = encode_sources(self.tokenizers.source, sources, limit, numbers, self.tag)
         columns = self._encode_targets(targets, first_line, in_pieces)
         found = [BLANK] * len(rows)
         for batch in self._batches(rows, columns):
@@ -125,4 +127,5 @@ class Scorer:
             yield Score(total / divisor, total, pieces, each, alignment)
 
     def _align_batch(self, rows: list[list[int]], columns: list[list[int]]) -> Iterator[Alignment]:
-        return align_pairs(self._attend, self.tokenizers, rows, columns)
+        found = align_pairs(self._attend, self.tokenizers, rows, columns)
+        return (each.without_first() for each in found) if self.tag else found

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from nmt_rl.bundle import bundle_folder, load_ensemble, read_bundle_config
 from nmt_rl.config import DecodingConfig, ModelDescription, allowed_numbers
 from nmt_rl.corpus.batches import pad_source
+from nmt_rl.corpus.sources import tagged
 from nmt_rl.corpus.tokenizer import Tokenizers
 from nmt_rl.decoding.alignment import NOTHING, align_pairs
 from nmt_rl.decoding.engines import choose_conversion
@@ -84,12 +85,19 @@ class Translator:
         tokenizers: of the source and the target side.
         config: beam, limits, batch size; the search has its own length penalty and restrictions.
         attend: gives the attention of the search's model on translations, for their alignments.
+        tag: what every source begins with, such as `<2de>`; a word of its own.
     """
 
     def __init__(
-        self, search: Search, tokenizers: Tokenizers, config: DecodingConfig, attend: Attend | None = None
+        self,
+        search: Search,
+        tokenizers: Tokenizers,
+        config: DecodingConfig,
+        attend: Attend | None = None,
+        tag: str = "",
     ) -> None:
         """See the class docstring."""
+        self.tag = tag
         self.search, self.attend = search, attend
         self.tokenizers = tokenizers
         self.config = config
@@ -102,6 +110,7 @@ class Translator:
         config: DecodingConfig,
         banned: Sequence[str] = (),
         language: str = "",
+        tag: str = "",
     ) -> Translator:
         """The translator of a built model, whose current weights are used at each call.
 
@@ -111,6 +120,7 @@ class Translator:
             config: of decoding.
             banned: phrases that no translation may contain in the pieces that the tokenizer cuts them into.
             language: code of the target language, for sacreBLEU's tokenizer in mbr.
+            tag: what every source begins with.
         """
         from nmt_rl.decoding.attention import Attention
         from nmt_rl.decoding.sampler import Sampler
@@ -123,7 +133,7 @@ class Translator:
             if config.samples
             else Searcher(model, config, banned=pieces)
         )
-        return cls(_least_risk(search, tokenizers, config, language), tokenizers, config, Attention(model))
+        return cls(_least_risk(search, tokenizers, config, language), tokenizers, config, Attention(model), tag)
 
     @classmethod
     def from_folders(cls, folders: Sequence[Path], request: Request = AS_CONFIGURED) -> Translator:
@@ -149,7 +159,7 @@ class Translator:
             limit_threads(request.threads)
         bundle = load_ensemble(folders, request.precision or "float32")
         language = bundle.config.corpus.target_language
-        return cls.of_model(bundle.model, bundle.tokenizers, config, request.banned, language)
+        return cls.of_model(bundle.model, bundle.tokenizers, config, request.banned, language, request.tag)
 
     @classmethod
     def of_conversion(
@@ -171,7 +181,8 @@ class Translator:
         banned, longest = _spelled(tokenizers, request.banned), architecture.max_positions
         search = EngineSearcher(path, longest, tokenizers, config, banned, request.threads, request.scores)
         language = experiment.corpus.target_language
-        return cls(_least_risk(search, tokenizers, config, language), tokenizers, config, search.attention)
+        chosen = _least_risk(search, tokenizers, config, language)
+        return cls(chosen, tokenizers, config, search.attention, request.tag)
 
     def translate(
         self,
@@ -207,7 +218,7 @@ class Translator:
         found = [BLANK] * len(lines)
         limit = min(self.config.max_source_length, self.search.max_length - 1)
         sources = encode_sources(
-            self.tokenizers.source, lines, limit, numbers or range(first_line, first_line + len(lines))
+            self.tokenizers.source, lines, limit, numbers or range(first_line, first_line + len(lines)), self.tag
         )
         if prefixes is not None and self.config.coverage_penalty:
             raise UserError("a coverage penalty does not know what a prefix has looked at; leave out one of them")
@@ -235,14 +246,15 @@ class Translator:
         """
         assert self.attend is not None
         limit = min(self.config.max_source_length, self.search.max_length - 1)
-        both = zip(encode_sources(self.tokenizers.source, sources, limit), found, strict=True)
+        rows = encode_sources(self.tokenizers.source, sources, limit, tag=self.tag)
+        both = zip(rows, found, strict=True)
         pairs = [(row, self.tokenizers.target.ids_of(best.pieces)) for row, each in both for best in each.nbest]
         sizes = {i: max(map(len, pair)) + 1 for i, pair in enumerate(pairs) if any(pair)}
         alignments = [NOTHING] * len(pairs)
         for batch in batches_within(sizes, self.config.batch_tokens):
             given = ([pairs[i][side] for i in batch] for side in (0, 1))
             for index, alignment in zip(batch, align_pairs(self.attend, self.tokenizers, *given), strict=True):
-                alignments[index] = alignment
+                alignments[index] = alignment.without_first() if self.tag else alignment
         return alignments
 
     def _batches(self, sources: list[list[int]]) -> Iterator[list[int]]:
@@ -305,12 +317,13 @@ def plain(text: str) -> str:
 
 
 def encode_sources(
-    tokenizer: Tokenizer, lines: Sequence[str], limit: int, numbers: Sequence[int] = ()
+    tokenizer: Tokenizer, lines: Sequence[str], limit: int, numbers: Sequence[int] = (), tag: str = ""
 ) -> list[list[int]]:
-    """Piece ids of each line without EOS, cut to `limit`, with a warning if it has a number; empty for a blank line."""
+    """Piece ids of each line without EOS, behind those of a tag, cut to `limit`, with a warning if it has a number;
+    empty for a blank line."""
     most = LONGEST_PIECE * (limit + 1)
     texts = [beginning(line, most) for line in lines]
-    sources = tokenizer.encode([plain(text) for text in texts])
+    sources = tokenizer.encode([tagged(tag, plain(text)) if tag else plain(text) for text in texts])
     for number, line, text, source in zip(numbers, lines, texts, sources, strict=bool(numbers)):
         if len(source) > limit:
             count = f"{len(source)}" if text is line else f"more than {limit}"

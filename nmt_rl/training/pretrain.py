@@ -55,6 +55,7 @@ class CorpusTrainer:
         batch = batch.model_copy(update={"max_length": min(batch.max_length, room)})
         resample = subword_sampler(tokenizers, tokenizer, batch.max_length) if tokenizer.sampling else None
         self._batch, self._accumulate = batch, config.pretrain.optimizer.accumulate
+        self._plan = {"batch": batch.model_dump(mode="json"), "draws": corpus.mixture.draws}
         self._stream_from = lambda position: BatchStream(corpus, batch, config.seed, position, resample)
         self._position = Position()
         self._ahead: Prefetcher[tuple[dict[str, Any], float, Position]] | None = None
@@ -88,15 +89,15 @@ class CorpusTrainer:
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """See Trainer.state."""
         position = {"epoch": self._position.epoch, "batch": self._position.batch}
-        return {**position, "plan": self._batch.model_dump(mode="json")}, {}
+        return {**position, "plan": self._plan}, {}
 
     def restore(self, meta: dict[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
-        """See Trainer.restore. Batches of other sizes begin with the next epoch."""
+        """See Trainer.restore. Batches of other sizes, or another mixture, begin with the next epoch."""
         self.close()
         self._position = Position(meta["epoch"], meta["batch"])
-        if meta.get("plan") not in (None, self._batch.model_dump(mode="json")):
+        if meta.get("plan") not in (None, self._plan, self._plan["batch"]):  # That of 0.2.0 was of batches alone.
             self._position = Position(meta["epoch"] + 1, 0)
-            logger.info("pretrain.batch has changed: training goes on with epoch %d", self._position.epoch)
+            logger.info("batches or weights have changed: training goes on with epoch %d", self._position.epoch)
 
     def close(self) -> None:
         """See Trainer.close."""

@@ -15,7 +15,7 @@ def _small_parts(monkeypatch):
 
 def written(folder, raw=RAW, drop=True):
     text, held_out = CleanText(folder), HeldOut({"valid": [("Satz 3", "sentence 3"), ("neu", "new")]})
-    text.write(raw, CleaningConfig(max_ratio=2.0), 1, len(RAW))
+    text.write([raw], CleaningConfig(max_ratio=2.0), 1, len(RAW))
     text.mark_duplicates(held_out, drop)
     return text, held_out
 
@@ -47,3 +47,13 @@ def test_going_on_makes_only_what_is_missing(tmp_path):
         assert list(text.read()) == list(whole.read())
         assert text.report == whole.report
         assert held_out.overlaps()["valid"].same_source == 1
+
+
+def test_no_part_is_of_two_sources(tmp_path):
+    text = CleanText(tmp_path / "text")
+    raw = [[(f"a {i}", "x y") for i in range(5)], [], [(f"b {i}", "x y") for i in range(2)]]
+    text.write(raw, CleaningConfig(), 1, 7)
+    assert (text.sizes, text.sources) == ([4, 1, 2], [0, 0, 2])
+    again = CleanText(tmp_path / "text")
+    again.write([], CleaningConfig(), 1, 7)
+    assert (again.sizes, again.sources) == (text.sizes, text.sources)

@@ -1,0 +1,107 @@
+"""Two target languages in one model, told apart by tags: from the recipe to the translation."""
+
+import json
+
+import pytest
+
+from nmt_rl.corpus.tokenizer import Tokenizers
+
+RECIPE = """\
+name: tagged
+corpus:
+  source_language: de
+  target_language: en
+  train:
+    - {{prefix: {text}/train, tag: <2en>}}
+    - {{source: {text}/train.de, target: {text}/train.de, tag: <2de>, weight: 0.5}}
+  valid: {{prefix: {text}/valid, tag: <2en>}}
+  cleaning: {{drop_identical: false}}
+tokenizer: {{vocabulary: 50, byte_fallback: false}}
+model: {{type: transformer, encoder_layers: 1, decoder_layers: 1, width: 8, heads: 2, feed_forward: 8}}
+pretrain:
+  updates: 4
+  batch: {{type: sentences, size: 10}}
+  optimizer: {{learning_rate: 0.02, warmup: 2}}
+  validation: {{every: 4}}
+decoding: {{tune_length: false, max_length_ratio: 1.0, max_length_extra: 4}}
+"""
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, tiny_corpus):
+    from nmt_rl.config import load_config
+    from nmt_rl.experiment import pretrain_stage
+
+    folder = tmp_path_factory.mktemp("tagged")
+    (folder / "recipe.yaml").write_text(RECIPE.format(text=tiny_corpus))
+    pretrain_stage(load_config(str(folder / "recipe.yaml")), folder / "run")
+    return folder / "run"
+
+
+def test_a_tag_is_one_piece_before_the_source_and_weights_are_draws(run):
+    from nmt_rl.config import load_config
+    from nmt_rl.corpus.prepared import open_prepared
+
+    prepared = open_prepared(load_config(str(run / "config.yaml")), run)
+    source = prepared.tokenizers.source
+    for pair, tag in ((0, "<2en>"), (len(prepared.train) - 1, "<2de>")):
+        assert tag in source.pieces(prepared.train.source(pair))[:2]
+    first, second = prepared.train.pairs_of_sources
+    assert prepared.train.mixture.draws == [first, round(second / 2)]
+    assert prepared.valid[0][0].startswith("<2en> ")
+
+
+def test_translate_and_score_put_the_tag_before_every_source(command, run, tmp_path, tiny_corpus):
+    """As if it stood in the text; words of an alignment are counted without it, and blank lines stay blank."""
+    plain, tagged = tmp_path / "plain", tmp_path / "tagged"
+    lines = (tiny_corpus / "test.de").read_text().splitlines()[:3]
+    plain.write_text("".join(f"{line}\n" for line in [*lines, ""]))
+    tagged.write_text("".join(f"<2de> {line}\n" for line in lines) + "\n")
+    found = command("translate", run, "-i", plain, "--tag", "<2de>", "--scores")
+    assert found.code == 0, found.err
+    assert found.out == command("translate", run, "-i", tagged, "--scores").out
+    assert found.out != command("translate", run, "-i", plain, "--tag", "<2en>", "--scores").out
+    aligned = command("translate", run, "-i", plain, "--tag", "<2de>", "--alignment", "matrix").out.splitlines()
+    assert json.loads(aligned[0].split(" ||| ")[-1].split("\t")[-1])["source"] == lines[0].split()
+    both = [
+        command("score", run, "--source", path, "--target", tiny_corpus / "test.en", *extra)
+        for path, extra in ((plain, ["--tag", "<2de>"]), (tagged, []))
+    ]
+    assert both[0].code == both[1].code == 2 and "4 lines" in both[0].err
+    target = tmp_path / "target"
+    target.write_text("dog\ncat\nbird\n\n")
+    both = [
+        command("score", run, "--source", path, "--target", target, *extra).out
+        for path, extra in ((plain, ["--tag", "<2de>"]), (tagged, []))
+    ]
+    assert both[0] == both[1] and len(both[0].splitlines()) == 4
+
+
+def test_an_unknown_tag_is_refused(command, run, tmp_path):
+    (tmp_path / "in").write_text("hund\n")
+    for verb in (
+        ("translate", run, "-i", tmp_path / "in"),
+        ("score", run, "--source", tmp_path / "in", "--target", tmp_path / "in"),
+    ):
+        found = command(*verb, "--tag", "<2fr>")
+        assert found.code == 2 and "--tag '<2fr>' is no tag of" in found.err
+
+
+def test_a_weight_may_change_but_a_tag_may_not(command, run, tmp_path):
+    recipe = run.parent / "recipe.yaml"
+    assert command("pretrain", recipe, "--out", run, "--set", "corpus.train.1.weight=2").code == 0
+    other = command("pretrain", recipe, "--out", run, "--set", "corpus.train.1.tag=<x>")
+    assert other.code == 2 and "other settings" in other.err
+    for change, words in (
+        ("corpus.valid.weight=2", "weight is of corpus.train"),
+        ("corpus.train.0.tag=two words", "is no symbol"),
+        ("corpus.train.0.tag=<unk>", "SentencePiece's own name"),
+        ("corpus.temperature=0.5", "corpus.temperature: should be at least 1"),
+    ):
+        found = command("prepare", recipe, "--out", tmp_path / "other", "--set", change)
+        assert found.code == 2, change
+        assert words.split(":")[0] in found.err or words in found.err
+
+
+def test_the_tokenizer_has_both(run):
+    assert {"<2en>", "<2de>"} <= set(Tokenizers.load(run / "corpus").source.pieces(range(50)))
