@@ -30,6 +30,7 @@ BELOW = {
     "results": {"bundle"},
     "evaluation": {"corpus"},
     "decoding": {"bundle", "models", "corpus"},
+    "documents": {"decoding", "corpus"},
     "systems": {"evaluation", "decoding", "bundle", "corpus"},
     "training": {"results", "evaluation", "decoding", "bundle", "models", "corpus"},
     "verification": {"bundle", "corpus"},
@@ -50,6 +51,7 @@ BELOW = {
     },
     "cli": {
         "cluster",
+        "documents",
         "systems",
         "verification",
         "experiment",

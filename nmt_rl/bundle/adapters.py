@@ -113,7 +113,7 @@ def read_record(folder: Path) -> dict[str, Any]:
     check_hashes(folder, (ARRAYS, RECORD), full=True)
     record: dict[str, Any] = read_json(folder / RECORD)
     if record.get("format") != FORMAT:
-        raise UserError(f"{folder / RECORD}: format is {record.get('format')!r}; this nmt-rl knows {FORMAT}")
+        raise UserError(f"{folder / RECORD}: format is {record.get('format')!r}; this version knows {FORMAT}")
     base = must_be(record.get("base"), dict, f"{folder / RECORD}: base")
     must_be(base.get("weights"), str, f"{folder / RECORD}: base.weights")
     must_be(record.get("name"), str, f"{folder / RECORD}: name")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from nmt_rl.cli.options import AlignmentKind
+from nmt_rl.cli.options import AlignmentKind, option_name
 
 if TYPE_CHECKING:
     from nmt_rl.decoding.formats import Format
@@ -33,6 +33,10 @@ class FormatOptions:
         Literal["text", "json"],
         typer.Option(help='Of the input; json: a string or {"text": ...} per line, other keys are given back.'),
     ] = "text"
+
+    def given(self) -> list[str]:
+        """The options that the user gave, as he wrote them."""
+        return [option_name(field.name) for field in fields(self) if getattr(self, field.name) != field.default]
 
     def written(self) -> Format:
         """How translations are written; raises UserError for what would be written twice."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import typer
 
@@ -19,8 +19,10 @@ from nmt_rl.storage.streams import STANDARD, input_name
 if TYPE_CHECKING:
     from nmt_rl.cluster.translation import Work
     from nmt_rl.decoding.formats import Format
+    from nmt_rl.decoding.request import Request
     from nmt_rl.decoding.sentences import SentenceTranslator
     from nmt_rl.decoding.translator import Translator
+    from nmt_rl.documents.formats import Markup
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,13 @@ def translate(
             "is done stands in OUTPUT.parts till all is; the same command goes on.",
         ),
     ] = None,
+    markup: Annotated[
+        Literal["placeholders", "html", "xliff"] | None,
+        typer.Option(
+            help="What the input is: a page, or XLIFF, of which the text is translated and every tag stays; or lines "
+            "whose tags and placeholders (%s, {name}, addresses) stay."
+        ),
+    ] = None,
     stream: Annotated[
         bool, typer.Option("--stream", help="Translate lines as they arrive, not by chunks of 2,000.")
     ] = False,
@@ -75,14 +84,20 @@ def translate(
     must_be_text("-i", input)
     must_be_text("--prefix", *([] if prefix is None else [prefix]))
     written = form.written()
+    if markup is not None:
+        others = {"--prefix": prefix is not None, "--actors": actors is not None, "--stream": stream}
+        _refuse_with_markup(form, [option for option, given in others.items() if given])
     request = search.request(folders[:1], form.nbest, prefixes=prefix is not None, scores=form.scores or written.json)
-    split = _splitter(folders[0], written, prefix) if split_sentences else None
+    split = _splitter(folders[0], written, prefix) if split_sentences and markup is None else None
     if actors is not None:
         from nmt_rl.cluster.translation import Work
 
         others = {"--prefix": prefix is not None, "--split-sentences": split_sentences, "--stream": stream}
         work = Work(tuple(folder.resolve() for folder in folders), request, written, form.input_format == "json")
         _translate_on_cluster(work, input, output, actors, [option for option, given in others.items() if given])
+        return
+    if markup is not None:
+        _translate_markup(folders, request, markup, input, output, split_sentences)
         return
     # The files are opened first: a wrong path must not cost the time of loading the model.
     texts = [input] if prefix is None else [input, prefix]
@@ -103,6 +118,37 @@ def translate(
             progress=progress,
             is_json=form.input_format == "json",
         )
+
+
+def _refuse_with_markup(form: FormatOptions, others: list[str]) -> None:
+    """Raise a UserError for what is of lines."""
+    from nmt_rl.errors import UserError
+
+    if options := [*form.given(), *others]:
+        raise UserError(f"--markup translates a document into the same document; leave out {options[0]}")
+
+
+def _translate_markup(
+    folders: list[Path], request: Request, markup: Markup, input: Path, output: Path, split_sentences: bool
+) -> None:
+    from nmt_rl.bundle import read_bundle_config
+    from nmt_rl.corpus.inputs import check_inputs
+    from nmt_rl.decoding.sentences import SentenceTranslator, require_splitter
+    from nmt_rl.decoding.translator import Translator
+    from nmt_rl.documents.translation import documents, translate_document
+    from nmt_rl.storage.outputs import open_output
+
+    check_inputs([input])
+    if split_sentences:
+        require_splitter()
+    corpus = read_bundle_config(folders[0])[0].corpus
+    languages = (corpus.source_language, corpus.target_language)
+    with open_output(output, inputs=[input]) as sink:
+        translator = Translator.from_folders(folders, request)
+        split = SentenceTranslator(translator, *languages).split if split_sentences else None
+        for text in documents(input, markup):
+            sink.write(translate_document(translator, text, markup, split).encode("utf-8"))
+            sink.flush()
 
 
 def _translate_on_cluster(work: Work, input: Path, output: Path, actors: int, others: list[str]) -> None:

@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import IO
 
 from nmt_rl.corpus.inputs import READING_ERRORS, open_binary, open_file, unreadable
+from nmt_rl.errors import UserError
 from nmt_rl.storage.streams import input_name
 
 log = logging.getLogger("nmt_rl")
 
 BOM = b"\xef\xbb\xbf"
+LONGEST = 2**27
+"""Bytes of a document that is read as a whole."""
 WARNINGS = 10
 """Lines with invalid UTF-8 that are named one by one; the rest is counted."""
 
@@ -43,6 +46,25 @@ def read_own_lines(path: Path) -> Iterator[str]:
     """Lines of a text that nmt-rl wrote: whatever the first one looks like, it is no other kind of file."""
     with open_file(path) as stream:
         yield from read_lines(stream, str(path))
+
+
+def read_whole(source: Path) -> str:
+    """The whole of a text file, its line ends as they are; what is invalid UTF-8 becomes U+FFFD, with a warning.
+
+    Raises:
+        UserError: as `read_lines`, and for a file that is longer than `LONGEST`.
+    """
+    with open_binary(source) as stream:
+        try:
+            raw = stream.read(LONGEST + 1)
+        except READING_ERRORS as error:
+            raise unreadable(input_name(source), error) from None
+    if len(raw) > LONGEST:
+        raise UserError(f"{input_name(source)} is longer than a document may be, {LONGEST:,} bytes; divide it")
+    text = raw.decode("utf-8", errors="replace")
+    if "\ufffd" in text and text.encode() != raw:
+        log.warning("%s is not valid UTF-8 everywhere; the bad bytes became U+FFFD", input_name(source))
+    return text
 
 
 def count_lines(source: Path) -> int:

@@ -1,0 +1,1 @@
+"""Text with markup in it: what is translated of a document, and where its tags stand in the translation."""
