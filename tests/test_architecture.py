@@ -31,6 +31,7 @@ BELOW = {
     "evaluation": {"corpus"},
     "decoding": {"bundle", "models", "corpus"},
     "documents": {"decoding", "corpus"},
+    "tuning": {"training", "results", "evaluation", "decoding", "bundle", "corpus"},
     "systems": {"evaluation", "decoding", "bundle", "corpus"},
     "training": {"results", "evaluation", "decoding", "bundle", "models", "corpus"},
     "verification": {"bundle", "corpus"},
@@ -52,6 +53,7 @@ BELOW = {
     "cli": {
         "cluster",
         "documents",
+        "tuning",
         "systems",
         "verification",
         "experiment",

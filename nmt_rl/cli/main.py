@@ -22,6 +22,7 @@ from nmt_rl.cli.score import score
 from nmt_rl.cli.signals import raised_signals
 from nmt_rl.cli.train import finetune, prepare, pretrain, quickstart, run
 from nmt_rl.cli.translate import translate
+from nmt_rl.cli.tune import tune
 from nmt_rl.cli.verify import verify
 from nmt_rl.errors import RunError, Terminated, UserError, printable
 from nmt_rl.storage.streams import standard_output, whole_streams
@@ -33,7 +34,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-TRAINING = (quickstart, prepare, pretrain, finetune, run)
+TRAINING = (quickstart, prepare, pretrain, finetune, run, tune)
 for verb in (*TRAINING, report, translate, score, evaluate, compare, average, merge, export, info, verify):
     app.command(cls=Verb)(verb)
 
