@@ -3,7 +3,16 @@
 A recipe is a YAML file of these sections. Unknown keys are errors; `--set section.key=value` overrides one key.
 """
 
-from nmt_rl.config.adaptation import AdaptConfig, BiasConfig, EmbeddingsConfig, FullConfig, LoRAConfig
+from nmt_rl.config.adaptation import (
+    AdaptConfig,
+    BiasConfig,
+    DistillConfig,
+    EmbeddingsConfig,
+    EWCConfig,
+    FullConfig,
+    LoRAConfig,
+    NothingConfig,
+)
 from nmt_rl.config.corpus import BatchConfig, CleaningConfig, CorpusConfig, SourceSpec, TokenizerConfig
 from nmt_rl.config.decoding import DecodingConfig, EvaluationConfig
 from nmt_rl.config.experiment import (
@@ -61,7 +70,9 @@ __all__ = [
     "CrossEntropyConfig",
     "DQNConfig",
     "DecodingConfig",
+    "DistillConfig",
     "DuelingConfig",
+    "EWCConfig",
     "EmbeddingsConfig",
     "EvaluationConfig",
     "FinetuneConfig",
@@ -82,6 +93,7 @@ __all__ = [
     "MixerConfig",
     "ModelConfig",
     "ModelDescription",
+    "NothingConfig",
     "OptimizerConfig",
     "PairReplayConfig",
     "PretrainConfig",

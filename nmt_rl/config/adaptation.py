@@ -1,4 +1,4 @@
-"""What of a model a stage trains: all of it, an adapter beside its matrices, or some of its weights."""
+"""What of a model a stage trains, and how it keeps what the model knew."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
+from nmt_rl.config.corpus import SourceSpec
 from nmt_rl.config.section import Section, named
 
 
@@ -41,3 +42,33 @@ class EmbeddingsConfig(Section):
 AdaptConfig = Annotated[
     FullConfig | LoRAConfig | BiasConfig | EmbeddingsConfig, Field(discriminator="type"), BeforeValidator(named)
 ]
+
+
+class NothingConfig(Section):
+    """Nothing but the new text."""
+
+    type: Literal["none"] = "none"
+
+
+class EWCConfig(Section):
+    """Elastic weight consolidation (Kirkpatrick et al., 2017): weights that old text needs are held where they are."""
+
+    type: Literal["ewc"] = "ewc"
+    weight: float = Field(1.0, gt=0.0)
+    """Of the penalty; 1: about as if a token of the old text were learnt with every token of the new."""
+    text: SourceSpec
+    """Old text, of which the Fisher information is estimated."""
+    sentences: int = Field(1000, ge=1)
+    """Of it, the first ones, that this is done with."""
+
+
+class DistillConfig(Section):
+    """Learning without forgetting (Li and Hoiem, 2016): on the new text, the old model's distributions are targets,
+    too."""
+
+    type: Literal["distill"] = "distill"
+    weight: float = Field(1.0, gt=0.0)
+    """Of the divergence from them, nats per token."""
+
+
+KeepConfig = Annotated[NothingConfig | EWCConfig | DistillConfig, Field(discriminator="type"), BeforeValidator(named)]

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, PositiveInt, field_validator, model_validator
 
-from nmt_rl.config.adaptation import AdaptConfig, FullConfig
+from nmt_rl.config.adaptation import AdaptConfig, FullConfig, KeepConfig, NothingConfig
 from nmt_rl.config.corpus import BatchConfig
 from nmt_rl.config.section import Section
 from nmt_rl.storage.streams import from_home
@@ -76,6 +76,8 @@ class PretrainConfig(Section):
     `tokenizer` are left out then. The model as it comes is validated first, and stays if nothing is better."""
     adapt: AdaptConfig = FullConfig()
     """What of the model is trained."""
+    keep: KeepConfig = NothingConfig()
+    """How what the model knew is kept, besides old text among `corpus.train`."""
     updates: int = Field(100_000, ge=0)
     """0, with `start`: the model as it comes, for fine-tuning."""
     minutes: float | None = Field(None, gt=0.0)
@@ -106,4 +108,6 @@ class PretrainConfig(Section):
             raise ValueError("updates 0 need a model to start from: give start; or updates from 1")
         if self.start is None and not isinstance(self.adapt, FullConfig):
             raise ValueError(f"adapt {self.adapt.type} needs a model to start from: give start, or leave adapt out")
+        if self.start is None and not isinstance(self.keep, NothingConfig):
+            raise ValueError(f"keep {self.keep.type} needs a model to start from: give start, or leave keep out")
         return self

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, get_args
 
 from pydantic import BaseModel
 
-from nmt_rl.config.adaptation import AdaptConfig
+from nmt_rl.config.adaptation import AdaptConfig, KeepConfig
 from nmt_rl.config.methods import METHOD, MethodConfig, Q, QConfig
 from nmt_rl.config.model import ModelConfig
 
@@ -27,6 +27,7 @@ def _kinds(union: Any) -> dict[str, type[BaseModel]]:
 
 UNIONS: Mapping[tuple[str, ...], Union] = {
     ("model",): Union(_kinds(ModelConfig), None),
+    ("pretrain", "keep"): Union(_kinds(KeepConfig), None),
     ("pretrain", "adapt"): Union(_kinds(AdaptConfig), None),
     ("finetune", "adapt"): Union(_kinds(AdaptConfig), None),
     ("finetune", "method"): Union(_kinds(MethodConfig), METHOD),

@@ -45,14 +45,20 @@ class Learner(keras.Model):
         objective: see Objective.
         config: of the optimizer.
         precision: float16 turns loss scaling on.
+        beside: holds weights that the objective reads and that are not trained.
     """
 
     def __init__(
-        self, model: Seq2Seq, objective: Objective, config: OptimizerConfig, precision: str = "float32"
+        self,
+        model: Seq2Seq,
+        objective: Objective,
+        config: OptimizerConfig,
+        precision: str = "float32",
+        beside: keras.Layer | None = None,
     ) -> None:
         """See the class docstring."""
         super().__init__(name="learner")
-        self.model, self.objective = model, objective
+        self.model, self.objective, self.beside = model, objective, beside
         optimizer = build_optimizer(config)
         if precision == "float16":
             optimizer = keras.optimizers.LossScaleOptimizer(optimizer)

@@ -151,9 +151,16 @@ class CrossEntropy:
 
         Of a batch with a `share` of its update, it is that share of both.
         """
+        return self.of_states(model, self.states(model, batch, training), batch, training)
+
+    def states(self, model: Seq2Seq, batch: dict[str, Tensor], training: bool) -> Tensor:
+        """Of the decoder before each label, [tokens, width]."""
         encoded = model.encode(batch["source"], training, self.packed)
         states = model.decode_states(batch["target_in"], encoded, training).states
-        states = ops.take(ops.reshape(states, (-1, states.shape[-1])), batch["positions"], axis=0)
+        return ops.take(ops.reshape(states, (-1, states.shape[-1])), batch["positions"], axis=0)
+
+    def of_states(self, model: Seq2Seq, states: Tensor, batch: dict[str, Tensor], training: bool) -> dict[str, Tensor]:
+        """As a call, of what `states` gives."""
         labels = batch["labels"]
         weights = ops.cast(ops.not_equal(labels, PAD), "float32")
         tokens = ops.maximum(ops.sum(weights), 1.0)

@@ -25,6 +25,7 @@ from nmt_rl.results import finished, write_result
 from nmt_rl.training.adapting import keep_adapter
 from nmt_rl.training.card import model_card
 from nmt_rl.training.events import EventLog
+from nmt_rl.training.keeping import keeping
 from nmt_rl.training.learner import Learner, joined
 from nmt_rl.training.length import tune_length
 from nmt_rl.training.loop import TrainingLoop
@@ -128,7 +129,8 @@ def pretrain(config: Config, prepared: Prepared, run: Path) -> dict[str, Any]:
     text = "pretrain: %s with %s parameters, products in %s, on %d device%s"
     logger.info(text, config.model.type, size, products, devices, "s" * (devices > 1))
     objective = CrossEntropy(settings.label_smoothing, packed=settings.batch.type == "packed")
-    learner = Learner(model, objective, settings.optimizer, settings.precision)
+    objective, beside = keeping(config, model, tokenizers, objective)
+    learner = Learner(model, objective, settings.optimizer, settings.precision, beside)
     pairs = prepared.valid[: settings.validation.sentences]
     validator = Validator(model, tokenizers, pairs, config, prepared.further)
     trainer = CorpusTrainer(learner, prepared.train, config, tokenizers, model.max_length)

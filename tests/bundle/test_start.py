@@ -102,3 +102,25 @@ def test_nothing_to_start_from(command, tiny_recipe, tmp_path):
     ):
         found = command("pretrain", tiny_recipe, "--out", tmp_path / "run", "--set", change)
         assert found.code == 2 and words in found.err and not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("keep", ["distill", "{type: ewc, text: TEXT/train, sentences: 5}"])
+def test_what_was_known_is_kept_and_a_resumed_run_goes_on(command, recipe, tmp_path, tiny_corpus, keep):
+    run, setting = tmp_path / "run", f"pretrain.keep={keep.replace('TEXT', str(tiny_corpus))}"
+    for updates in (3, 6):
+        found = command("pretrain", recipe(), "--out", run, "--set", setting, "--set", f"pretrain.updates={updates}")
+        assert found.code == 0, found.err
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    kept = [line["kept"] for line in lines if line["event"] == "train"]
+    assert len(kept) == 6 and kept[0] < 0.05 and kept[-1] > 0, "but for dropout nothing at first"
+
+
+def test_no_old_text(command, recipe, tmp_path):
+    (tmp_path / "old.de").write_text("\n")
+    (tmp_path / "old.en").write_text("\n")
+    found = command(
+        "pretrain", recipe(), "--out", tmp_path / "run", "--set", f"pretrain.keep={{type: ewc, text: {tmp_path}/old}}"
+    )
+    assert found.code == 2 and "pretrain.keep.text has no sentence pairs" in found.err
+    found = command("pretrain", recipe(), "--out", tmp_path / "run", "--set", "pretrain.keep=ewc")
+    assert found.code == 2 and "pretrain.keep" in found.err and "text" in found.err
