@@ -156,12 +156,18 @@ def _check_sources(config: Config, run: Path) -> None:
     for split, specs in splits.items():
         for spec in specs:
             for path in filter(None, (*spec.source, *spec.target, spec.prefix, spec.tsv, spec.hub)):
-                for name in FOLDERS:
-                    if Path(path).resolve().is_relative_to((run / name).resolve()):
-                        raise UserError(
-                            f"corpus.{split}: {path} lies in {run / name}, which nmt-rl replaces; move it, or give "
-                            "--out another folder"
-                        )
+                _must_lie_elsewhere(path, f"corpus.{split}", run)
+    if config.pretrain.start is not None:
+        start = Path(config.pretrain.start)
+        _must_lie_elsewhere(start if (start / WEIGHTS).exists() else start / "model", "pretrain.start", run)
+
+
+def _must_lie_elsewhere(path: str | Path, key: str, run: Path) -> None:
+    for name in FOLDERS:
+        if Path(path).resolve().is_relative_to((run / name).resolve()):
+            raise UserError(
+                f"{key}: {path} lies in {run / name}, which nmt-rl replaces; move it, or give --out another folder"
+            )
 
 
 def has_begun(run: Path, stage: str) -> bool:

@@ -39,6 +39,9 @@ def _with_start(tree: dict[str, Any], written: Container[tuple[str, str]]) -> No
     try:
         folder = start_folder(start)
     except UserError as error:
+        tokenizer = tree.get("tokenizer")
+        if tree.get("model") and isinstance(tokenizer, dict) and tokenizer.get("model"):
+            return  # A run's own config.yaml has it all; only pretraining still needs the weights, and says so.
         raise UserError(f"pretrain.start: {error}") from None
     config, _ = read_bundle_config(folder)
     files = [str(folder / name) for name in TOKENIZERS if (folder / name).exists()]

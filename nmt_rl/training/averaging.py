@@ -68,6 +68,8 @@ def average_snapshots(stage: Path, count: int, which: Literal["last", "best"], o
         scores = checkpoint.snapshots
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{checkpoint.path} is no checkpoint of this version ({error!r})") from error
+    if (stage / "adapter").is_dir():
+        raise UserError(f"{stage} has trained an adapter, whose checkpoints hold no model; give a stage that has none")
     bundle = load_bundle(stage / "model")
     settings = training_sections(stage / "model").get(stage.resolve().name, {})
     if count > (kept := min(settings.get("average", len(scores)), len(scores))):

@@ -64,6 +64,11 @@ def test_a_damaged_adapter_is_named(command, adapted, tmp_path, spoil, words):
     assert found.code == 2 and words in found.err and not (tmp_path / "out").exists()
 
 
+def test_checkpoints_of_an_adapter_are_not_averaged(command, adapted, tmp_path):
+    found = command("average", adapted / "finetune", "--last", 2, "-o", tmp_path / "out")
+    assert found.code == 2 and "has trained an adapter" in found.err
+
+
 def test_an_adapter_of_another_base_is_refused(command, adapted, tmp_path):
     found = command("merge", adapted / "finetune/model", adapted / "finetune/adapter", "-o", tmp_path / "out")
     assert found.code == 2 and "belongs to another model" in found.err and "'tiny'" in found.err

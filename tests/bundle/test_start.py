@@ -1,6 +1,7 @@
 """Training that starts from the tiny run's model: what it has from there, and what it may not change."""
 
 import json
+import shutil
 
 import pytest
 import yaml
@@ -83,6 +84,20 @@ def test_training_goes_on_from_the_weights_and_says_so(command, recipe, tmp_path
     assert command("verify", run).code == 0
 
 
+def test_fine_tuning_does_not_need_the_start_any_more(command, recipe, tmp_path, tiny_run):
+    """Of the run's own settings; pretraining that is longer would."""
+    run, start = tmp_path / "run", tmp_path / "start"
+    shutil.copytree(tiny_run.folder / "pretrain" / "model", start)
+    assert command("pretrain", recipe(), "--out", run, "--set", f"pretrain.start={start}").code == 0
+    shutil.rmtree(start)
+    shutil.copy(run / "config.yaml", tmp_path / "own.yaml")
+    found = command("finetune", tmp_path / "own.yaml", "--out", run)
+    assert found.code == 0, found.err
+    other = command("pretrain", tmp_path / "own.yaml", "--out", tmp_path / "other")
+    assert other.code == 2 and "start" in other.err and "does not exist" in other.err
+    assert "pretrain.start" in command("pretrain", recipe(), "--out", run, "--set", f"pretrain.start={start}").err
+
+
 def test_no_updates_are_the_model_as_it_came_for_fine_tuning(command, recipe, tmp_path, tiny_run):
     run, path = tmp_path / "run", recipe(updates=0)
     assert (found := command("run", path, "--out", run)).code == 0, found.err
@@ -113,6 +128,15 @@ def test_what_was_known_is_kept_and_a_resumed_run_goes_on(command, recipe, tmp_p
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     kept = [line["kept"] for line in lines if line["event"] == "train"]
     assert len(kept) == 6 and kept[0] < 0.05 and kept[-1] > 0, "but for dropout nothing at first"
+
+
+def test_a_run_does_not_start_from_itself(command, recipe, tmp_path, tiny_run):
+    """Its model would be moved away before it is read."""
+    run = tmp_path / "run"
+    shutil.copytree(tiny_run.folder, run)
+    for start in (run, run / "model", run / "pretrain" / "model"):
+        found = command("pretrain", recipe(), "--out", run, "--fresh", "--set", f"pretrain.start={start}")
+        assert found.code == 2 and "which nmt-rl replaces" in found.err and (run / "model").is_dir()
 
 
 def test_no_old_text(command, recipe, tmp_path):
