@@ -94,7 +94,7 @@ def test_fine_tuning_does_not_need_the_start_any_more(command, recipe, tmp_path,
     found = command("finetune", tmp_path / "own.yaml", "--out", run)
     assert found.code == 0, found.err
     other = command("pretrain", tmp_path / "own.yaml", "--out", tmp_path / "other")
-    assert other.code == 2 and "start" in other.err and "does not exist" in other.err
+    assert other.code == 2 and "start" in other.err and "is missing" in other.err
     assert "pretrain.start" in command("pretrain", recipe(), "--out", run, "--set", f"pretrain.start={start}").err
 
 
