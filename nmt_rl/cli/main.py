@@ -11,6 +11,7 @@ import typer
 
 from nmt_rl import __version__
 from nmt_rl.cli.average import average
+from nmt_rl.cli.choose import choose
 from nmt_rl.cli.command import Verb
 from nmt_rl.cli.compare import compare
 from nmt_rl.cli.evaluate import evaluate
@@ -35,7 +36,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 TRAINING = (quickstart, prepare, pretrain, finetune, run, tune)
-for verb in (*TRAINING, report, translate, score, evaluate, compare, average, merge, export, info, verify):
+for verb in (*TRAINING, report, translate, score, choose, evaluate, compare, average, merge, export, info, verify):
     app.command(cls=Verb)(verb)
 
 # The base of all errors in a command line. Typer names only this subclass of it, and has moved it from click to itself.
@@ -45,7 +46,7 @@ LONGEST = 5000
 """Characters of a message."""
 INTERRUPTED = 130
 """What Typer makes of Ctrl-C."""
-WITH_OUTPUT = {"translate", "score"}
+WITH_OUTPUT = {"translate", "score", "choose"}
 """May write elsewhere than to standard output."""
 STAGES = {"prepare", "pretrain", "finetune", "run", "quickstart"}
 

@@ -30,7 +30,12 @@ class ScoringOptions:
         str | None, typer.Option("-l", "--languages", help="The language pair of the test set: en-de.")
     ] = None
     metrics: Annotated[
-        str, typer.Option(metavar="LIST", help="Of bleu, chrf, chrf++, ter, compound-bleu (evaluate: and comet).")
+        str,
+        typer.Option(
+            metavar="LIST",
+            help="Of bleu, chrf, chrf++, ter, compound-bleu, accuracy, macro-f1, exact, f1, rouge-l, language "
+            "(evaluate: and comet).",
+        ),
     ] = "bleu,chrf"
     tokenize: Annotated[
         str | None,

@@ -12,16 +12,16 @@ from nmt_rl.config.methods import DQNConfig, DuelingConfig, ILQLConfig, MethodCo
 from nmt_rl.config.section import Section
 from nmt_rl.config.training import OptimizerConfig, ValidationConfig
 
-METRICS = ("bleu", "chrf", "ter", "constant")
+METRICS = ("bleu", "chrf", "ter", "accuracy", "exact", "f1", "rouge-l", "constant")
 
 
 class RewardConfig(Section):
     """What a translation is worth, and when the reward is paid."""
 
     metrics: dict[str, float] = Field(default_factory=lambda: {"bleu": 1.0}, min_length=1)
-    """Weights of sentence metrics, which are added: bleu, chrf, ter (as 1 - TER), constant (a control: always 0.5), or
-    `module:function` of (hypotheses, references), two lists of text, that returns a number for each, about [0, 1].
-    The mapping is given whole."""
+    """Weights of sentence metrics, which are added: bleu, chrf, ter (as 1 - TER), accuracy, exact, f1, rouge-l (of
+    labels, answers and summaries), constant (a control: always 0.5), or `module:function` of (hypotheses, references),
+    two lists of text, that returns a number for each, about [0, 1]. The mapping is given whole."""
     smoothing: Literal["add-k", "floor", "exp", "none"] = "add-k"
     """Of the sentence BLEU (Chen and Cherry, 2014): 1 added from bigrams on; 0.1 for counts of 0 (their method 1);
     halving for each order without a match (method 3, sacreBLEU's default); or none."""

@@ -6,6 +6,7 @@ import dataclasses
 import difflib
 import logging
 from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from nmt_rl.corpus.characters import composed
@@ -24,8 +25,19 @@ logger = logging.getLogger("nmt_rl")
 _TOKENISED_PERIODS = 100
 
 
-LABELS = {"bleu": "BLEU", "chrf": "chrF", "chrf++": "chrF++", "ter": "TER", "compound-bleu": "compound-split BLEU"}
+TRANSLATION = {"bleu": "BLEU", "chrf": "chrF", "chrf++": "chrF++", "ter": "TER", "compound-bleu": "compound-split BLEU"}
 """sacreBLEU's metrics as they are asked for, and as they are printed; the last one is that of `compounds`."""
+TASKS = {
+    "accuracy": "accuracy",
+    "macro-f1": "macro-F1",
+    "exact": "exact match",
+    "f1": "word F1",
+    "rouge-l": "ROUGE-L",
+    "language": "in the language",
+}
+"""Those of `task_metrics`."""
+LABELS = TRANSLATION | TASKS
+"""All metrics but COMET, which is none of texts alone."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -227,6 +239,7 @@ def build_metrics(
     from sacrebleu.metrics import BLEU, CHRF
 
     from nmt_rl.evaluation.compounds import compound_bleu
+    from nmt_rl.evaluation.task_metrics import build_task_metric
 
     for name in names:
         if name not in LABELS:
@@ -241,6 +254,7 @@ def build_metrics(
         "ter": lambda: build_ter(target_language),
         "compound-bleu": lambda: compound_bleu(target_language, **order),
     }
+    made |= {name: partial(build_task_metric, name, TASKS[name], target_language) for name in names if name in TASKS}
     with installed(tokenizer):
         return {name: _composing(made[name](), references) for name in names}
 

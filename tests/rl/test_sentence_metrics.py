@@ -126,3 +126,8 @@ def test_a_module_that_fails(module):
     name = module("raise RuntimeError('no GPU here')\n")
     with pytest.raises(UserError, match="cannot be imported: RuntimeError: no GPU here"):
         load_metric(name)
+
+
+def test_answers_and_labels_can_be_rewarded():
+    assert load_metric("accuracy")(["yes", "no"], ["yes", "yes"]).tolist() == [1.0, 0.0]
+    assert load_metric("f1")(["red cat"], ["red dog"]).tolist() == [0.5]
