@@ -27,7 +27,7 @@ def choose(
     from nmt_rl.corpus.inputs import check_inputs
     from nmt_rl.corpus.lines import read_lines
     from nmt_rl.decoding.choosing import choose, read_choices
-    from nmt_rl.decoding.tags import must_know
+    from nmt_rl.decoding.marks import Marks, must_know_tag
     from nmt_rl.storage.outputs import open_output
 
     folders = [bundle_folder(folder, "-i or --choices") for folder in model]
@@ -37,12 +37,12 @@ def choose(
     known = read_choices(choices)
     opened = open_members(folders, "an ensemble")
     if tag is not None:
-        must_know(folders[0], tag)
+        must_know_tag(folders[0], tag)
     with open_output(output, inputs=[input, choices]) as sink:
         bundle = load_ensemble(folders, precision or "float32")  # Which loads Keras, quietly; so it comes first.
         from nmt_rl.decoding.scorer import Scorer
 
-        scorer = Scorer(bundle.model, bundle.tokenizers, opened[0].config.decoding, tag or "")
+        scorer = Scorer(bundle.model, bundle.tokenizers, opened[0].config.decoding, Marks(tag or ""))
         for found in choose(scorer, read_lines(input), known):
             more = f"\t{found.log_prob:.4f}\t{found.share:.4f}" if scores else ""
             sink.write(f"{found.text}{more}\n".encode())

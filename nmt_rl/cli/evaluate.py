@@ -12,6 +12,7 @@ from nmt_rl.cli.scoring_options import ScoringOptions
 from nmt_rl.cli.search_options import SearchOptions
 
 if TYPE_CHECKING:
+    from nmt_rl.corpus.glossary import Glossary
     from nmt_rl.evaluation.testsets import TestSet
     from nmt_rl.systems import System
 
@@ -32,6 +33,10 @@ def evaluate(
         int, typer.Option(min=0, help="Resamples for 95 % confidence intervals, such as 1000; 0: none.")
     ] = 0,
     seed: Annotated[int | None, typer.Option(min=1, help=f"Of the resampling; {SEED:,}, as sacreBLEU's.")] = None,
+    terms: Annotated[
+        Path | None,
+        typer.Option(help="Table of terms and translations: also the share that is kept where the reference has them."),
+    ] = None,
     sentences: Annotated[
         bool, typer.Option("--sentences", help="Scores of every line: a list divided by tabs, or JSON lines.")
     ] = False,
@@ -42,12 +47,14 @@ def evaluate(
 
     Search options are of the models; those that are not given are each model's own.
     """
+    from nmt_rl.corpus.glossary import read_glossary
     from nmt_rl.systems import check_scoring, find_systems
 
     models, files = models or [], hypothesis or []
     _check_options(models, files, confidence, seed, sentences, format)
     wanted = scoring.metric_names(("comet",))
-    sets = scoring.read(files, needs_source=bool(models) or "comet" in wanted)
+    glossary = None if terms is None else read_glossary(terms)
+    sets = scoring.read(files, needs_source=bool(models) or "comet" in wanted or glossary is not None)
     found = find_systems([*files, *models], sets)
     request = search.request([each.path for each in found if each.lines is None])
     needed = wanted if sentences else ["bleu", *wanted]
@@ -60,6 +67,19 @@ def evaluate(
     from nmt_rl.systems import score_systems
 
     typer.echo(format_scores(score_systems(systems, sets, wanted, confidence, seed or SEED, scoring.tokenize), format))
+    if glossary is not None:
+        _tell_terms(systems, sets, glossary, err=format == "json")
+
+
+def _tell_terms(systems: list[System], sets: list[TestSet], glossary: Glossary, err: bool) -> None:
+    """How many of the terms' translations that the references hold each system has."""
+    from nmt_rl.corpus.glossary import terms_kept
+
+    for system in systems:
+        for each, texts in zip(sets, system.texts, strict=True):
+            kept, wanted = terms_kept(glossary, each.sources, texts, each.references[0])
+            share = f"{kept / wanted:.1%}" if wanted else "none"
+            typer.echo(f"{system.name}: {share} of {wanted:,} terms kept, {each.name}", err=err)
 
 
 def _check_options(

@@ -44,7 +44,7 @@ def score(
     from nmt_rl.bundle import bundle_folder, load_ensemble, must_be_text, read_bundle_config
     from nmt_rl.corpus.inputs import check_inputs
     from nmt_rl.decoding.files import score_stream
-    from nmt_rl.decoding.tags import must_know
+    from nmt_rl.decoding.marks import Marks, must_know_tag
     from nmt_rl.decoding.translator import override
     from nmt_rl.storage.outputs import open_output
 
@@ -61,12 +61,12 @@ def score(
     if pieces:
         _check_pieces(target, folders[0])
     if tag is not None:
-        must_know(folders[0], tag)
+        must_know_tag(folders[0], tag)
     with open_output(output, inputs=[source, target]) as sink:
         bundle = load_ensemble(folders, precision or "float32")  # Which loads Keras, quietly; so it comes first.
         from nmt_rl.decoding.scorer import Scorer
 
-        scorer = Scorer(bundle.model, bundle.tokenizers, config, tag or "")
+        scorer = Scorer(bundle.model, bundle.tokenizers, config, Marks(tag or ""))
         score_stream(scorer, source, target, sink, tokens, alignment, pieces=pieces)
 
 

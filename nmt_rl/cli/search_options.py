@@ -53,6 +53,12 @@ class SearchOptions:
         typer.Option(metavar="PHRASE", help="What no translation may say, cut as text is; repeatable."),
     ] = None
     tag: Tag = None
+    glossary: Annotated[
+        Path | None,
+        typer.Option(
+            help="Table of terms and their translations, by a tab, that the model is told; it must be trained so."
+        ),
+    ] = None
     samples: Annotated[int | None, typer.Option(min=0, help="Draw so many translations; 0: search.")] = None
     temperature: Annotated[float | None, typer.Option(min=0.01, help="Of samples; small: near the best.")] = None
     top_k: Annotated[int | None, typer.Option(min=0, help="Samples take one of the K most probable pieces.")] = None
@@ -115,10 +121,11 @@ class SearchOptions:
             UserError: for an option that has no effect with the others or a model's own settings, or excludes one.
         """
         from nmt_rl.bundle import read_bundle_config
+        from nmt_rl.corpus.glossary import read_glossary
         from nmt_rl.decoding.engines import check_engine
+        from nmt_rl.decoding.marks import must_know_tag, must_know_terms
         from nmt_rl.decoding.mbr import sentence_utility
         from nmt_rl.decoding.request import Request
-        from nmt_rl.decoding.tags import must_know
         from nmt_rl.decoding.translator import override
 
         if not models and (options := self.given()):
@@ -126,6 +133,8 @@ class SearchOptions:
         overrides = self.overrides()
         if any(not phrase.strip() for phrase in self.ban or ()):
             _refuse("--ban needs a phrase, found a blank one")
+        if self.glossary is not None:
+            read_glossary(self.glossary)
         request = Request(
             overrides,
             self.ban or (),
@@ -136,6 +145,7 @@ class SearchOptions:
             precision=self.precision,
             threads=self.threads,
             tag=self.tag or "",
+            glossary=self.glossary,
         )
         for folder in models:
             config = read_bundle_config(folder)[0]
@@ -144,7 +154,9 @@ class SearchOptions:
             _refuse_what_excludes_another(settings, prefixes)
             check_engine([folder], config, settings, request)
             if self.tag is not None:
-                must_know(folder, self.tag)
+                must_know_tag(folder, self.tag)
+            if self.glossary is not None:
+                must_know_terms(folder)
             if settings.mbr is not None:  # What the utility needs is found missing before a model is loaded.
                 sentence_utility(settings.mbr, config.corpus.target_language)
         return request

@@ -78,12 +78,16 @@ def translate(
     from nmt_rl.decoding.files import CHUNK, translate_stream
     from nmt_rl.decoding.line_progress import line_progress
     from nmt_rl.decoding.translator import Translator
+    from nmt_rl.errors import UserError
     from nmt_rl.storage.outputs import open_output
 
     folders = [bundle_folder(folder, "-i") for folder in model]
     must_be_text("-i", input)
     must_be_text("--prefix", *([] if prefix is None else [prefix]))
     written = form.written()
+    if search.glossary is not None and (markup is not None or written.alignment is not None):
+        what = "--markup" if markup is not None else "--alignment"
+        raise UserError(f"--glossary writes into the source, whose words {what} goes by; leave out one of them")
     if markup is not None:
         others = {"--prefix": prefix is not None, "--actors": actors is not None, "--stream": stream}
         _refuse_with_markup(form, [option for option, given in others.items() if given])

@@ -153,6 +153,21 @@ class CleaningConfig(Section):
         return self
 
 
+class TermsConfig(Section):
+    """Terms whose translations stand behind them in some of the training sources, so that a model learns to take what
+    `nmt-rl translate --glossary` gives it (Dinu et al., 2019)."""
+
+    file: str
+    """A table: term, tab, translation."""
+    share: float = Field(0.5, gt=0.0, le=1.0)
+    """Of the pairs that hold a term and its translation."""
+
+    @field_validator("file")
+    @classmethod
+    def _from_home(cls, value: str) -> str:
+        return _expand_home(value)
+
+
 class CorpusConfig(Section):
     """The parallel text."""
 
@@ -168,6 +183,7 @@ class CorpusConfig(Section):
     test: SourceSpec | None = None
     """Test source: never cleaned, scored once, in the report."""
     cleaning: CleaningConfig = CleaningConfig()
+    terms: TermsConfig | None = None
     temperature: float = Field(1.0, ge=1.0, le=100.0)
     """Of several training sources of n pairs each: they are drawn as n^(1 / temperature), so that above 1 small ones
     come up more often (Arivazhagan et al., 2019: 5); an epoch stays as long as it is."""

@@ -10,6 +10,7 @@ from nmt_rl.config import Config, SourceSpec, TokenizerConfig
 from nmt_rl.corpus.clean_text import CleanText
 from nmt_rl.corpus.cleaning import Pair
 from nmt_rl.corpus.encoding import encode
+from nmt_rl.corpus.glossary import CLOSE, OPEN, annotated_pairs, read_glossary
 from nmt_rl.corpus.languages import bleu_tokenizer
 from nmt_rl.corpus.overlap import HeldOut
 from nmt_rl.corpus.prepared import (
@@ -87,6 +88,12 @@ def prepare(
 
 def _prepare_into(folder: Path, work: Path, config: Config, processes: int) -> None:
     sources, own = record_sources(config.corpus), own_tokenizers(config.tokenizer)
+    if config.corpus.terms is not None:
+        read_glossary(Path(config.corpus.terms.file))
+        if own is not None and OPEN not in own.source.pieces(own.source.encode([OPEN])[0]):
+            raise UserError(
+                f"corpus.terms needs a tokenizer with the pieces {OPEN} and {CLOSE}, which tokenizer.model lacks"
+            )
     word_splitter(bleu_tokenizer(config.corpus.target_language))  # What every validation needs is found missing now.
     hashes = {split: _copy_split(folder, split, spec, config) for split, spec in config.corpus.held_out.items()}
     splits = {split: read_split(folder, split)[0] for split in hashes}
@@ -160,7 +167,8 @@ def _trained_tokenizers(work: Path, text: CleanText, config: Config) -> Tokenize
 def _with_tags(config: Config) -> TokenizerConfig:
     """The tokenizer's settings, in which tags are symbols."""
     symbols = config.tokenizer.user_symbols
-    new = tuple(tag for tag in config.corpus.tags if tag not in symbols)
+    marks = (OPEN, CLOSE) if config.corpus.terms is not None else ()
+    new = tuple(tag for tag in (*config.corpus.tags, *marks) if tag not in symbols)
     return config.tokenizer.model_copy(update={"user_symbols": (*symbols, *new)})
 
 
@@ -195,7 +203,9 @@ def _decoded(folder: Path, tokenizers: Tokenizers) -> Iterator[Pair]:
 
 def _training_pairs(spec: SourceSpec, config: Config) -> Iterator[Pair]:
     """Of one source; that it is empty is told where it is not the only one, which is an error."""
-    pairs = read_pairs(spec, config.corpus)
+    pairs, terms = read_pairs(spec, config.corpus), config.corpus.terms
+    if terms is not None:
+        pairs = annotated_pairs(pairs, read_glossary(Path(terms.file)), terms.share, config.seed)
     first = next(pairs, None)
     if first is not None:
         yield first

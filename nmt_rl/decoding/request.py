@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -37,13 +38,16 @@ class Request:
     """Most processor threads; None: the engine's own default."""
     tag: str = ""
     """What every source begins with, such as `<2de>`."""
+    glossary: Path | None = None
+    """Terms whose translations are written behind them."""
 
     def summary(self, settings: DecodingConfig) -> str:
         """How a model translates, by its own settings after the overrides, in few words."""
         banned = ", ".join(json.dumps(phrase, ensure_ascii=False) for phrase in self.banned)
         types = {str(kind): kind not in (None, "float32") for kind in (self.quantization, self.precision)}
         # By choice it may find others than Keras; of itself it does not.
-        notes = {f"tag {self.tag}": self.tag, f"never {banned}": banned, "CTranslate2": self.engine == "ctranslate2"}
+        notes = {f"tag {self.tag}": self.tag, f"glossary {self.glossary}": self.glossary is not None}
+        notes |= {f"never {banned}": banned, "CTranslate2": self.engine == "ctranslate2"}
         notes |= types
         return ", ".join([settings.summary(), *(note for note, applies in notes.items() if applies)])
 

@@ -14,6 +14,8 @@ from nmt_rl.corpus.batches import pad_source
 from nmt_rl.decoding.alignment import NOTHING, Alignment, align_pairs
 from nmt_rl.decoding.attention import Attention
 from nmt_rl.decoding.formats import read_pieces
+from nmt_rl.decoding.marks import NOTHING as NO_MARKS
+from nmt_rl.decoding.marks import Marks
 from nmt_rl.decoding.penalties import length_penalty
 from nmt_rl.decoding.task import Beginning, make_task
 from nmt_rl.decoding.translator import batches_within, encode_sources, plain
@@ -57,12 +59,12 @@ class Scorer:
         model: its current weights are used at each call.
         tokenizers: of the source and the target side.
         config: word reward, length penalty, limits, batch size.
-        tag: what every source begins with; a word of its own.
+        marks: what is written into sources.
     """
 
-    def __init__(self, model: Seq2Seq, tokenizers: Tokenizers, config: DecodingConfig, tag: str = "") -> None:
+    def __init__(self, model: Seq2Seq, tokenizers: Tokenizers, config: DecodingConfig, marks: Marks = NO_MARKS) -> None:
         """See the class docstring."""
-        self.tokenizers, self.config, self.max_length, self.tag = tokenizers, config, model.max_length, tag
+        self.tokenizers, self.config, self.max_length, self.marks = tokenizers, config, model.max_length, marks
         self._begin = Beginning(rewarded(model, config.word_reward))
         self._attend = Attention(model)
 
@@ -88,7 +90,7 @@ class Scorer:
         """
         limit = min(self.config.max_source_length, self.max_length - 1)
         numbers = range(first_line, first_line + len(sources))
-        rows = encode_sources(self.tokenizers.source, sources, limit, numbers, self.tag)
+        rows = encode_sources(self.tokenizers.source, sources, limit, numbers, self.marks)
         columns = self._encode_targets(targets, first_line, in_pieces)
         found = [BLANK] * len(rows)
         for batch in self._batches(rows, columns):
@@ -128,4 +130,4 @@ class Scorer:
 
     def _align_batch(self, rows: list[list[int]], columns: list[list[int]]) -> Iterator[Alignment]:
         found = align_pairs(self._attend, self.tokenizers, rows, columns)
-        return (each.without_first() for each in found) if self.tag else found
+        return (each.without_first() for each in found) if self.marks.tag else found

@@ -16,11 +16,12 @@ from pydantic import ValidationError
 from nmt_rl.bundle import bundle_folder, load_ensemble, read_bundle_config
 from nmt_rl.config import DecodingConfig, ModelDescription, allowed_numbers
 from nmt_rl.corpus.batches import pad_source
-from nmt_rl.corpus.sources import tagged
 from nmt_rl.corpus.tokenizer import Tokenizers
 from nmt_rl.decoding.alignment import NOTHING, align_pairs
 from nmt_rl.decoding.engines import choose_conversion
 from nmt_rl.decoding.hypotheses import Prefix, length_limits
+from nmt_rl.decoding.marks import NOTHING as NO_MARKS
+from nmt_rl.decoding.marks import Marks
 from nmt_rl.decoding.memory import must_have_memory
 from nmt_rl.decoding.request import AS_CONFIGURED, Request
 from nmt_rl.errors import UserError
@@ -85,7 +86,7 @@ class Translator:
         tokenizers: of the source and the target side.
         config: beam, limits, batch size; the search has its own length penalty and restrictions.
         attend: gives the attention of the search's model on translations, for their alignments.
-        tag: what every source begins with, such as `<2de>`; a word of its own.
+        marks: what is written into sources.
     """
 
     def __init__(
@@ -94,10 +95,10 @@ class Translator:
         tokenizers: Tokenizers,
         config: DecodingConfig,
         attend: Attend | None = None,
-        tag: str = "",
+        marks: Marks = NO_MARKS,
     ) -> None:
         """See the class docstring."""
-        self.tag = tag
+        self.marks = marks
         self.search, self.attend = search, attend
         self.tokenizers = tokenizers
         self.config = config
@@ -110,7 +111,7 @@ class Translator:
         config: DecodingConfig,
         banned: Sequence[str] = (),
         language: str = "",
-        tag: str = "",
+        marks: Marks = NO_MARKS,
     ) -> Translator:
         """The translator of a built model, whose current weights are used at each call.
 
@@ -120,7 +121,7 @@ class Translator:
             config: of decoding.
             banned: phrases that no translation may contain in the pieces that the tokenizer cuts them into.
             language: code of the target language, for sacreBLEU's tokenizer in mbr.
-            tag: what every source begins with.
+            marks: what is written into sources.
         """
         from nmt_rl.decoding.attention import Attention
         from nmt_rl.decoding.sampler import Sampler
@@ -133,7 +134,7 @@ class Translator:
             if config.samples
             else Searcher(model, config, banned=pieces)
         )
-        return cls(_least_risk(search, tokenizers, config, language), tokenizers, config, Attention(model), tag)
+        return cls(_least_risk(search, tokenizers, config, language), tokenizers, config, Attention(model), marks)
 
     @classmethod
     def from_folders(cls, folders: Sequence[Path], request: Request = AS_CONFIGURED) -> Translator:
@@ -159,7 +160,8 @@ class Translator:
             limit_threads(request.threads)
         bundle = load_ensemble(folders, request.precision or "float32")
         language = bundle.config.corpus.target_language
-        return cls.of_model(bundle.model, bundle.tokenizers, config, request.banned, language, request.tag)
+        marks = Marks.of(request.tag, request.glossary)
+        return cls.of_model(bundle.model, bundle.tokenizers, config, request.banned, language, marks)
 
     @classmethod
     def of_conversion(
@@ -182,7 +184,8 @@ class Translator:
         search = EngineSearcher(path, longest, tokenizers, config, banned, request.threads, request.scores)
         language = experiment.corpus.target_language
         chosen = _least_risk(search, tokenizers, config, language)
-        return cls(chosen, tokenizers, config, search.attention, request.tag)
+        marks = Marks.of(request.tag, request.glossary)
+        return cls(chosen, tokenizers, config, search.attention, marks)
 
     def translate(
         self,
@@ -218,7 +221,7 @@ class Translator:
         found = [BLANK] * len(lines)
         limit = min(self.config.max_source_length, self.search.max_length - 1)
         sources = encode_sources(
-            self.tokenizers.source, lines, limit, numbers or range(first_line, first_line + len(lines)), self.tag
+            self.tokenizers.source, lines, limit, numbers or range(first_line, first_line + len(lines)), self.marks
         )
         if prefixes is not None and self.config.coverage_penalty:
             raise UserError("a coverage penalty does not know what a prefix has looked at; leave out one of them")
@@ -246,7 +249,7 @@ class Translator:
         """
         assert self.attend is not None
         limit = min(self.config.max_source_length, self.search.max_length - 1)
-        rows = encode_sources(self.tokenizers.source, sources, limit, tag=self.tag)
+        rows = encode_sources(self.tokenizers.source, sources, limit, marks=self.marks)
         both = zip(rows, found, strict=True)
         pairs = [(row, self.tokenizers.target.ids_of(best.pieces)) for row, each in both for best in each.nbest]
         sizes = {i: max(map(len, pair)) + 1 for i, pair in enumerate(pairs) if any(pair)}
@@ -254,7 +257,7 @@ class Translator:
         for batch in batches_within(sizes, self.config.batch_tokens):
             given = ([pairs[i][side] for i in batch] for side in (0, 1))
             for index, alignment in zip(batch, align_pairs(self.attend, self.tokenizers, *given), strict=True):
-                alignments[index] = alignment.without_first() if self.tag else alignment
+                alignments[index] = alignment.without_first() if self.marks.tag else alignment
         return alignments
 
     def _batches(self, sources: list[list[int]]) -> Iterator[list[int]]:
@@ -317,13 +320,13 @@ def plain(text: str) -> str:
 
 
 def encode_sources(
-    tokenizer: Tokenizer, lines: Sequence[str], limit: int, numbers: Sequence[int] = (), tag: str = ""
+    tokenizer: Tokenizer, lines: Sequence[str], limit: int, numbers: Sequence[int] = (), marks: Marks = NO_MARKS
 ) -> list[list[int]]:
-    """Piece ids of each line without EOS, behind those of a tag, cut to `limit`, with a warning if it has a number;
-    empty for a blank line."""
+    """Piece ids of each line without EOS, with marks in it, cut to `limit`, with a warning if it has a number; empty
+    for a blank line."""
     most = LONGEST_PIECE * (limit + 1)
     texts = [beginning(line, most) for line in lines]
-    sources = tokenizer.encode([tagged(tag, plain(text)) if tag else plain(text) for text in texts])
+    sources = tokenizer.encode([marks.written(plain(text)) for text in texts])
     for number, line, text, source in zip(numbers, lines, texts, sources, strict=bool(numbers)):
         if len(source) > limit:
             count = f"{len(source)}" if text is line else f"more than {limit}"
