@@ -72,7 +72,9 @@ class CleanText:
         path = self.folder / "finished.json"
         if not path.exists():
             return None
-        found = must_be(read_json(path).get("sources"), list, f"{path}: sources")
+        found = read_json(path).get("sources")
+        if not isinstance(found, list):  # Of a version that did not tell sources apart.
+            return None
         sources = [must_be(source, int, f"{path}: sources") for source in found]
         return sources if all(self._part(n).with_suffix(".json").exists() for n in range(len(sources))) else None
 

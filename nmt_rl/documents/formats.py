@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -131,14 +132,18 @@ def _end_of(parts: Sequence[tuple[str, bool]], at: int, name: str) -> int:
 SOURCE = re.compile(
     r"(<source\b[^>]*?>)(.*?)(</source\s*>)(\s*)(<target\b[^>]*?/>|<target\b[^>]*?>(.*?)</target\s*>)?", re.DOTALL
 )
+UNIT = re.compile(r"<(?:trans-unit|unit|group|file)\b[^>]*>")
 
 
 def _read_xliff(text: str) -> Iterator[Part]:
     """Units that have no translation yet get one; those that have, and those that say translate="no", stay."""
     at = 0
+    units = [(unit.start(), unit[0]) for unit in UNIT.finditer(text)]
+    begins = [start for start, _ in units]
     for found in SOURCE.finditer(text):
         opening, content, closing, blank, target, translated = found.groups()
-        if (translated or "").strip() or _is_excluded(text[: found.start()]):
+        place = bisect.bisect(begins, found.start())
+        if (translated or "").strip() or (place and NO.search(units[place - 1][1])):
             continue
         yield text[at : found.start()] + opening + content + closing + (blank or "")
         begun = re.match(r"<target\b[^>]*?(?=\s*/?>)", target or "")
@@ -147,13 +152,6 @@ def _read_xliff(text: str) -> Iterator[Part]:
         yield "</target>" + ("" if target else blank)
         at = found.end()
     yield text[at:]
-
-
-def _is_excluded(before: str) -> bool:
-    """Whether the unit, or the file, that is open here says that it is not to be translated."""
-    opened = [tag[0] for tag in re.finditer(r"<(?:trans-unit|unit|group|file)\b[^>]*>", before)]
-    units = [tag for tag in opened if not tag.startswith("<file")]
-    return any(NO.search(tag) for tag in (units[-1:] or opened[-1:]))
 
 
 def _xliff_tokens(content: str) -> Iterator[Token]:
