@@ -116,7 +116,7 @@ def _place(spec: Record, folder: str | None) -> list[Any]:
 
 
 def _words(spec: Record) -> str:
-    return ", ".join(f"{k} {' '.join(v) if isinstance(v, list) else v}" for k, v in spec.items() if v)
+    return ", ".join(f"{k} {' '.join(v) if isinstance(v, list) else v}" for k, v in spec.items() if v and k != "weight")
 
 
 def _difference(path: Path, was: Record, contents: bool) -> str | None:

@@ -27,7 +27,7 @@ def test_a_terminated_command_says_so_and_tidies(command, monkeypatch, tmp_path,
     (tmp_path / "out").write_text("old\n")
     signal.signal(number, signal.SIG_DFL)  # The tests may run under nohup.
     monkeypatch.setattr("nmt_rl.bundle.bundle_folder", end)
-    monkeypatch.setattr("nmt_rl.config.load_config", end)
+    monkeypatch.setattr("nmt_rl.bundle.start.load_experiment", end)
     result = command("info", "model")
     assert (result.code, result.out, result.err) == (128 + number, "", f"nmt-rl: terminated by {name}\n")
     assert [path.name for path in tmp_path.iterdir()] == ["out"] and (tmp_path / "out").read_text() == "old\n"

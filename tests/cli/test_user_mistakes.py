@@ -374,7 +374,7 @@ def test_what_is_interrupted_says_so(command, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("nmt_rl.bundle.bundle_folder", interrupt)
-    monkeypatch.setattr("nmt_rl.config.load_config", interrupt)
+    monkeypatch.setattr("nmt_rl.bundle.start.load_experiment", interrupt)
     result = command("info", "model")
     assert (result.code, result.err) == (130, "nmt-rl: interrupted\n")
     result = command("-q", "pretrain", "recipe", "--out", "run")
