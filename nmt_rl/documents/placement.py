@@ -54,13 +54,12 @@ class _Placement:
         self.found = self._find_kept()
 
     def written(self) -> str:
-        marks = [mark for mark in self.segment.marks if id(mark) not in self.found]
-        return self._emit(marks, 0, len(self.units))
+        return self._emit(self.segment.marks, 0, len(self.units))
 
     def _units(self, weights: NDArray[np.floating]) -> list[_Unit]:
         words = spans(self.translation)
         fits = weights.shape == (len(words), len(self.words)) and weights.size
-        looks = weights.argmax(axis=1) if fits else _diagonal(len(words), len(self.words))
+        looks = weights.argmax(axis=1) if fits else diagonal(len(words), len(self.words))
         return [_Unit(*word, int(source), []) for word, source in zip(words, looks, strict=True)]
 
     def _find_kept(self) -> set[int]:
@@ -206,7 +205,7 @@ def spans(text: str) -> list[tuple[int, int]]:
     return [found.span() for found in re.finditer(r"\S+", text)]
 
 
-def _diagonal(words: int, others: int) -> NDArray[np.int64]:
+def diagonal(words: int, others: int) -> NDArray[np.int64]:
     """For want of an alignment: the word at the same share of the sentence."""
     return np.arange(words) * max(others, 1) // max(words, 1)
 

@@ -14,7 +14,7 @@ import numpy as np
 from nmt_rl.corpus.lines import read_lines, read_whole
 from nmt_rl.decoding.files import CHUNK
 from nmt_rl.documents.formats import Markup, read_document
-from nmt_rl.documents.placement import place, spans
+from nmt_rl.documents.placement import diagonal, place, spans
 from nmt_rl.documents.segment import Segment
 from nmt_rl.documents.tokens import IN_LINES, PLACEHOLDER
 
@@ -39,7 +39,6 @@ def translate_document(
     text: str,
     markup: Markup,
     split: Split | None = None,
-    progress: Callable[[int], None] = lambda segments: None,
 ) -> str:
     """The document with its text translated: every tag, entity and placeholder of it, once, in a proper place.
 
@@ -48,13 +47,12 @@ def translate_document(
         text: of the document.
         markup: its format.
         split: cuts text into sentences; None: every segment is one.
-        progress: told how many sentences are done.
     """
     document = read_document(text, markup)
     segments = [part for part in document.parts if isinstance(part, Segment)]
     sentences = [_sentences(segment.text, split) for segment in segments]
     flat = [sentence for own in sentences for sentence in own]
-    found = translator.translate(flat, progress=progress)
+    found = translator.translate(flat)
     aligned = translator.alignments(flat, found)
     results = iter(zip(flat, found, aligned, strict=True))
     escape: Callable[[str], str] = (lambda part: html.escape(part, quote=False)) if document.escaped else str
@@ -67,7 +65,7 @@ def translate_document(
             words = (translation.text.split(), source.split())
             fits = (list(alignment.target), list(alignment.source)) == words
             texts.append(translation.text)
-            weights.append(alignment.weights if fits else _diagonal(*map(len, words)))
+            weights.append(alignment.weights if fits else np.eye(len(words[1]))[diagonal(*map(len, words))])
         translated = _without_invented(" ".join(filter(None, texts)), segment.text, kept)
         both = _together(weights)
         fits = both.shape == (len(spans(translated)), len(spans(segment.text)))
@@ -79,14 +77,6 @@ def translate_document(
 def _sentences(text: str, split: Split | None) -> list[str]:
     line = " ".join(text.split())
     return (split(line) if split is not None else None) or [line]
-
-
-def _diagonal(rows: int, columns: int) -> np.ndarray:
-    """For want of an alignment."""
-    weights = np.zeros((rows, columns))
-    if columns:
-        weights[np.arange(rows), np.arange(rows) * columns // max(rows, 1)] = 1.0
-    return weights
 
 
 def _together(parts: list[np.ndarray]) -> np.ndarray:

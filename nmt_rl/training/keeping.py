@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -50,7 +52,34 @@ def keeping(
     return Elastic(objective, anchor, settings.weight), anchor
 
 
-class Distilled(CrossEntropy):
+class Keeping(CrossEntropy):
+    """Cross-entropy of new text, and what leaving the old model costs.
+
+    Args:
+        objective: its cross-entropy.
+        weight: of that cost.
+    """
+
+    def __init__(self, objective: CrossEntropy, weight: float) -> None:
+        """See the class docstring."""
+        super().__init__(objective.smoothing, objective.packed)
+        self.weight = weight
+
+    @abstractmethod
+    def cost(self, model: Seq2Seq, states: Tensor, batch: dict[str, Tensor], tokens: Tensor) -> Tensor:
+        """In nats per token, [], of the decoder's states [tokens, width]."""
+
+    def __call__(self, model: Seq2Seq, batch: dict[str, Tensor], training: bool) -> dict[str, Tensor]:
+        """As CrossEntropy; `kept` is the cost."""
+        states = self.states(model, batch, training)
+        found = self.of_states(model, states, batch, training)
+        if not training:
+            return found
+        kept = self.cost(model, states, batch, found["tokens"]) * batch.get("share", 1.0)
+        return {**found, "loss": found["loss"] + self.weight * kept, "kept": kept}
+
+
+class Distilled(Keeping):
     """Cross-entropy, and KL(old || new) of the distributions before each label (Li and Hoiem, 2016).
 
     Args:
@@ -61,21 +90,16 @@ class Distilled(CrossEntropy):
 
     def __init__(self, objective: CrossEntropy, teacher: Seq2Seq, weight: float) -> None:
         """See the class docstring."""
-        super().__init__(objective.smoothing, objective.packed)
-        self.teacher, self.weight = teacher, weight
+        super().__init__(objective, weight)
+        self.teacher = teacher
 
-    def __call__(self, model: Seq2Seq, batch: dict[str, Tensor], training: bool) -> dict[str, Tensor]:
-        """As CrossEntropy; `kept` is the divergence, nats per token."""
-        states = self.states(model, batch, training)
-        found = self.of_states(model, states, batch, training)
-        if not training:
-            return found
+    def cost(self, model: Seq2Seq, states: Tensor, batch: dict[str, Tensor], tokens: Tensor) -> Tensor:
+        """See Keeping.cost: the divergence."""
         old = ops.stop_gradient(ops.log_softmax(self.teacher.project(self.states(self.teacher, batch, False)), axis=-1))
         new = ops.log_softmax(model.project(states), axis=-1)
         weights = ops.cast(ops.not_equal(batch["labels"], PAD), "float32")
         divergence = ops.sum(ops.exp(old) * (old - new), axis=-1)
-        kept = ops.sum(divergence * weights) / found["tokens"] * batch.get("share", 1.0)
-        return {**found, "loss": found["loss"] + self.weight * kept, "kept": kept}
+        return ops.sum(divergence * weights) / tokens
 
 
 class Anchor(keras.Layer):
@@ -104,7 +128,7 @@ class Anchor(keras.Layer):
         return 0.5 * sum(ops.sum(need * ops.square(variable - place)) for variable, place, need in each)
 
 
-class Elastic(CrossEntropy):
+class Elastic(Keeping):
     """Cross-entropy, and the penalty of an anchor.
 
     Args:
@@ -115,16 +139,12 @@ class Elastic(CrossEntropy):
 
     def __init__(self, objective: CrossEntropy, anchor: Anchor, weight: float) -> None:
         """See the class docstring."""
-        super().__init__(objective.smoothing, objective.packed)
-        self.anchor, self.weight = anchor, weight
+        super().__init__(objective, weight)
+        self.anchor = anchor
 
-    def __call__(self, model: Seq2Seq, batch: dict[str, Tensor], training: bool) -> dict[str, Tensor]:
-        """As CrossEntropy; `kept` is the penalty, nats per token."""
-        found = super().__call__(model, batch, training)
-        if not training:
-            return found
-        kept = self.anchor.penalty(model.trainable_variables) * batch.get("share", 1.0)
-        return {**found, "loss": found["loss"] + self.weight * kept, "kept": kept}
+    def cost(self, model: Seq2Seq, states: Tensor, batch: dict[str, Tensor], tokens: Tensor) -> Tensor:
+        """See Keeping.cost: the penalty."""
+        return self.anchor.penalty(model.trainable_variables)
 
 
 def fisher_information(model: Seq2Seq, batches: Iterable[dict[str, Any]]) -> list[NDArray[np.float32]]:
@@ -148,11 +168,8 @@ def fisher_information(model: Seq2Seq, batches: Iterable[dict[str, Any]]) -> lis
 def _old_batches(
     config: Config, settings: EWCConfig, tokenizers: Tokenizers, model: Seq2Seq
 ) -> Iterable[dict[str, Any]]:
-    pairs = [
-        pair
-        for pair, _ in zip(read_pairs(settings.text, config.corpus), range(settings.sentences), strict=False)
-        if all(side.strip() for side in pair)
-    ]
+    first = itertools.islice(read_pairs(settings.text, config.corpus), settings.sentences)
+    pairs = [pair for pair in first if all(side.strip() for side in pair)]
     if not pairs:
         raise UserError(f"pretrain.keep.text has no sentence pairs: there is no line in {settings.text.origin}")
     longest = min(model.max_length, config.pretrain.batch.max_length) - 1

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nmt_rl.config import Config, read_yaml
+from nmt_rl.config import Config
 from nmt_rl.errors import RunError, UserError
 from nmt_rl.storage.ownership import is_marked, mark, must_be_ours
 from nmt_rl.storage.reading import read_json
@@ -211,5 +211,4 @@ def write_best(search: Search, base: str, given: Sequence[str]) -> Path:
         node[parts[-1]] = value[parts[-1]]
     path = search.folder / "best.yaml"
     write_text(path, dump_yaml(tree))
-    read_yaml(path)
     return path

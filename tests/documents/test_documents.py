@@ -23,7 +23,7 @@ class Backwards:
     def words(self, line):
         return [word for word in line.split() if word != self.lost]
 
-    def translate(self, lines, progress):
+    def translate(self, lines):
         self.seen += lines
         texts = [
             " ".join([*(w.upper() if w.isalpha() else w for w in self.words(x)[::-1]), self.invented]) for x in lines
@@ -124,7 +124,7 @@ class Same(Backwards):
     def words(self, line):
         return line.split()[::-1]
 
-    def translate(self, lines, progress):
+    def translate(self, lines):
         return [Translation(line, 0.0, (Hypothesis(line, 0.0),)) for line in lines]
 
     def alignments(self, lines, found):
