@@ -56,9 +56,18 @@ class SearchOptions:
     glossary: Annotated[
         Path | None,
         typer.Option(
-            help="Table of terms and their translations, by a tab, that the model is told; it must be trained so."
+            help="Table of terms and their translations, by a tab, that the model is told; it must be trained so, or "
+            "--force-terms be given."
         ),
     ] = None
+    force_terms: Annotated[
+        bool,
+        typer.Option(
+            "--force-terms",
+            help="Any model: translations of --glossary's terms stand in the translation as they are (constrained beam "
+            "search, slower).",
+        ),
+    ] = False
     samples: Annotated[int | None, typer.Option(min=0, help="Draw so many translations; 0: search.")] = None
     temperature: Annotated[float | None, typer.Option(min=0.01, help="Of samples; small: near the best.")] = None
     top_k: Annotated[int | None, typer.Option(min=0, help="Samples take one of the K most probable pieces.")] = None
@@ -123,7 +132,7 @@ class SearchOptions:
         from nmt_rl.bundle import read_bundle_config
         from nmt_rl.corpus.glossary import read_glossary
         from nmt_rl.decoding.engines import check_engine
-        from nmt_rl.decoding.marks import must_know_tag, must_know_terms
+        from nmt_rl.decoding.marks import must_know_tag, must_know_terms, must_spell_terms
         from nmt_rl.decoding.mbr import sentence_utility
         from nmt_rl.decoding.request import Request
         from nmt_rl.decoding.translator import override
@@ -135,6 +144,8 @@ class SearchOptions:
             _refuse("--ban needs a phrase, found a blank one")
         if self.glossary is not None:
             read_glossary(self.glossary)
+        elif self.force_terms:
+            _refuse("--force-terms needs the terms; give --glossary FILE, too")
         request = Request(
             overrides,
             self.ban or (),
@@ -146,6 +157,7 @@ class SearchOptions:
             threads=self.threads,
             tag=self.tag or "",
             glossary=self.glossary,
+            force_terms=self.force_terms,
         )
         for folder in models:
             config = read_bundle_config(folder)[0]
@@ -155,7 +167,10 @@ class SearchOptions:
             check_engine([folder], config, settings, request)
             if self.tag is not None:
                 must_know_tag(folder, self.tag)
-            if self.glossary is not None:
+            if self.force_terms and self.glossary is not None:
+                _refuse_what_may_keep_terms_out(settings, request)
+                must_spell_terms(folder, self.glossary)
+            elif self.glossary is not None:
                 must_know_terms(folder)
             if settings.mbr is not None:  # What the utility needs is found missing before a model is loaded.
                 sentence_utility(settings.mbr, config.corpus.target_language)
@@ -193,6 +208,20 @@ class SearchOptions:
                 refuse(penalty, f"chooses among a beam{listed if self.lists else '; give --beam N, too'}")
             if settings.mbr is not None:
                 refuse(penalty, "is not in the utilities of --mbr")
+
+
+def _refuse_what_may_keep_terms_out(settings: DecodingConfig, request: Request) -> None:
+    reasons = {
+        "searches with a beam of 2 or more; give --beam N, too": settings.beam == 1 and not settings.samples,
+        "searches, and does not draw; give --samples 0, too": settings.samples > 0,
+        "searches in one group; give --diverse-groups 1, too": settings.diverse_groups > 1,
+        "goes by the whole of a translation; leave out --prefix": request.prefixes,
+        "may need what --ban forbids; leave out one of them": bool(request.banned),
+        "may need an n-gram twice; give --no-repeat-ngram 0, too": settings.no_repeat_ngram > 0,
+    }
+    for why, holds in reasons.items():
+        if holds:
+            _refuse(f"--force-terms {why}")
 
 
 def _refuse_what_excludes_another(settings: DecodingConfig, prefixes: bool) -> None:

@@ -71,7 +71,8 @@ def translate(
     must_be_text("--prefix", *([] if prefix is None else [prefix]))
     written = form.written()
     others = {"--prefix": prefix is not None, "--split-sentences": split_sentences, "--stream": stream}
-    check_options(form, search.glossary, markup, actors, others)
+    told = None if search.force_terms else search.glossary
+    check_options(form, told, markup, actors, others)
     request = search.request(folders[:1], form.nbest, prefixes=prefix is not None, scores=form.scores or written.json)
     job = TranslateJob(folders, request, form, written, input, output)
     if actors is not None:

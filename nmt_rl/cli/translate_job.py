@@ -125,7 +125,8 @@ def check_options(
 
     Args:
         form: of the output.
-        glossary, markup, actors: as given.
+        glossary: whose translations are written into sources.
+        markup, actors: as given.
         others: options of lines, and whether they were given.
     """
     given = [option for option, is_given in others.items() if is_given]

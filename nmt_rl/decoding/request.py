@@ -40,13 +40,18 @@ class Request:
     """What every source begins with, such as `<2de>`."""
     glossary: Path | None = None
     """Terms whose translations are written behind them."""
+    force_terms: bool = False
+    """These are not written, but the translations hold them."""
 
     def summary(self, settings: DecodingConfig) -> str:
         """How a model translates, by its own settings after the overrides, in few words."""
         banned = ", ".join(json.dumps(phrase, ensure_ascii=False) for phrase in self.banned)
         types = {str(kind): kind not in (None, "float32") for kind in (self.quantization, self.precision)}
         # By choice it may find others than Keras; of itself it does not.
-        notes = {f"tag {self.tag}": self.tag, f"glossary {self.glossary}": self.glossary is not None}
+        notes = {
+            f"tag {self.tag}": self.tag,
+            f"{'forced ' * self.force_terms}glossary {self.glossary}": self.glossary is not None,
+        }
         notes |= {f"never {banned}": banned, "CTranslate2": self.engine == "ctranslate2"}
         notes |= types
         return ", ".join([settings.summary(), *(note for note, applies in notes.items() if applies)])

@@ -189,17 +189,35 @@ class Searcher:
         scores = self.restrictions.unended(scores, ops.repeat(before, width) + step, last)
         if said is not None:
             scores = scores - ops.repeat(said, width, axis=0)
-        scores, pieces = permitted_pieces(scores, 2 * width, last, self.allow_unknown)
-        each = scores.shape[-1]
+        scores, pieces = self._choices(live, scores, step, last)
+        each = dimension(scores, 1)
         sums = ops.reshape(scores, (-1, width, each)) + so_far[:, :, None]
-        worth, places = largest(ops.reshape(sums, (-1, width * each)), 2 * width)
+        pieces = ops.reshape(pieces, (-1, width, each))
+        log_probs, worth, places = self._chosen(live, sums, pieces, step)
         parents = places // each
         tokens = gather(ops.reshape(pieces, (-1, width * each)), places)
         here = ops.arange(dimension(held, 1), dtype="int32")[None, None, :] == step
         found = {name: gather(value, parents) for name, value in live.items() if name != "log_probs"}
         found["ids"] = ops.where(here, tokens[:, :, None], found["ids"])
-        log_probs = worth if said is None else worth + gather(said, tokens)
+        if said is not None:
+            log_probs = log_probs + gather(said, tokens)
         return {**found, "log_probs": log_probs, "worth": worth, "ends": tokens == EOS}, parents
+
+    def _choices(self, live: dict[str, Any], scores: Any, step: Any, last: Any) -> tuple[Any, Any]:
+        """The best pieces of each of a group's hypotheses and their scores [rows * width, pieces]; see `_extend`."""
+        return permitted_pieces(scores, 2 * self.width, last, self.allow_unknown)
+
+    def _chosen(self, live: dict[str, Any], sums: Any, pieces: Any, step: Any) -> tuple[Any, Any, Any]:
+        """The 2*width extensions of a group that go on: their log-probabilities, what they are worth, and their places.
+
+        Args:
+            live: the hypotheses that are extended.
+            sums: float32 [rows, width, pieces]: log-probabilities with each of the pieces.
+            pieces: int32 [rows, width, pieces].
+            step: pieces so far.
+        """
+        worth, places = largest(ops.reshape(sums, (-1, self.width * dimension(sums, 2))), 2 * self.width)
+        return worth, worth, places
 
     def _survivors(self, candidates: dict[str, Any]) -> tuple[dict[str, Any], Any]:
         """The best candidates that do not end, as many as a group holds, and their places [rows, width]."""

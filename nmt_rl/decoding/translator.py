@@ -121,19 +121,22 @@ class Translator:
             config: of decoding.
             banned: phrases that no translation may contain in the pieces that the tokenizer cuts them into.
             language: code of the target language, for sacreBLEU's tokenizer in mbr.
-            marks: what is written into sources.
+            marks: what is written into sources, or must be in translations.
         """
         from nmt_rl.decoding.attention import Attention
+        from nmt_rl.decoding.constrained import ConstrainedSearcher
         from nmt_rl.decoding.sampler import Sampler
         from nmt_rl.decoding.search import Searcher
 
         pieces = _spelled(tokenizers, banned)
         byte_values = tokenizers.target.byte_values
-        search: Search = (
-            Sampler(model, config, pieces, byte_values if (byte_values >= 0).any() else None)
-            if config.samples
-            else Searcher(model, config, banned=pieces)
-        )
+        search: Search
+        if config.samples:
+            search = Sampler(model, config, pieces, byte_values if (byte_values >= 0).any() else None)
+        elif marks.forced is not None:
+            search = ConstrainedSearcher(model, config, marks.phrases_of(tokenizers))
+        else:
+            search = Searcher(model, config, banned=pieces)
         return cls(_least_risk(search, tokenizers, config, language), tokenizers, config, Attention(model), marks)
 
     @classmethod
@@ -160,7 +163,7 @@ class Translator:
             limit_threads(request.threads)
         bundle = load_ensemble(folders, request.precision or "float32")
         language = bundle.config.corpus.target_language
-        marks = Marks.of(request.tag, request.glossary)
+        marks = Marks.of(request)
         return cls.of_model(bundle.model, bundle.tokenizers, config, request.banned, language, marks)
 
     @classmethod
@@ -184,7 +187,7 @@ class Translator:
         search = EngineSearcher(path, longest, tokenizers, config, banned, request.threads, request.scores)
         language = experiment.corpus.target_language
         chosen = _least_risk(search, tokenizers, config, language)
-        marks = Marks.of(request.tag, request.glossary)
+        marks = Marks.of(request)
         return cls(chosen, tokenizers, config, search.attention, marks)
 
     def translate(

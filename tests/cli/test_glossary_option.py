@@ -76,3 +76,43 @@ def test_a_model_that_was_not_trained_so(command, run, tiny_run, tmp_path):
     (tmp_path / "bad.tsv").write_text("one\ttwo\tthree\n")
     found = command("translate", run, "-i", tmp_path / "in", "--glossary", tmp_path / "bad.tsv")
     assert found.code == 2 and "three" not in found.err and "line 1 has 3 tab-separated columns" in found.err
+
+
+@pytest.mark.parametrize("options", [(), ("--alignment", "pharaoh")])
+def test_any_model_can_be_forced_to_say_them(command, tiny_run, tmp_path, options):
+    (tmp_path / "in").write_text("der hund schläft\nder baum\n\nhund und hund\n", encoding="utf-8")
+    (tmp_path / "terms.tsv").write_text("hund\tgreen tree\nbaum\tthe runs\n")
+    terms = ("--glossary", tmp_path / "terms.tsv", "--force-terms")
+    found = command("translate", tiny_run.folder, "-i", tmp_path / "in", *terms, *options)
+    assert found.code == 0, found.err
+    first, second, third, fourth = found.out.splitlines()
+    assert "green tree" in first and "the runs" in second and third.strip("| ") == "" and "green tree" in fourth
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (("--force-terms",), "give --glossary FILE"),
+        (("--glossary", "TERMS", "--force-terms", "--beam", "1"), "give --beam N"),
+        (("--glossary", "TERMS", "--force-terms", "--samples", "2", "--nbest", "2"), "give --samples 0"),
+        (("--glossary", "TERMS", "--force-terms", "--ban", "dog"), "leave out one of them"),
+        (("--glossary", "TERMS", "--force-terms", "--no-repeat-ngram", "3"), "give --no-repeat-ngram 0"),
+        (("--glossary", "TERMS", "--force-terms", "--diverse-groups", "2"), "give --diverse-groups 1"),
+        (("--glossary", "TERMS", "--force-terms", "--prefix", "IN"), "leave out --prefix"),
+        (("--glossary", "TERMS", "--force-terms", "--engine", "ctranslate2"), "--engine keras"),
+    ],
+)
+def test_what_may_keep_forced_terms_out_is_refused(command, run, tiny_run, tmp_path, options, why):
+    (tmp_path / "in").write_text("hund\n")
+    names = {"TERMS": run.parent / "terms.tsv", "IN": tmp_path / "in"}
+    found = command("translate", tiny_run.folder, "-i", tmp_path / "in", *(names.get(each, each) for each in options))
+    assert found.code == 2 and why in found.err and len(found.err.splitlines()) == 1, found.err
+
+
+def test_a_term_that_a_model_cannot_spell_is_named(command, tiny_run, tmp_path):
+    (tmp_path / "in").write_text("hund\n")
+    (tmp_path / "terms.tsv").write_text("hund\tpup€\n", encoding="utf-8")
+    found = command(
+        "translate", tiny_run.folder, "-i", tmp_path / "in", "--glossary", tmp_path / "terms.tsv", "--force-terms"
+    )
+    assert found.code == 2 and "has 'pup€', which" in found.err and "cannot spell" in found.err
