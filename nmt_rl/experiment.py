@@ -83,11 +83,15 @@ def _working_in(run: Path) -> Iterator[None]:
 
 def _load_metrics(config: Config) -> None:
     """A metric that cannot be made is said before days of pretraining, not after."""
+    from nmt_rl.evaluation.metrics import TASKS
+    from nmt_rl.evaluation.task_metrics import build_task_metric
     from nmt_rl.rl.sentence_metrics import load_metric
 
     for name in config.finetune.reward.metrics:
         if name not in ("bleu", "constant"):
             load_metric(name, config.corpus.target_language)
+    for name in set(config.metrics) & set(TASKS):
+        build_task_metric(name, name, config.corpus.target_language)
 
 
 def _prepare(config: Config, run: Path, fresh: bool, processes: int | None = None) -> Prepared:
@@ -168,9 +172,9 @@ def results(run: Path) -> dict[str, dict[str, Any]]:
 
 
 def better_stage(run: Path) -> str:
-    """The stage whose model validates better in BLEU: `pretrain` or `finetune`."""
-    finetuned = results(run).get("finetune")
-    return "finetune" if finetuned and finetuned["valid"]["bleu"] > finetuned["before"]["bleu"] else "pretrain"
+    """The stage whose model validates better by the metric of the task: `pretrain` or `finetune`."""
+    finetuned, metric = results(run).get("finetune"), read_config(run).score
+    return "finetune" if finetuned and finetuned["valid"][metric] > finetuned["before"][metric] else "pretrain"
 
 
 def release(run: Path) -> None:
@@ -202,7 +206,7 @@ def run_status(run: Path) -> Status | None:
     begun = [stage for stage in ("pretrain", "finetune") if (run / stage / "begun.json").exists()]
     for stage in begun:
         if goes_on(config, run, stage):
-            return stage_status(events, stage, getattr(config, stage).updates)
+            return stage_status(events, stage, getattr(config, stage).updates, config.score)
     if not begun:
         raise UserError(f"{run} holds no training that has begun; nmt-rl pretrain begins one")
     return None
@@ -232,6 +236,7 @@ def report_stage(config: Config, run: Path) -> Report:
         test = _translations(run, "test", corpus.test.label, prepared.test, tuned)
     comparison = Comparison(
         name=config.name,
+        metrics=config.metrics,
         source_language=corpus.source_language,
         target_language=corpus.target_language,
         released="finetuned" if better_stage(run) == "finetune" else "pretrained",
@@ -260,7 +265,7 @@ def _choice(config: Config, finished: dict[str, dict[str, Any]], lines: int) -> 
     validated = result.get("lines", min(config.finetune.validation.sentences or lines, lines))
     if validated == lines:
         return None
-    return Choice(validated, result["before"]["bleu"], result["valid"]["bleu"])
+    return Choice(validated, result["before"][config.score], result["valid"][config.score])
 
 
 def _translations(

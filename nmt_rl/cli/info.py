@@ -35,6 +35,8 @@ def info(
 
 def _facts(config: ModelDescription, card: dict[str, Any]) -> dict[str, str]:
     """What a card does not say is left out."""
+    from nmt_rl.config.task import METRICS
+
     languages = f"{config.corpus.source_language}-{config.corpus.target_language}"
     facts: dict[str, Any] = {"name": card.get("name", config.name), "languages": card.get("languages", languages)}
     facts["architecture"] = config.model.type
@@ -44,7 +46,7 @@ def _facts(config: ModelDescription, card: dict[str, Any]) -> dict[str, str]:
     valid = card.get("result", {}).get("valid", {})
     facts |= {f"validation {name}": f"{value:.4g}" for name, value in valid.items()}
     facts |= {"validation decoding": config.decoding.greedy().summary(), "signature": card.get("signature")}
-    facts["length tuned"] = _tuned(card.get("result", {}).get("length") or {})
+    facts["length tuned"] = _tuned(card.get("result", {}).get("length") or {}, METRICS[config.task][0])
     facts |= {"decoding": config.decoding.summary(), "seed": card.get("seed"), "date": card.get("date")}
     facts["versions"] = ", ".join(f"{name} {version}" for name, version in card.get("versions", {}).items())
     facts |= {f"data {split}": f"sha256 {digest}" for split, digest in card.get("data", {}).items()}
@@ -60,8 +62,10 @@ def _lineage(start: Any) -> str:
     return ", from ".join(names)
 
 
-def _tuned(length: dict[str, Any]) -> str:
+def _tuned(length: dict[str, Any], metric: str) -> str:
     """What the tuned word reward and length penalty changed on validation: `BLEU greedy 38.87 -> 38.91, beam ...`."""
+    from nmt_rl.evaluation.metrics import LABELS
+
     both = {how: length[how] for how in ("greedy", "beam") if how in length}
-    changes = [f"{how} {each['untuned']['bleu']:.2f} -> {each['tuned']['bleu']:.2f}" for how, each in both.items()]
-    return f"validation BLEU {', '.join(changes)}" if changes else ""
+    changes = [f"{how} {each['untuned'][metric]:.2f} -> {each['tuned'][metric]:.2f}" for how, each in both.items()]
+    return f"validation {LABELS[metric]} {', '.join(changes)}" if changes else ""

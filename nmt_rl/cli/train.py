@@ -65,7 +65,9 @@ def quickstart(
 def _line(scores: dict[str, Any], run: Path, stage: str) -> str:
     """Of a stage's model: its scores on validation, and how it translated there."""
     from nmt_rl.bundle import read_bundle_config
+    from nmt_rl.config.task import METRICS
+    from nmt_rl.evaluation.metrics import LABELS
 
-    decoding = read_bundle_config(run / stage / "model")[0].decoding.greedy()
-    found = f"validation BLEU {scores['bleu']:.2f}  chrF {scores['chrf']:.2f}  length {scores['length_ratio']:.3f}"
-    return f"{found}  ({decoding.summary()})"
+    model = read_bundle_config(run / stage / "model")[0]
+    told = "  ".join(f"{LABELS[metric]} {scores[metric]:.2f}" for metric in METRICS[model.task])
+    return f"validation {told}  length {scores['length_ratio']:.3f}  ({model.decoding.greedy().summary()})"

@@ -14,6 +14,7 @@ from nmt_rl.config.decoding import DecodingConfig, EvaluationConfig
 from nmt_rl.config.finetuning import FinetuneConfig
 from nmt_rl.config.model import ModelConfig
 from nmt_rl.config.section import Section
+from nmt_rl.config.task import METRICS, TaskName, with_task_defaults
 from nmt_rl.config.training import PretrainConfig
 from nmt_rl.config.unions import UNIONS, without_types
 from nmt_rl.errors import UserError
@@ -38,6 +39,9 @@ class ModelDescription(Section):
 
     name: str = Field(min_length=1)
     seed: int = Field(1, ge=0)
+    task: TaskName = "translation"
+    """What the model is for: translation, classification (targets are labels), answers, or summaries. It says what
+    validation, report and reward go by."""
     corpus: CorpusConfig
     tokenizer: TokenizerConfig = TokenizerConfig()
     model: ModelConfig
@@ -67,6 +71,22 @@ class Config(ModelDescription):
             if self.tokenizer.sampling:
                 raise ValueError("pretrain.batch.type 'packed' needs tokenizer.sampling false: lengths must be known")
         return self
+
+    @model_validator(mode="before")
+    @classmethod
+    def _metrics_of_the_task(cls, tree: Any) -> Any:
+        return with_task_defaults(tree) if isinstance(tree, dict) else tree
+
+    @property
+    def score(self) -> str:
+        """The metric by which the better model is released."""
+        return METRICS[self.task][0]
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """All that are told; BLEU and chrF always."""
+        chosen = {self.pretrain.validation.metric, self.finetune.validation.metric} - {"loss"}
+        return tuple(dict.fromkeys([*METRICS[self.task], *sorted(chosen), "bleu", "chrf"]))
 
     @property
     def finetune_seed(self) -> int:

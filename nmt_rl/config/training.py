@@ -60,8 +60,8 @@ class ValidationConfig(Section):
     """Updates between validations."""
     minutes: float | None = Field(None, gt=0.0)
     """Validate after every so many minutes of training instead, whatever an update takes."""
-    metric: Literal["bleu", "loss"] = "bleu"
-    """Greedy BLEU on detokenised text, or cross-entropy per piece."""
+    metric: Literal["bleu", "chrf", "accuracy", "macro-f1", "exact", "f1", "rouge-l", "loss"] = "bleu"
+    """Of greedy, detokenised text, or the cross-entropy per piece; where it is not given, that of `task`."""
     patience: int = Field(10, ge=1)
     """Stop after this many validations without improvement."""
     sentences: int | None = Field(None, ge=1)

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from nmt_rl.evaluation.environment import machine, versions
 from nmt_rl.evaluation.examples import Texts
-from nmt_rl.evaluation.metrics import Scores, corpus_scores
+from nmt_rl.evaluation.metrics import LABELS, Scores, corpus_scores
 from nmt_rl.evaluation.significance import PairedTest, format_p, paired_test
 
 PRETRAINED, FINETUNED = "pretrained", "fine-tuned"
@@ -47,7 +47,7 @@ class Choice:
     lines: int
     """The first lines of the validation set."""
     pretrained: float
-    """BLEU in percent, greedy."""
+    """By the metric of the task, in percent, greedy."""
     finetuned: float
 
 
@@ -66,6 +66,8 @@ class Comparison:
     released: Literal["pretrained", "finetuned"]
     """The model that was released."""
     validation: Translations
+    metrics: Sequence[str] = ("bleu", "chrf")
+    """All that are told, that of the task first."""
     choice: Choice | None = None
     """How it was chosen; None: on the whole validation set, or without a fine-tuned model."""
     further: Sequence[Translations] = ()
@@ -117,6 +119,7 @@ def score_split(translations: Translations, comparison: Comparison) -> SplitScor
     options: dict[str, Any] = {
         "test_set": translations.test_set,
         "target_language": comparison.target_language,
+        "metrics": comparison.metrics,
         "reference_name": f"the reference of {translations.test_set}",
     }
     return SplitScores(
@@ -135,17 +138,18 @@ def released_sentence(comparison: Comparison, validation: SplitScores) -> str:
     """One sentence: which model is released, on what it was chosen, and what it scores on validation."""
     finetuned, choice = comparison.released == "finetuned", comparison.choice
     name, other = (FINETUNED, PRETRAINED) if finetuned else (PRETRAINED, FINETUNED)
-    bleu, lines = validation.of(name).bleu, validation.of(name).lines
-    sentence = f"The released model is the {name} one: {bleu:.2f} BLEU on validation"
+    metric, lines = comparison.metrics[0], validation.of(name).lines
+    label, score = LABELS[metric], validation.of(name).values[metric]
+    sentence = f"The released model is the {name} one: {score:.2f} {label} on validation"
     if validation.paired is None:
         return f"{sentence}."
     if choice is not None and choice.lines < lines:
         ours, theirs = (choice.finetuned, choice.pretrained) if finetuned else (choice.pretrained, choice.finetuned)
-        chosen = f"chosen on the first {choice.lines:,} lines of validation ({ours:.2f} BLEU against {theirs:.2f})"
-        sentence = f"The released model is the {name} one, {chosen}: {bleu:.2f} BLEU on all {lines:,}"
-    test = format_p(validation.paired.system(FINETUNED).bleu.p_value)
-    rival = validation.of(other).bleu
-    return f"{sentence}, against {rival:.2f} for the {other} one ({signed(bleu - rival)}, {test})."
+        chosen = f"chosen on the first {choice.lines:,} lines of validation ({ours:.2f} {label} against {theirs:.2f})"
+        sentence = f"The released model is the {name} one, {chosen}: {score:.2f} {label} on all {lines:,}"
+    test = format_p(validation.paired.system(FINETUNED).metrics[metric].p_value)
+    rival = validation.of(other).values[metric]
+    return f"{sentence}, against {rival:.2f} for the {other} one ({signed(score - rival)}, {test})."
 
 
 def signed(difference: float) -> str:

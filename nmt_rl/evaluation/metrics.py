@@ -73,6 +73,11 @@ class Scores:
     """How the system translated, if that is known."""
 
     @property
+    def values(self) -> dict[str, float]:
+        """The scores by metric."""
+        return {name: score.value for name, score in self.metrics.items()}
+
+    @property
     def bleu(self) -> float:
         """BLEU in percent."""
         return self.metrics["bleu"].value

@@ -23,6 +23,7 @@ from nmt_rl.evaluation.markup import (
     signatures_html,
     whole_page,
 )
+from nmt_rl.evaluation.metrics import LABELS
 from nmt_rl.evaluation.plots import is_number
 from nmt_rl.evaluation.significance import PairedScore, format_p
 
@@ -70,15 +71,17 @@ def _score_table(split: SplitScores, comparison: Comparison) -> str:
         f"<strong>{escape(split.split.capitalize())}</strong>: {escape(first.test_set)}, {first.lines:,} lines, "
         f"{escape(split.decoding)}"
     )
-    head = ["model", "BLEU", "chrF", "length ratio"]
+    head = ["model", *(LABELS[name] for name in first.metrics), "length ratio"]
     rows = []
     for index, scores in enumerate(split.scores):
         paired = split.paired.systems[index] if split.paired else None
         kept = (comparison.released == "pretrained") == (index == 0)
         cells = [
             escape(scores.system) + (" <small>released</small>" if kept else ""),
-            _score_cell(scores.bleu, first.bleu, paired.bleu if paired else None),
-            _score_cell(scores.chrf, first.chrf, paired.chrf if paired else None),
+            *(
+                _score_cell(value, first.values[name], paired.metrics[name] if paired else None)
+                for name, value in scores.values.items()
+            ),
             f"{scores.length_ratio:.3f}",
         ]
         rows.append(f"<tr{' class=released' if kept else ''}>" + "".join(f"<td>{c}</td>" for c in cells) + "</tr>")

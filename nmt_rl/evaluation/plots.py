@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
+from nmt_rl.evaluation.metrics import LABELS
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -39,11 +41,10 @@ class Panel:
 
 EXPLAINED = ("q_beyond", "value_explained")
 """Keys of explained variances: before its first update V is drawn at random, and its is far below 0."""
-FINETUNE_PANELS = (
-    Panel("valid", "bleu", "Validation BLEU", "BLEU, greedy (%)"),
-    Panel("train", "return", "Return", "return (BLEU, 0 to 1)"),
-    Panel("train", "sample_return", "Return of samples", "return (BLEU, 0 to 1)"),
-    Panel("train", "td_error", "TD error", "TD error (BLEU, 0 to 1)"),
+PANELS = (
+    Panel("train", "return", "Return", "return (0 to 1)"),
+    Panel("train", "sample_return", "Return of samples", "return (0 to 1)"),
+    Panel("train", "td_error", "TD error", "TD error (0 to 1)"),
     Panel("train", "value_explained", "What V explains", "share of the variance of its targets"),
     Panel("valid", "q_correlation", "Q on validation forks", "correlation with the truth"),
     Panel("valid", "q_beyond", "Q beyond logits and position", "explained variance"),
@@ -52,6 +53,11 @@ FINETUNE_PANELS = (
     Panel("valid", "length_ratio", "Length ratio", "hypothesis / reference"),
     Panel("train", "updates_per_second", "Speed", "updates per second"),
 )
+
+
+def score_panel(metric: str) -> Panel:
+    """That of a metric of validation."""
+    return Panel("valid", metric, f"Validation {LABELS[metric]}", f"{LABELS[metric]}, greedy (%)")
 
 
 def read_events(path: Path) -> list[dict[str, Any]]:
@@ -85,12 +91,12 @@ def curve(events: Sequence[Event], stage: str, event: str, key: str) -> tuple[li
     return steps, [points[step] for step in steps]
 
 
-def pretraining_png(events: Sequence[Event]) -> bytes | None:
-    """Training and validation loss beside validation BLEU, over updates; None if there is nothing to draw."""
+def pretraining_png(events: Sequence[Event], metric: str = "bleu") -> bytes | None:
+    """Training and validation loss beside a metric of validation, over updates; None if there is nothing to draw."""
     train = curve(events, "pretrain", "train", "loss")
     valid = curve(events, "pretrain", "valid", "loss")
-    bleu = curve(events, "pretrain", "valid", "bleu")
-    panels = [bool(train[0] or valid[0]), bool(bleu[0])]
+    scores = curve(events, "pretrain", "valid", metric)
+    panels = [bool(train[0] or valid[0]), bool(scores[0])]
     if not any(panels):
         return None
     figure, axes = _figure(sum(panels))
@@ -102,31 +108,32 @@ def pretraining_png(events: Sequence[Event]) -> bytes | None:
             axis.plot(*valid, color=VALID, marker="o", markersize=3.5, label="validation")
         _finish(axis, "Loss", "cross-entropy (nats per piece)")
     if panels[1]:
-        _validation_bleu(axes[-1], bleu)
-        _finish(axes[-1], "Validation BLEU", "BLEU, greedy (%)")
+        _validation_scores(axes[-1], scores)
+        _finish(axes[-1], score_panel(metric).title, score_panel(metric).label)
     return _png(figure)
 
 
-def finetuning_png(events: Sequence[Event], pretrained_bleu: float | None = None) -> bytes | None:
+def finetuning_png(events: Sequence[Event], pretrained: float | None = None, metric: str = "bleu") -> bytes | None:
     """The panels of fine-tuning that have events, over updates; None if there is nothing to draw.
 
     Args:
         events: of metrics.jsonl.
-        pretrained_bleu: greedy validation BLEU of the pretrained model, in percent, drawn as a dashed line where the
+        pretrained: greedy validation score of the pretrained model, in percent, drawn as a dashed line where the
             events have no validation at update 0 (which may be on fewer sentences, and then is what compares).
+        metric: of that score.
     """
-    curves = [(panel, curve(events, "finetune", panel.event, panel.key)) for panel in FINETUNE_PANELS]
+    curves = [(panel, curve(events, "finetune", panel.event, panel.key)) for panel in (score_panel(metric), *PANELS)]
     curves = [(panel, points) for panel, points in curves if points[0]]
     if not curves:
         return None
     figure, axes = _figure(len(curves))
     for axis, (panel, points) in zip(axes, curves, strict=True):
-        if panel.key == "bleu":
+        if panel.key == metric:
             if points[0][0] == 0:
-                pretrained_bleu = points[1][0]
-            if pretrained_bleu is not None:
-                _level(axis, pretrained_bleu, f"pretrained {pretrained_bleu:.2f}")
-            _validation_bleu(axis, points)
+                pretrained = points[1][0]
+            if pretrained is not None:
+                _level(axis, pretrained, f"pretrained {pretrained:.2f}")
+            _validation_scores(axis, points)
         elif panel.event == "train":
             _smoothed(axis, points)
         else:
@@ -159,7 +166,7 @@ def calibration_png(bins: Sequence[Mapping[str, Any]]) -> bytes | None:
     axis.plot(ends, ends, color=REFERENCE, linestyle="--", linewidth=1.2, label="exact")
     axis.axhline(0.0, color=REFERENCE, linewidth=0.8)
     axis.margins(y=0.2)  # Room for the legend.
-    _style(axis, "Calibration of Q", "predicted difference (BLEU, 0 to 1)", "true difference")
+    _style(axis, "Calibration of Q", "predicted difference (0 to 1)", "true difference")
     return _png(figure)
 
 
@@ -244,7 +251,7 @@ def _style(axis: Axes, title: str, across: str, up: str, legend: bool = True) ->
         axis.legend(frameon=False, fontsize=8.5)
 
 
-def _validation_bleu(axis: Axes, points: tuple[list[float], list[float]]) -> None:
+def _validation_scores(axis: Axes, points: tuple[list[float], list[float]]) -> None:
     """The curve, its best point marked."""
     steps, values = points
     best = max(range(len(values)), key=values.__getitem__)

@@ -15,6 +15,7 @@ from nmt_rl.evaluation.comparison import (
     signed,
 )
 from nmt_rl.evaluation.examples import choose_examples
+from nmt_rl.evaluation.metrics import LABELS
 from nmt_rl.evaluation.page import render_page
 from nmt_rl.evaluation.plots import calibration_png, finetuning_png, pretraining_png, read_events
 from nmt_rl.evaluation.significance import PairedTest, format_p
@@ -58,7 +59,7 @@ def write_report(run: Path, comparison: Comparison) -> Report:
     if comparison.released == "finetuned" and comparison.validation.finetuned is None:
         raise ValueError("the fine-tuned model is released, but the validation set has no translations of it")
     splits = tuple(score_split(translations, comparison) for translations in translated)
-    curves = _write_curves(run, splits[0])
+    curves = _write_curves(run, splits[0], comparison.metrics[0])
     calibration = calibration_png(comparison.q.get("calibration", ()))
     _write_figure(run / "calibration.png", calibration)
     shown = translated[-1] if comparison.test else comparison.validation
@@ -69,11 +70,11 @@ def write_report(run: Path, comparison: Comparison) -> Report:
     return Report(run / "report.html", released_sentence(comparison, splits[0]), splits)
 
 
-def _write_curves(run: Path, validation: SplitScores) -> list[tuple[str, bytes]]:
-    events = read_events(run / "metrics.jsonl")
+def _write_curves(run: Path, validation: SplitScores, metric: str) -> list[tuple[str, bytes]]:
+    events, pretrained = read_events(run / "metrics.jsonl"), validation.of(PRETRAINED).values[metric]
     drawn = (
-        ("pretraining.png", "Pretraining, over updates", pretraining_png(events)),
-        ("finetuning.png", "Fine-tuning, over updates", finetuning_png(events, validation.of(PRETRAINED).bleu)),
+        ("pretraining.png", "Pretraining, over updates", pretraining_png(events, metric)),
+        ("finetuning.png", "Fine-tuning, over updates", finetuning_png(events, pretrained, metric)),
     )
     for file, _, png in drawn:
         _write_figure(run / file, png)
@@ -91,10 +92,13 @@ def _write_figure(path: Path, png: bytes | None) -> None:
 
 def _difference(split: SplitScores, paired: PairedTest) -> str:
     """One line for the terminal: gains and p-values of the fine-tuned model."""
-    old, new, tested = split.of(PRETRAINED), split.of(FINETUNED), paired.system(FINETUNED)
+    old, new, tested = split.of(PRETRAINED).values, split.of(FINETUNED).values, paired.system(FINETUNED)
+    gains = (
+        f"{LABELS[name]} {signed(new[name] - old[name])} ({format_p(score.p_value)})"
+        for name, score in tested.metrics.items()
+    )
     return (
-        f"fine-tuned against pretrained: BLEU {signed(new.bleu - old.bleu)} ({format_p(tested.bleu.p_value)}), "
-        f"chrF {signed(new.chrf - old.chrf)} ({format_p(tested.chrf.p_value)}); "
+        f"fine-tuned against pretrained: {', '.join(gains)}; "
         f"one-sided paired bootstrap, {paired.samples:,} resamples, seed {paired.seed}"
     )
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from nmt_rl.evaluation.metrics import LABELS
 from nmt_rl.evaluation.plots import is_number
 
 
@@ -25,7 +26,9 @@ class Status:
     valid: Mapping[str, float]
     """Of the last validation; empty before the first."""
     best: tuple[int, float] | None
-    """Update and BLEU of the best validation."""
+    """Update and score of the best validation."""
+    metric: str
+    """Of that score."""
     silent: float
     """Seconds since the diary was last written."""
 
@@ -44,25 +47,29 @@ class Status:
             if numbers:
                 lines.append(f"  {name}: " + "  ".join(f"{key} {value:.4g}" for key, value in numbers.items()))
         if self.best is not None:
-            lines.append(f"  best validation: BLEU {self.best[1]:.2f} at update {self.best[0]:,}")
+            lines.append(f"  best validation: {LABELS[self.metric]} {self.best[1]:.2f} at update {self.best[0]:,}")
         return "\n".join(lines)
 
 
 NOT_TOLD = ("time", "step", "seconds", "training_seconds")
 
 
-def stage_status(events: Sequence[Mapping[str, Any]], stage: str, updates: int, now: float | None = None) -> Status:
+def stage_status(
+    events: Sequence[Mapping[str, Any]], stage: str, updates: int, metric: str = "bleu", now: float | None = None
+) -> Status:
     """Where a stage stands.
 
     Args:
         events: of metrics.jsonl.
         stage: `pretrain` or `finetune`.
         updates: at which it is finished.
+        metric: by which a validation is the best.
         now: seconds since the epoch, if it is another time.
     """
     own = [event for event in events if event.get("stage") == stage and is_number(event.get("step"))]
     last = {str(event.get("event")): event for event in own}
-    scores = [(int(e["step"]), float(e["bleu"])) for e in own if e.get("event") == "valid" and is_number(e.get("bleu"))]
+    validated = [e for e in own if e.get("event") == "valid" and is_number(e.get(metric))]
+    scores = [(int(e["step"]), float(e[metric])) for e in validated]
     told = max((float(event["time"]) for event in own if is_number(event.get("time"))), default=None)
     return Status(
         stage=stage,
@@ -71,6 +78,7 @@ def stage_status(events: Sequence[Mapping[str, Any]], stage: str, updates: int, 
         numbers=_numbers(last.get("train", {})),
         valid=_numbers(last.get("valid", {})),
         best=max(scores, key=lambda score: score[1], default=None),
+        metric=metric,
         silent=max(0.0, (time.time() if now is None else now) - told) if told is not None else 0.0,
     )
 

@@ -18,6 +18,7 @@ from nmt_rl.config import BatchConfig, Config
 from nmt_rl.corpus.batches import ordered_batches, pad_mode
 from nmt_rl.corpus.prepared import Prepared
 from nmt_rl.errors import UserError
+from nmt_rl.evaluation.metrics import LABELS
 from nmt_rl.models.q_guided import QGuided
 from nmt_rl.results import finished, write_result
 from nmt_rl.rl.actor import Actor, SentenceStream
@@ -89,13 +90,14 @@ def finetune(
     before = loop.before()
     progress = loop.run()
     loop.load_average(loop.kept("last"))
-    after = choose_beta(model, validator) if isinstance(model, QGuided) else validator()
+    after = choose_beta(model, validator, config.score) if isinstance(model, QGuided) else validator()
     bundle, untuned = load_bundle(run / "pretrain" / "model"), config.decoding.word_reward
     plain, (config, length) = tuned_as(plain, bundle.config), tune_length(model, prepared, config)
     if not is_whole(settings, prepared) or {each.decoding.word_reward for each in (plain, config)} != {untuned}:
         before = before | whole_validation(bundle.model, prepared, plain)
         after = after | whole_validation(model, prepared, config)
-    logger.info("finetune: validation BLEU %.2f -> %.2f", before["bleu"], after["bleu"])
+    name = config.score
+    logger.info("finetune: validation %s %.2f -> %.2f", LABELS[name], before[name], after[name])
     result = {"updates": progress.step, "seconds": round(progress.seconds, 1)}
     result |= {name: round(getattr(progress, name), 1) for name in ("training_seconds", "processor_seconds")}
     result |= {"before": before, "valid": after, "lines": len(prepared.valid), "length": length}
@@ -127,13 +129,14 @@ def make_agent(family: Family) -> Agent:
     return Agent(family.actor, family.replay, learner, family.terms, sentences, settings, *rates)
 
 
-def choose_beta(model: QGuided, validate: Callable[[], dict[str, float]]) -> dict[str, float]:
-    """Let the Q heads guide as strongly as validates best: give the model the beta with the highest BLEU.
+def choose_beta(model: QGuided, validate: Callable[[], dict[str, float]], metric: str = "bleu") -> dict[str, float]:
+    """Let the Q heads guide as strongly as validates best: give the model the beta with the highest score.
 
     Args:
         model: its own beta is tried, a quarter and a half of it, twice and four times as much; of two that are equally
             good the smaller is chosen.
         validate: scores of the model as it is.
+        metric: the one that counts.
 
     Returns:
         The scores with that beta, and `beta`.
@@ -142,8 +145,8 @@ def choose_beta(model: QGuided, validate: Callable[[], dict[str, float]]) -> dic
     for beta in [round(float(model.beta), 6) * factor for factor in (0.25, 0.5, 1.0, 2.0, 4.0)]:
         model.beta.assign(beta)
         scores[beta] = validate()
-        logger.info("finetune: beta %g validates at BLEU %.2f", beta, scores[beta]["bleu"])
-    best = max(scores, key=lambda beta: scores[beta]["bleu"])
+        logger.info("finetune: beta %g validates at %s %.2f", beta, LABELS[metric], scores[beta][metric])
+    best = max(scores, key=lambda beta: scores[beta][metric])
     model.beta.assign(best)
     return scores[best] | {"beta": best}
 
@@ -175,14 +178,13 @@ class PolicyValidator:
         return self._validator.signature
 
     def __call__(self) -> dict[str, float]:
-        """`bleu`, `chrf`, `length_ratio`, `loss` (cross-entropy), `kl` and `entropy` in nats, further scores, and the
+        """The metrics, `length_ratio`, `loss` (cross-entropy), `kl` and `entropy` in nats, further scores, and the
         numbers of `ValidationForks`."""
         hypotheses = self._validator.translate()
         scores = self._validator.scores(hypotheses)
         kl, entropy = self._policy_statistics(hypotheses)
         return {
-            "bleu": scores.bleu,
-            "chrf": scores.chrf,
+            **scores.values,
             "length_ratio": scores.length_ratio,
             "loss": self._validator.loss(),
             "kl": kl,

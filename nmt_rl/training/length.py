@@ -18,7 +18,7 @@ from nmt_rl.decoding.penalties import Normalization, length_penalty
 from nmt_rl.decoding.request import AS_CONFIGURED
 from nmt_rl.decoding.translator import Hypothesis, Translation, Translator
 from nmt_rl.errors import RunError
-from nmt_rl.evaluation.metrics import corpus_scores
+from nmt_rl.evaluation.metrics import LABELS, corpus_scores
 from nmt_rl.models.seq2seq import Seq2Seq
 from nmt_rl.training.validation import float32_twin
 
@@ -34,13 +34,13 @@ PENALTIES = tuple(round(0.1 * n, 1) for n in range(31))
 """Length penalties that are tried: 0 to 3."""
 
 Measured = dict[str, float]
-"""`bleu` and `length_ratio`."""
+"""`bleu`, the metric of the task, and `length_ratio`."""
 
 
 def tune_length(model: Seq2Seq, prepared: Prepared, config: Config) -> tuple[Config, dict[str, Any]]:
     """Choose `decoding.word_reward` by greedy translations, then `decoding.length_penalty` by n-best lists of the beam.
 
-    Both by BLEU on the first `LINES` lines of validation; what the recipe sets itself is kept, see
+    Both by the metric of the task on the first `LINES` lines of validation; what the recipe sets itself is kept, see
     `DecodingConfig.tunable`.
 
     Args:
@@ -64,8 +64,9 @@ def tune_length(model: Seq2Seq, prepared: Prepared, config: Config) -> tuple[Con
         chosen = chosen.model_copy(update={"length_penalty": penalty})
     for how, scores in found.items():
         settings = chosen.greedy() if how == "greedy" else chosen
-        before, after = scores["untuned"]["bleu"], scores["tuned"]["bleu"]
-        logger.info("length tuned: %s, validation BLEU %.2f -> %.2f", settings.summary(), before, after)
+        before, after = scores["untuned"][config.score], scores["tuned"][config.score]
+        label = LABELS[config.score]
+        logger.info("length tuned: %s, validation %s %.2f -> %.2f", settings.summary(), label, before, after)
     facts = {"word_reward": reward, "length_penalty": chosen.length_penalty, "lines": len(held_out.sources)}
     seconds = {"seconds": round(time.monotonic() - began, 1)}
     return config.model_copy(update={"decoding": chosen}), {**facts, **seconds, **found}
@@ -84,6 +85,7 @@ class _HeldOut:
         pairs = prepared.valid[:LINES]
         self.sources, self._references = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
         self._model, self._tokenizers, self._config = float32_twin(model, config), prepared.tokenizers, config
+        self.metric = config.score
         self._converts = check_engine([Path("model")], config, config.decoding, AS_CONFIGURED) is None
 
     def nbest(self, decoding: DecodingConfig) -> list[Translation]:
@@ -109,21 +111,21 @@ class _HeldOut:
         """Scores of one translation per line."""
         corpus = self._config.corpus
         name, language = corpus.valid[0].label, corpus.target_language
-        scores = corpus_scores(texts, self._references, test_set=name, metrics=["bleu"], target_language=language)
-        return {"bleu": scores.bleu, "length_ratio": scores.length_ratio}
+        scores = corpus_scores(texts, self._references, test_set=name, metrics=[self.metric], target_language=language)
+        return {**scores.values, "length_ratio": scores.length_ratio}
 
 
 def _choose_reward(held_out: _HeldOut, decoding: DecodingConfig) -> tuple[float, dict[str, dict[str, Measured]]]:
     """The word reward, and what greedy translations score without it and with it."""
     measured: dict[float, Measured] = {}
 
-    def bleu(reward: float) -> float:
+    def score(reward: float) -> float:
         greedy = decoding.greedy().model_copy(update={"word_reward": reward})
         measured[reward] = held_out.measure([found.text for found in held_out.nbest(greedy)])
-        return measured[reward]["bleu"]
+        return measured[reward][held_out.metric]
 
     start = decoding.word_reward
-    scores = climb(bleu, start) if "word_reward" in decoding.tunable else {start: bleu(start)}
+    scores = climb(score, start) if "word_reward" in decoding.tunable else {start: score(start)}
     chosen = best_value(scores, start)
     return chosen, {"greedy": {"untuned": measured[start], "tuned": measured[chosen]}}
 
@@ -146,7 +148,7 @@ def _choose_penalty(
     tried = {start, *PENALTIES} if "length_penalty" in decoding.tunable else {start}
     texts = {penalty: tuple(reranked(nbest, start, penalty, kind)) for penalty in sorted(tried)}
     measured = {text: held_out.measure(text) for text in set(texts.values())}
-    chosen = best_value({penalty: measured[text]["bleu"] for penalty, text in texts.items()}, start)
+    chosen = best_value({penalty: measured[text][held_out.metric] for penalty, text in texts.items()}, start)
     return chosen, {"untuned": untuned, "tuned": measured[texts[chosen]]}
 
 

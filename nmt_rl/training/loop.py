@@ -72,8 +72,8 @@ class Progress:
     """Stalled validations since the plateau schedule last lowered the rate."""
     snapshots: dict[int, float] = field(default_factory=dict)
     """Validated weights that are kept: step -> score."""
-    valid_bleu: float | None = None
-    """Of the last validation."""
+    valid_score: float | None = None
+    """By a metric of text, of the last validation."""
     due: bool = False
     """The weights are to be validated before the next update: a signal came first."""
     before: dict[str, float] | None = None
@@ -285,12 +285,17 @@ class TrainingLoop:
         arrays = (np.asarray(v.value) for v in self.learner.state)
         return all(np.isfinite(a).all() for a in arrays if a.dtype.kind == "f")
 
+    def _shown(self) -> str:
+        """The metric that the terminal shows."""
+        metric = self.config.validation.metric
+        return "bleu" if metric == "loss" else metric
+
     def _log(self, rate: float, line: ProgressLine) -> None:
         names = [n for n in dict.fromkeys(n for r in self._recent for n in r) if n != "tokens"]
         means = {n: float(np.mean([r[n] for r in self._recent if n in r])) for n in names}
         self._recent.clear()
-        if self.progress.valid_bleu is not None:
-            means["valid_bleu"] = self.progress.valid_bleu
+        if self.progress.valid_score is not None:
+            means[f"valid_{self._shown()}"] = self.progress.valid_score
         means |= {"learning_rate": rate, "tokens_per_second": line.speed(), "updates_per_second": line.pace()}
         line.log(self.progress.step, means)
         self.events.write(self.stage, "train", self.progress.step, **means)
@@ -306,10 +311,11 @@ class TrainingLoop:
                 numbers = self.validate()
             if not np.isfinite(numbers["loss"]):
                 raise self._diverged(step, numbers["loss"])
-            score = -numbers["loss"] if self.config.validation.metric == "loss" else numbers["bleu"]
+            metric = self.config.validation.metric
+            score = -numbers["loss"] if metric == "loss" else numbers[metric]
             self._keep_snapshot(step, score)
         better, progress.due = score > progress.best, False
-        progress.valid_bleu = numbers.get("bleu")
+        progress.valid_score = numbers.get(self._shown())
         progress.stalled = 0 if better else progress.stalled + 1
         progress.since_drop = 0 if better else progress.since_drop + 1
         if better:
@@ -359,7 +365,9 @@ class TrainingLoop:
         variables = {f"learner/{i}": variable for i, variable in enumerate(self.learner.state)}
         assign(variables, checkpoint.arrays, checkpoint.path)
         try:
-            self.progress = Progress(**{**checkpoint.meta["progress"], "snapshots": checkpoint.snapshots})
+            found = {**checkpoint.meta["progress"], "snapshots": checkpoint.snapshots}
+            found.setdefault("valid_score", found.pop("valid_bleu", None))  # As checkpoints of 0.2.0 have it.
+            self.progress = Progress(**found)
             self.trainer.restore(checkpoint.meta["batches"], checkpoint.arrays)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             what = f"{checkpoint.path} does not fit these settings or this version ({error!r})"

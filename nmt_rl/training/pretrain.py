@@ -168,14 +168,16 @@ def _choose(loop: TrainingLoop, validator: Validator) -> dict[str, float]:
         return best
     loop.load_average(steps)
     average = validator()
-    better = average["bleu"] > best["bleu"] if metric == "bleu" else average["loss"] < best["loss"]
+    better = average["loss"] < best["loss"] if metric == "loss" else average[metric] > best[metric]
     logger.info(
-        "average of updates %s: BLEU %.2f, loss %.4f; best single update %d: BLEU %.2f, loss %.4f",
+        "average of updates %s: %s %.4g, loss %.4f; best single update %d: %s %.4g, loss %.4f",
         steps,
-        average["bleu"],
+        metric,
+        average[metric],
         average["loss"],
         loop.progress.best_step,
-        best["bleu"],
+        metric,
+        best[metric],
         best["loss"],
     )
     if not better:

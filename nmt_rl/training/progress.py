@@ -8,6 +8,8 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from nmt_rl.evaluation.metrics import LABELS
+
 logger = logging.getLogger("nmt_rl")
 
 DASHBOARD = {
@@ -16,7 +18,7 @@ DASHBOARD = {
     "sample_return": "sample return",
     "td_error": "TD error",
     "length_ratio": "length",
-    "valid_bleu": "BLEU",
+    **{f"valid_{metric}": name for metric, name in LABELS.items()},
     "tokens_per_second": "tokens/s",
     "updates_per_second": "updates/s",
 }

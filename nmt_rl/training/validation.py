@@ -1,4 +1,4 @@
-"""Validation: cross-entropy per piece, and greedy BLEU on detokenised text."""
+"""Validation: cross-entropy per piece, and metrics of greedy, detokenised text."""
 
 from __future__ import annotations
 
@@ -50,6 +50,7 @@ class Validator:
         self.signature = ""
         self.sources, self.references = [p[0] for p in pairs], [p[1] for p in pairs]
         self.language, self.name = config.corpus.target_language, config.corpus.valid[0].label
+        self.metrics, self._metric = config.metrics, config.score
         self.further = further or {}
         self._translator = Translator.of_model(model, tokenizers, config.decoding.greedy())
         longest = min(model.max_length, config.decoding.max_source_length)
@@ -72,18 +73,22 @@ class Validator:
 
     def scores(self, hypotheses: Sequence[str]) -> Scores:
         """sacreBLEU's scores of translations of the validation sources."""
-        scores = corpus_scores(hypotheses, self.references, test_set=self.name, target_language=self.language)
-        self.signature = scores.metrics["bleu"].signature
+        scores = self._scores(hypotheses, self.references, self.name)
+        self.signature = scores.metrics[self._metric].signature
         return scores
 
+    def _scores(self, hypotheses: Sequence[str], references: Sequence[str], name: str) -> Scores:
+        return corpus_scores(hypotheses, references, test_set=name, metrics=self.metrics, target_language=self.language)
+
     def further_scores(self) -> dict[str, float]:
-        """`bleu/NAME` and `chrf/NAME` of greedy translations of the other sets."""
+        """`bleu/NAME`, `chrf/NAME` and other metrics of greedy translations of the other sets."""
         found: dict[str, float] = {}
         for name, pairs in self.further.items():
             hypotheses = [t.text for t in self._translator.translate([source for source, _ in pairs])]
             references = [reference for _, reference in pairs]
-            scores = corpus_scores(hypotheses, references, test_set=name, target_language=self.language)
-            found |= {f"bleu/{name}": scores.bleu, f"chrf/{name}": scores.chrf}
+            found |= {
+                f"{key}/{name}": value for key, value in self._scores(hypotheses, references, name).values.items()
+            }
         return found
 
     def rehearse(self) -> None:
@@ -91,16 +96,15 @@ class Validator:
         pairs = [pair for pair in zip(self.sources, self.references, strict=True) if pair[0].strip()][:REHEARSED]
         sources, references = ([pair[side] for pair in pairs or [("", "")]] for side in (0, 1))
         hypotheses = [t.text for t in self._translator.translate(sources)]
-        corpus_scores(hypotheses, references, test_set=self.name, target_language=self.language)
+        self._scores(hypotheses, references, self.name)
         self._nll(self._batches[-1])
 
     def __call__(self) -> dict[str, float]:
-        """`loss`, `bleu`, `chrf` and `length_ratio` of the current weights, and `further_scores`."""
+        """`loss`, the metrics and `length_ratio` of the current weights, and `further_scores`."""
         scores = self.scores(self.translate())
         return {
             "loss": self.loss(),
-            "bleu": scores.bleu,
-            "chrf": scores.chrf,
+            **scores.values,
             "length_ratio": scores.length_ratio,
             **self.further_scores(),
         }

@@ -56,7 +56,7 @@ class DecodingTrials:
         self.sources, self.references = [pairs[i][0] for i in order], [pairs[i][1] for i in order]
 
     def measure(self, config: Config, number: int, report: Report) -> float:
-        """BLEU of a trial; raises Pruned."""
+        """The score of a trial by the metric of the task; raises Pruned."""
         settings, own = config.decoding.model_dump(), self.own.model_dump()
         request = Request({key: value for key, value in settings.items() if value != own[key]})
         translator = Translator.from_folders([self.run / "model"], request)
@@ -68,8 +68,9 @@ class DecodingTrials:
             each = sentence_bleu(texts[part], self.references[part], language)
             if report(float(np.mean(each)), step):
                 raise Pruned
-        scores = corpus_scores(texts, self.references, test_set=name, metrics=["bleu"], target_language=language)
-        return scores.bleu
+        metric = config.score
+        scores = corpus_scores(texts, self.references, test_set=name, metrics=[metric], target_language=language)
+        return scores.values[metric]
 
 
 @dataclass
@@ -87,7 +88,7 @@ class TrainingTrials:
     shared: Path | None
 
     def measure(self, config: Config, number: int, report: Report) -> float:
-        """BLEU on validation at the end of the stage; raises Pruned, and RunError if it fails."""
+        """The score on validation at the end of the stage; raises Pruned, and RunError if it fails."""
         run, recipe = self.folder / f"{number:04d}", self.folder / f"{number:04d}.yaml"
         run.mkdir(parents=True, exist_ok=True)
         if self.shared is not None:
@@ -106,7 +107,7 @@ class TrainingTrials:
             raise RunError(f"trial {number} failed: {last} ({log})")
         result = read_result(run / self.stage)
         assert result is not None
-        return float(result["valid"]["bleu"])
+        return float(result["valid"][config.score])
 
     def _watch(self, process: subprocess.Popen[bytes], run: Path, config: Config, report: Report) -> None:
         """Tell every validation as it comes, until the process ends."""
@@ -114,7 +115,7 @@ class TrainingTrials:
         told: set[int] = set()
         while True:
             ended = process.poll() is not None
-            for step, score in validations(run / "metrics.jsonl", self.stage):
+            for step, score in validations(run / "metrics.jsonl", self.stage, config.score):
                 if step and step not in told:
                     told.add(step)
                     if report(score, round(step / every)) and not ended:
@@ -124,11 +125,11 @@ class TrainingTrials:
             time.sleep(WAIT)
 
 
-def validations(path: Path, stage: str) -> Iterator[tuple[int, float]]:
-    """Updates and BLEU of the validations in a run's diary."""
+def validations(path: Path, stage: str, metric: str) -> Iterator[tuple[int, float]]:
+    """Updates and scores of the validations in a run's diary."""
     for event in read_events(path):
-        if event.get("stage") == stage and event.get("event") == "valid" and "bleu" in event:
-            yield int(event["step"]), float(event["bleu"])
+        if event.get("stage") == stage and event.get("event") == "valid" and metric in event:
+            yield int(event["step"]), float(event[metric])
 
 
 def share(source: Path, run: Path, pretrained: bool) -> None:
