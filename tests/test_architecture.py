@@ -29,7 +29,8 @@ BELOW = {
     "bundle": {"models", "corpus"},
     "results": {"bundle"},
     "evaluation": {"corpus"},
-    "decoding": {"bundle", "models", "corpus"},
+    "retrieval": {"bundle", "models", "corpus"},
+    "decoding": {"retrieval", "bundle", "models", "corpus"},
     "documents": {"decoding", "corpus"},
     "tuning": {"training", "results", "evaluation", "decoding", "bundle", "corpus"},
     "systems": {"evaluation", "decoding", "bundle", "corpus"},
@@ -53,6 +54,7 @@ BELOW = {
     "cli": {
         "cluster",
         "documents",
+        "retrieval",
         "tuning",
         "systems",
         "verification",

@@ -18,6 +18,7 @@ from nmt_rl.cli.evaluate import evaluate
 from nmt_rl.cli.export import export
 from nmt_rl.cli.info import info
 from nmt_rl.cli.merge import merge
+from nmt_rl.cli.remember import remember
 from nmt_rl.cli.report import report
 from nmt_rl.cli.score import score
 from nmt_rl.cli.signals import raised_signals
@@ -36,7 +37,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 TRAINING = (quickstart, prepare, pretrain, finetune, run, tune)
-for verb in (*TRAINING, report, translate, score, choose, evaluate, compare, average, merge, export, info, verify):
+FOLDERS = (average, merge, remember, export, info, verify)
+for verb in (*TRAINING, report, translate, score, choose, evaluate, compare, *FOLDERS):
     app.command(cls=Verb)(verb)
 
 # The base of all errors in a command line. Typer names only this subclass of it, and has moved it from click to itself.

@@ -68,6 +68,9 @@ class SearchOptions:
             "search, slower).",
         ),
     ] = False
+    memory: Annotated[
+        Path | None, typer.Option(help="Folder that nmt-rl remember made: pairs that this model remembers.")
+    ] = None
     samples: Annotated[int | None, typer.Option(min=0, help="Draw so many translations; 0: search.")] = None
     temperature: Annotated[float | None, typer.Option(min=0.01, help="Of samples; small: near the best.")] = None
     top_k: Annotated[int | None, typer.Option(min=0, help="Samples take one of the K most probable pieces.")] = None
@@ -136,6 +139,7 @@ class SearchOptions:
         from nmt_rl.decoding.mbr import sentence_utility
         from nmt_rl.decoding.request import Request
         from nmt_rl.decoding.translator import override
+        from nmt_rl.retrieval.memory import must_belong
 
         if not models and (options := self.given()):
             _refuse(f"{options[0]} is of models, but only files of translations are given")
@@ -158,13 +162,18 @@ class SearchOptions:
             tag=self.tag or "",
             glossary=self.glossary,
             force_terms=self.force_terms,
+            memory=self.memory,
         )
+        if self.memory is not None and len(models) > 1:
+            _refuse(f"--memory is of one model, found {len(models)}")
         for folder in models:
             config = read_bundle_config(folder)[0]
             settings = override(config.decoding, overrides, self._option)
             self._refuse_what_does_nothing(overrides, settings, nbest, scores)
             _refuse_what_excludes_another(settings, prefixes)
             check_engine([folder], config, settings, request)
+            if self.memory is not None:
+                must_belong(self.memory, folder)
             if self.tag is not None:
                 must_know_tag(folder, self.tag)
             if self.force_terms and self.glossary is not None:

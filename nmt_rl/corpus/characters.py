@@ -20,3 +20,12 @@ UNSPACED = re.compile(f"[{IDEOGRAPHS}{ALPHABETS}]")
 def composed(text: str) -> str:
     """The text with letters and their accents as one character where there is one (NFC), as models write it."""
     return text if text.isascii() else unicodedata.normalize("NFC", text)
+
+
+_SPACES = (*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029)
+_PLAIN = dict.fromkeys(_SPACES, " ") | dict.fromkeys(range(0xD800, 0xE000), "\ufffd")
+
+
+def plain(text: str) -> str:
+    """Without control characters and surrounding blanks."""
+    return text.translate(_PLAIN).strip()

@@ -96,6 +96,7 @@ def obstacle(
         "CTranslate2 has no Q heads (model.q_heads)": model.q_heads is not None,
         "--precision is that of Keras; CTranslate2 has --quantization": request.precision is not None,
         "CTranslate2 does not search for translations that hold terms (--force-terms)": request.force_terms,
+        "CTranslate2 has no --memory": request.memory is not None,
         "CTranslate2 draws samples without a seed": settings.samples > 0,
         "CTranslate2 stops a search early, not exactly": settings.stopping == "exact" and settings.beam > 1,
         "CTranslate2 has no coverage penalty like this": settings.coverage_penalty > 0 and settings.beam > 1,

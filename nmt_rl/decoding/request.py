@@ -40,6 +40,8 @@ class Request:
     """What every source begins with, such as `<2de>`."""
     glossary: Path | None = None
     """Terms whose translations are written behind them."""
+    memory: Path | None = None
+    """Of pairs that the model remembers."""
     force_terms: bool = False
     """These are not written, but the translations hold them."""
 
@@ -52,6 +54,7 @@ class Request:
             f"tag {self.tag}": self.tag,
             f"{'forced ' * self.force_terms}glossary {self.glossary}": self.glossary is not None,
         }
+        notes |= {f"memory {self.memory}": self.memory is not None}
         notes |= {f"never {banned}": banned, "CTranslate2": self.engine == "ctranslate2"}
         notes |= types
         return ", ".join([settings.summary(), *(note for note, applies in notes.items() if applies)])

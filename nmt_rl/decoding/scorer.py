@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nmt_rl.corpus.batches import pad_source
+from nmt_rl.corpus.characters import plain
 from nmt_rl.decoding.alignment import NOTHING, Alignment, align_pairs
 from nmt_rl.decoding.attention import Attention
 from nmt_rl.decoding.formats import read_pieces
@@ -18,7 +19,7 @@ from nmt_rl.decoding.marks import NOTHING as NO_MARKS
 from nmt_rl.decoding.marks import Marks
 from nmt_rl.decoding.penalties import length_penalty
 from nmt_rl.decoding.task import Beginning, make_task
-from nmt_rl.decoding.translator import batches_within, encode_sources, plain
+from nmt_rl.decoding.translator import batches_within, encode_sources
 from nmt_rl.models.word_reward import rewarded
 
 if TYPE_CHECKING:

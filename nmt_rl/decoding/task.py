@@ -159,8 +159,8 @@ class Beginning:
     def __call__(self, task: Task) -> dict[str, Any]:
         """`cache`, its `step` 0, and `until`, the step that it has no room for."""
         if task.target_in is None:
-            return self._with_room(task, self._start(task.source, task.blank))
-        return self._with_room(task, self._resume(task.source, task.target_in, task.rows, task.fed, task.blank))
+            return self._with_room(task, self._start(task.source, self.model.recall(task.source), task.blank))
+        return self._with_room(task, self._resume(*self._given(task)))
 
     def scored(self, task: Task) -> tuple[dict[str, Any], np.ndarray]:
         """The same, and the log-probability of each piece of the prefixes, float32 [rows, prefix time], 0 on PAD.
@@ -172,24 +172,28 @@ class Beginning:
         count, width = task.prefix.shape
         pieces = np.zeros_like(task.target_in)
         pieces[:count, :width] = task.prefix
-        arrays = (task.source, task.target_in, task.rows, task.fed, task.blank)
-        cache, scores = self._resume_and_score(*arrays, pieces)
+        cache, scores = self._resume_and_score(*self._given(task), pieces)
         scores = ops.convert_to_numpy(scores)[:count, :width]
         return self._with_room(task, cache), np.where(task.prefix != PAD, scores, 0).astype("float32")
 
     def _with_room(self, task: Task, cache: Cache) -> dict[str, Any]:
         return {"cache": cache, "step": np.int32(0), "until": np.int32(_room(task.blank))}
 
-    def _started(self, source: Any, blank: Any) -> Cache:
-        return self.model.start(self.model.encode(source), _room(blank), self.beam)
+    def _given(self, task: Task) -> tuple[Any, ...]:
+        return task.source, self.model.recall(task.source), task.target_in, task.rows, task.fed, task.blank
 
-    def _resumed(self, source: Any, target_in: Any, rows: Any, fed: Any, blank: Any) -> tuple[Any, Cache]:
-        return self.model.resume(target_in, self.model.encode(source), rows, fed, _room(blank), self.beam)
+    def _started(self, source: Any, recalled: Any, blank: Any) -> Cache:
+        return self.model.start({**self.model.encode(source), **recalled}, _room(blank), self.beam)
 
-    def _resumed_and_scored(
-        self, source: Any, target_in: Any, rows: Any, fed: Any, blank: Any, pieces: Any
-    ) -> tuple[Cache, Any]:
-        states, cache = self._resumed(source, target_in, rows, fed, blank)
+    def _resumed(
+        self, source: Any, recalled: Any, target_in: Any, rows: Any, fed: Any, blank: Any
+    ) -> tuple[Any, Cache]:
+        encoded = {**self.model.encode(source), **recalled}
+        return self.model.resume(target_in, encoded, rows, fed, _room(blank), self.beam)
+
+    def _resumed_and_scored(self, *task: Any) -> tuple[Cache, Any]:
+        *given, pieces = task
+        states, cache = self._resumed(*given)
         columns = ops.arange(dimension(pieces, 1), dtype="int32")[None, :]
 
         def body(time: Any, scores: Any) -> tuple[Any, Any]:

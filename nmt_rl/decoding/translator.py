@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from nmt_rl.bundle import bundle_folder, load_ensemble, read_bundle_config
 from nmt_rl.config import DecodingConfig, ModelDescription, allowed_numbers
 from nmt_rl.corpus.batches import pad_source
+from nmt_rl.corpus.characters import plain
 from nmt_rl.corpus.tokenizer import Tokenizers
 from nmt_rl.decoding.alignment import NOTHING, align_pairs
 from nmt_rl.decoding.engines import choose_conversion
@@ -39,9 +40,6 @@ SHORTEST = 8
 
 LONGEST_PIECE = 64
 """Characters that no piece exceeds (SentencePiece's own have 16 at most)."""
-
-_SPACES = (*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029)
-_PLAIN = dict.fromkeys(_SPACES, " ") | dict.fromkeys(range(0xD800, 0xE000), "\ufffd")
 
 
 class Hypothesis(NamedTuple):
@@ -157,14 +155,19 @@ class Translator:
         must_have_memory(config, tokenizers.target.size, "keras" if path is None else "ctranslate2")
         if path is not None:
             return cls.of_conversion(path, experiment, tokenizers, config, request)
+        from nmt_rl.retrieval.memory import remembering
+
         if request.threads is not None:
             from nmt_rl.backend import limit_threads
 
             limit_threads(request.threads)
         bundle = load_ensemble(folders, request.precision or "float32")
+        model: Seq2Seq = bundle.model
+        if request.memory is not None:
+            model = remembering(model, request.memory)
         language = bundle.config.corpus.target_language
         marks = Marks.of(request)
-        return cls.of_model(bundle.model, bundle.tokenizers, config, request.banned, language, marks)
+        return cls.of_model(model, bundle.tokenizers, config, request.banned, language, marks)
 
     @classmethod
     def of_conversion(
@@ -315,11 +318,6 @@ def batches_within(costs: Mapping[int, int], budget: int) -> Iterator[list[int]]
         batch.append(index)
     if batch:
         yield batch
-
-
-def plain(text: str) -> str:
-    """Without control characters and surrounding blanks."""
-    return text.translate(_PLAIN).strip()
 
 
 def encode_sources(

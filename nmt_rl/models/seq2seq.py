@@ -6,6 +6,7 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import keras
+import numpy as np
 from keras import ops
 
 from nmt_rl.backend import dimension, gather
@@ -114,6 +115,11 @@ class Seq2Seq(keras.Model):
             packed: a row holds several sentences; then rows of targets hold theirs in the same order, each beginning
                 with BOS. For `decode_states` only.
         """
+
+    def recall(self, source: np.ndarray) -> dict[str, Tensor]:
+        """What a search adds to the encoding of sources int32 [batch, source]: arrays with a row for each, looked up in
+        what is no weight of the model; nothing."""
+        return {}
 
     @abstractmethod
     def decode_states(self, target_in: Tensor, encoded: Encoded, training: bool = False) -> DecoderStates:

@@ -7,7 +7,7 @@ import numpy as np
 from keras import ops
 
 from nmt_rl.corpus.tokenizer import EOS
-from nmt_rl.models.seq2seq import Seq2Seq, Tensor
+from nmt_rl.models.seq2seq import Cache, Seq2Seq, StepOutput, Tensor
 from nmt_rl.models.wrapper import Wrapper
 
 
@@ -38,7 +38,14 @@ class WordReward(Wrapper):
 
     def project(self, states: Tensor) -> Tensor:
         """Logits float32 [..., vocab] of states [..., width]; that of EOS is lowered."""
-        logits = self.base.project(states)
+        return self._lowered(self.base.project(states))
+
+    def step(self, tokens: Tensor, cache: Cache) -> tuple[StepOutput, Cache]:
+        """See Seq2Seq.step; lowered are the logits of the base's own step."""
+        output, cache = self.base.step(tokens, cache)
+        return output._replace(logits=self._lowered(output.logits)), cache
+
+    def _lowered(self, logits: Tensor) -> Tensor:
         return logits - self.reward * (np.arange(logits.shape[-1]) == EOS).astype("float32")
 
     def logits_of(self, states: Tensor, pieces: Tensor) -> Tensor:

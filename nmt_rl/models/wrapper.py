@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from nmt_rl.models.seq2seq import Cache, DecoderStates, Encoded, Seq2Seq, Tensor
 
 
@@ -25,6 +27,10 @@ class Wrapper(Seq2Seq):
     def decode_states(self, target_in: Tensor, encoded: Encoded, training: bool = False) -> DecoderStates:
         """See Seq2Seq.decode_states."""
         return self.base.decode_states(target_in, encoded, training)
+
+    def recall(self, source: np.ndarray) -> dict[str, Tensor]:
+        """See Seq2Seq.recall."""
+        return self.base.recall(source)
 
     def start(self, encoded: Encoded, room: Tensor, beam: int = 1) -> Cache:
         """See Seq2Seq.start."""

@@ -1,0 +1,50 @@
+"""nmt-rl remember: pairs of sentences that a model can look up when it translates."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from nmt_rl.cli.options import Tag, named_folder
+
+
+def remember(
+    model: Annotated[Path, typer.Argument(help="Model folder: RUN/model, or RUN itself.")],
+    source: Annotated[Path, typer.Option(help="Source text, one sentence per line, compressed or not.")],
+    target: Annotated[Path, typer.Option(help="The translation of each line.")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", parser=named_folder, metavar="MEMORY", help="The memory's folder.")
+    ],
+    add: Annotated[bool, typer.Option("--add", help="Add to the memory that stands there.")] = False,
+    mixing: Annotated[
+        Literal["adaptive", "distance", "constant"],
+        typer.Option(help="How much memory says: learnt, by the distance of the nearest state, or the same always."),
+    ] = "adaptive",
+    tag: Tag = None,
+) -> None:
+    """Let a model remember pairs of sentences, without training: translate --memory MEMORY then looks them up."""
+    from nmt_rl.bundle import bundle_folder
+    from nmt_rl.corpus.inputs import check_inputs
+    from nmt_rl.corpus.lines import count_lines, read_lines
+    from nmt_rl.decoding.marks import must_know_tag
+    from nmt_rl.errors import UserError, printable
+
+    folder = bundle_folder(model)
+    check_inputs([source, target])
+    if (ours := count_lines(source)) != (theirs := count_lines(target)):
+        raise UserError(f"{source} has {ours:,} lines, but {target} has {theirs:,}; they must agree")
+    if tag is not None:
+        must_know_tag(folder, tag)
+    from nmt_rl.retrieval.writing import remember as write_memory
+
+    pairs = zip(read_lines(source), read_lines(target), strict=True)
+    made = write_memory(folder, pairs, output, mixing, add, tag or "")
+    alone, mixed = made.likelihood["alone"], made.likelihood["mixed"]
+    typer.echo(
+        printable(
+            f"{output}: {made.pairs:,} pairs, {made.pieces:,} states; {made.left_out:,} pairs left out. "
+            f"Log-probability per piece of its own pairs, each without itself: {alone:.3f} -> {mixed:.3f} nats"
+        )
+    )

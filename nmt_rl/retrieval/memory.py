@@ -1,0 +1,169 @@
+"""A memory: pairs of sentences with the decoder states of a model on them, and an index of the words of their sources.
+
+pairs/         the pairs, encoded (corpus.store)
+states.npy     float16 [target pieces and ends, width]: the decoder's state before each of them
+lexical/       BM25 index of the sources' pieces (bm25s)
+memory.json    format, `model` (name, and hash of its weights), languages, and `mixing`: how much neighbours say
+hashes.json    what the files were when they were written
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nmt_rl.bundle import WEIGHTS, bundle_folder
+from nmt_rl.corpus.store import EncodedCorpus
+from nmt_rl.corpus.tokenizer import EOS, PAD
+from nmt_rl.errors import UserError
+from nmt_rl.models.retrieval import Mixing, Retrieval
+from nmt_rl.models.seq2seq import Seq2Seq
+from nmt_rl.storage.hashes import HASHES, check_hashes, file_hash, read_hashes
+from nmt_rl.storage.reading import must_be, read_json
+
+PAIRS, STATES, LEXICAL, RECORD = "pairs", "states.npy", "lexical", "memory.json"
+CONTENTS = (PAIRS, STATES, LEXICAL, RECORD, HASHES)
+FORMAT = 1
+SENTENCES = 16
+"""Pairs that are looked up for a source (Dai et al., 2023)."""
+LONGEST = 4096
+"""Keys of a source, at most."""
+
+
+@dataclass(frozen=True)
+class Memory:
+    """An open memory."""
+
+    folder: Path
+    pairs: EncodedCorpus
+    states: NDArray[Any]
+    """float16 [target pieces and ends, width], memory-mapped."""
+    lexical: Any
+    """bm25s.BM25 of the sources."""
+    mixing: Mixing
+    sentences: int = SENTENCES
+
+    @classmethod
+    def open(cls, folder: Path) -> Memory:
+        """Open a memory's folder; raises UserError if it is none, or damaged."""
+        record = read_record(folder)
+        check_hashes(folder, full=None)
+        pairs, states = EncodedCorpus.open(folder / PAIRS), np.load(folder / STATES, mmap_mode="r")
+        tokens = len(pairs) + int(pairs.sides[1].offsets[-1])
+        if states.ndim != 2 or len(states) != tokens:
+            raise UserError(f"{folder / STATES} is damaged: it has {len(states)} states of {tokens} pieces")
+        return cls(folder, pairs, states, load_lexical(folder / LEXICAL), mixing_of(record, folder / RECORD))
+
+    def found(self, sources: list[list[int]], without: list[int] | None = None) -> list[NDArray[np.int64]]:
+        """The pairs whose sources are most like each of some sources, best first, int64 [`sentences` or fewer].
+
+        Args:
+            sources: pieces.
+            without: of each source the pair that it is itself, which is left out.
+        """
+        more = self.sentences + (without is not None)
+        count = min(more, len(self.pairs))
+        words = [words_of(source) for source in sources]
+        places, scores = self.lexical.retrieve(words, k=count, show_progress=False, n_threads=0)
+        rows = []
+        for number, (row, worth) in enumerate(zip(places, scores, strict=True)):
+            kept = row[worth > 0].astype(np.int64)
+            if without is not None:
+                kept = kept[kept != without[number]]
+            rows.append(kept[: self.sentences])
+        return rows
+
+    def keys(self, pairs: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[np.int32]]:
+        """States float16 [n, width] and the pieces that follow them int32 [n], ends included, of some pairs."""
+        offsets = self.pairs.sides[1].offsets
+        places = [np.arange(offsets[i] + i, offsets[i + 1] + i + 1) for i in pairs]
+        flat = np.concatenate([np.zeros(0, np.int64), *places])[:LONGEST]
+        values = [np.append(self.pairs.target(int(i)), EOS) for i in pairs]
+        return self.states[flat], np.concatenate([np.zeros(0, np.int32), *values])[:LONGEST].astype(np.int32)
+
+    def keys_of(self, pairs: range) -> NDArray[Any]:
+        """States of pairs that stand next to each other, float16 [pieces and ends, width]."""
+        offsets = self.pairs.sides[1].offsets
+        return np.array(self.states[offsets[pairs.start] + pairs.start : offsets[pairs.stop] + pairs.stop])
+
+    def recall(self, source: NDArray[np.int32]) -> dict[str, NDArray[Any]]:
+        """See `models.retrieval.Recall`; the number of keys is a power of two, so that there are few shapes."""
+        rows = [row[(row != PAD) & (row != EOS)].tolist() for row in source]
+        found = [self.keys(pairs) for pairs in self.found(rows)]
+        most = max([self.mixing.neighbours, 32, *(len(values) for _, values in found)])
+        size = 1 << (most - 1).bit_length()
+        keys = np.zeros((len(rows), size, self.states.shape[1]), np.float32)
+        values = np.zeros((len(rows), size), np.int32)
+        for row, (states, pieces) in enumerate(found):
+            keys[row, : len(states)], values[row, : len(pieces)] = states, pieces
+        return {"keys": keys, "values": values}
+
+
+def remembering(model: Seq2Seq, folder: Path) -> Seq2Seq:
+    """A model with the memory of a folder; raises UserError if that is none, or damaged."""
+    memory = Memory.open(folder)
+    return Retrieval(model, memory.recall, memory.mixing)
+
+
+def words_of(source: list[int]) -> list[str]:
+    """Pieces as the words of the index."""
+    return list(map(str, source))
+
+
+def load_lexical(folder: Path) -> Any:
+    """The index of a folder; raises UserError if it is damaged."""
+    bm25s = require_bm25s()
+    try:
+        return bm25s.BM25.load(str(folder), mmap=True)
+    except Exception as error:  # JSON and NumPy fail in many ways.
+        raise UserError(f"{folder} is damaged: {' '.join(str(error).split())}") from None
+
+
+def require_bm25s() -> Any:
+    """The library; raises UserError if it is not installed."""
+    try:
+        import bm25s
+    except ImportError:
+        raise UserError("a memory needs bm25s; pip install 'nmt-rl[memory]'") from None
+    return bm25s
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """What a memory says of itself; raises UserError if the folder is none."""
+    if not (folder / RECORD).is_file():
+        raise UserError(f"{folder} is no memory: it holds no {RECORD}; nmt-rl remember makes one")
+    record: dict[str, Any] = read_json(folder / RECORD)
+    if record.get("format") != FORMAT:
+        raise UserError(f"{folder / RECORD}: format is {record.get('format')!r}; this version knows {FORMAT}")
+    if read_hashes(folder) is None:
+        raise UserError(f"{folder / HASHES} is missing; copy all files of the memory from where it comes from")
+    model = must_be(record.get("model"), dict, f"{folder / RECORD}: model")
+    must_be(model.get("weights"), str, f"{folder / RECORD}: model.weights")
+    return record
+
+
+def mixing_of(record: dict[str, Any], path: Path) -> Mixing:
+    """How much neighbours say, by the record."""
+    found = must_be(record.get("mixing"), dict, f"{path}: mixing")
+    numbers = must_be(found.get("numbers"), list, f"{path}: mixing.numbers")
+    kind: Any = must_be(found.get("kind"), str, f"{path}: mixing.kind")
+    temperature = must_be(found.get("temperature"), float, f"{path}: mixing.temperature")
+    count = must_be(found.get("neighbours"), int, f"{path}: mixing.neighbours")
+    wanted = {"constant": 1, "distance": 1, "adaptive": 5}
+    if wanted.get(kind) != len(numbers) or count < 1 or temperature <= 0:
+        raise UserError(f"{path} is damaged: mixing has {found}")
+    return Mixing(kind, count, temperature, tuple(float(number) for number in numbers))
+
+
+def must_belong(memory: Path, model: Path) -> None:
+    """Raise a UserError if a memory is of another model: its states would mean nothing."""
+    record, weights = read_record(memory), file_hash(bundle_folder(model) / WEIGHTS)
+    if record["model"]["weights"] != weights:
+        raise UserError(
+            f"{memory} belongs to another model than {model}: to {record['model'].get('name')!r}, whose weights "
+            f"have SHA-256 {record['model']['weights'][:12]}..., not {weights[:12]}...; make one by nmt-rl remember"
+        )
