@@ -15,10 +15,12 @@ from nmt_rl.backend.devices import (
     to_device,
     use_devices,
 )
+from nmt_rl.backend.host import call_host
 from nmt_rl.backend.loading import check_backend, compilation_cache, is_jax, seeded
 from nmt_rl.backend.shapes import dimension, gather, gather_rows
 
 __all__ = [
+    "call_host",
     "check_backend",
     "compilation_cache",
     "compile_accumulation",

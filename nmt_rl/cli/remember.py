@@ -18,6 +18,13 @@ def remember(
         Path, typer.Option("-o", "--output", parser=named_folder, metavar="MEMORY", help="The memory's folder.")
     ],
     add: Annotated[bool, typer.Option("--add", help="Add to the memory that stands there.")] = False,
+    look_up: Annotated[
+        Literal["like", "all"],
+        typer.Option(
+            help="The 16 pairs with the sources most like the one that is translated (BM25), or the states of all "
+            "pairs (FAISS; slower). With --add: as the memory has it."
+        ),
+    ] = "like",
     mixing: Annotated[
         Literal["adaptive", "distance", "constant"],
         typer.Option(help="How much memory says: learnt, by the distance of the nearest state, or the same always."),
@@ -40,7 +47,7 @@ def remember(
     from nmt_rl.retrieval.writing import remember as write_memory
 
     pairs = zip(read_lines(source), read_lines(target), strict=True)
-    made = write_memory(folder, pairs, output, mixing, add, tag or "")
+    made = write_memory(folder, pairs, output, look_up, mixing, add, tag or "")
     alone, mixed = made.likelihood["alone"], made.likelihood["mixed"]
     typer.echo(
         printable(

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from keras import ops
 
-from nmt_rl.backend import dimension, gather_rows
+from nmt_rl.backend import call_host, dimension, gather_rows
 from nmt_rl.models.neighbours import (
     adaptive_share,
     distance_share,
@@ -23,9 +23,6 @@ from nmt_rl.models.seq2seq import Cache, Encoded, Seq2Seq, StepOutput, Tensor
 from nmt_rl.models.wrapper import Wrapper
 
 PAD = 0
-Recall = Callable[[np.ndarray], dict[str, np.ndarray]]
-"""From sources int32 [sources, time] to `keys` float32 [sources, n, width], and `values` int32 [sources, n], PAD where
-there is none."""
 MOST = 0.999
 """Of the share of neighbours: what they do not say stays possible."""
 
@@ -53,38 +50,95 @@ class Mixing:
         return ops.minimum(adaptive_share(features(distances, values, weights, log_probs, scale), judged), MOST)
 
 
+class Store(Protocol):
+    """What a model remembers: decoder states, each with the piece that followed."""
+
+    def recall(self, source: np.ndarray) -> dict[str, np.ndarray]:
+        """Arrays with a row for each of sources int32 [sources, time], which `nearest` needs."""
+
+    def nearest(self, states: Tensor, recalled: dict[str, Tensor], count: int) -> tuple[Tensor, Tensor]:
+        """The nearest of what is remembered: squared distances, rising, float32 [rows, count], and pieces int32.
+
+        Args:
+            states: [rows, width]; rows are the hypotheses of source 0, then of source 1, and so on.
+            recalled: of the sources.
+            count: of neighbours; where there are fewer, the distance is FAR.
+        """
+
+
+class Recalled:
+    """A store that is looked up by sources, before their translations begin, and small for each (Dai et al., 2023).
+
+    Args:
+        recall: from sources int32 [sources, time] to `keys` float32 [sources, n, width], and `values` int32
+            [sources, n], PAD where there is none.
+    """
+
+    def __init__(self, recall: Callable[[np.ndarray], dict[str, np.ndarray]]) -> None:
+        """See the class docstring."""
+        self.recall = recall
+
+    def nearest(self, states: Tensor, recalled: dict[str, Tensor], count: int) -> tuple[Tensor, Tensor]:
+        """See Store."""
+        keys, values = recalled["keys"], recalled["values"]
+        queries = ops.reshape(states, (dimension(keys, 0), -1, keys.shape[2]))
+        found = nearest(squared_distances(queries, keys, values != PAD), values, count)
+        near, pieces = (ops.reshape(x, (-1, count)) for x in found)
+        return near, pieces
+
+
+class Searched:
+    """A store that is searched as a whole at every step, outside of the compiled loop (Khandelwal et al., 2021).
+
+    Args:
+        search: from states float32 [rows, width] and a count to distances float32 and pieces int32 [rows, count].
+    """
+
+    def __init__(self, search: Callable[[np.ndarray, int], tuple[np.ndarray, np.ndarray]]) -> None:
+        """See the class docstring."""
+        self._search = search
+
+    def recall(self, source: np.ndarray) -> dict[str, np.ndarray]:
+        """See Store; nothing."""
+        return {}
+
+    def nearest(self, states: Tensor, recalled: dict[str, Tensor], count: int) -> tuple[Tensor, Tensor]:
+        """See Store."""
+        return call_host(lambda rows: self._search(np.asarray(rows), count), count, ops.cast(states, "float32"))
+
+
 class Retrieval(Wrapper):
     """A model whose next piece is drawn from (1 - share) p_model + share p_neighbours, in translating.
 
-    The neighbours are decoder states of pairs whose sources are like the sentence, each with the piece that followed
-    (Khandelwal et al., 2021; of such pairs alone: Dai et al., 2023). Teacher-forced passes are the model's own.
+    The neighbours are remembered decoder states, each with the piece that followed (Khandelwal et al., 2021).
+    Teacher-forced passes are the model's own.
 
     Args:
         base: the model.
-        recall: looks up what is remembered for sources.
+        store: what is remembered.
         mixing: how much it says.
     """
 
-    def __init__(self, base: Seq2Seq, recall: Recall, mixing: Mixing) -> None:
+    def __init__(self, base: Seq2Seq, store: Store, mixing: Mixing) -> None:
         """See the class docstring."""
         super().__init__(base, "retrieval")
-        self._recall, self.mixing = recall, mixing
+        self.store, self.mixing = store, mixing
         self.built = True
 
     def recall(self, source: np.ndarray) -> dict[str, Any]:
         """See Seq2Seq.recall."""
-        return self._recall(source)
+        return {"recalled": self.store.recall(source)}
 
     def start(self, encoded: Encoded, room: Tensor, beam: int = 1) -> Cache:
         """See Seq2Seq.start."""
-        return _beside(self.base.start(encoded, room, beam), encoded["keys"], encoded["values"])
+        return _beside(self.base.start(encoded, room, beam), encoded["recalled"])
 
     def resume(
         self, target_in: Tensor, encoded: Encoded, rows: Tensor, times: Tensor, room: Tensor, beam: int = 1
     ) -> tuple[Tensor, Cache]:
         """See Seq2Seq.resume."""
         states, cache = self.base.resume(target_in, encoded, rows, times, room, beam)
-        return states, _beside(cache, gather_rows(encoded["keys"], rows), gather_rows(encoded["values"], rows))
+        return states, _beside(cache, {name: gather_rows(x, rows) for name, x in encoded["recalled"].items()})
 
     def step_states(self, tokens: Tensor, cache: Cache) -> tuple[Tensor, Tensor, Cache]:
         """See Seq2Seq.step_states; without neighbours."""
@@ -94,15 +148,11 @@ class Retrieval(Wrapper):
     def step(self, tokens: Tensor, cache: Cache) -> tuple[StepOutput, Cache]:
         """See Seq2Seq.step; the logits are log-probabilities."""
         output, after = super().step(tokens, cache)
-        keys, values = (cache["shared"][name] for name in ("keys", "values"))
-        queries = ops.reshape(output.states, (dimension(keys, 0), -1, keys.shape[2]))
-        distances = squared_distances(queries, keys, values != PAD)
-        near, pieces = nearest(distances, values, self.mixing.neighbours)
-        near, pieces = (ops.reshape(x, (-1, self.mixing.neighbours)) for x in (near, pieces))
+        near, pieces = self.store.nearest(output.states, cache["shared"]["recalled"], self.mixing.neighbours)
         log_probs, weights = ops.log_softmax(output.logits), neighbour_weights(near, self.mixing.temperature)
         share = self.mixing.share(near, pieces, weights, log_probs)
         return output._replace(logits=mixed(log_probs, pieces, weights, share)), after
 
 
-def _beside(cache: Cache, keys: Tensor, values: Tensor) -> Cache:
-    return {**cache, "shared": {"base": cache["shared"], "keys": keys, "values": values}}
+def _beside(cache: Cache, recalled: dict[str, Tensor]) -> Cache:
+    return {**cache, "shared": {"base": cache["shared"], "recalled": recalled}}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -129,8 +130,30 @@ def look(model: Seq2Seq, memory: Memory, seed: int) -> Seen:
     """Neighbours of states of the memory's own pairs, each pair without itself, and what the model says there."""
     draw, count = np.random.default_rng(seed), max(NEIGHBOURS)
     chosen = np.sort(draw.permutation(len(memory.pairs))[:PAIRS])
-    found = memory.found([memory.pairs.source(int(i)).tolist() for i in chosen], list(map(int, chosen)))
     parts: list[list[Any]] = [[] for _ in range(5)]
+    for queries, pieces, near, values in _neighbours(memory, chosen, count):
+        log_probs = _numpy(ops.log_softmax(model.project(queries.astype("float32"))))
+        truth = log_probs[np.arange(len(pieces)), pieces]
+        for part, new in zip(parts, (near, values, pieces, truth, log_probs.max(axis=1)), strict=True):
+            part.append(new)
+    empty = (np.zeros((0, count), "float32"), np.zeros((0, count), "int32"), np.zeros(0, "int32"))
+    none = (*empty, np.zeros(0, "float32"), np.zeros(0, "float32"))
+    return Seen(*(np.concatenate([first, *part]) for first, part in zip(none, parts, strict=True)))
+
+
+def _neighbours(memory: Memory, chosen: NDArray[np.int64], count: int) -> Iterator[tuple[Any, Any, Any, Any]]:
+    """States and pieces of pairs, and the distances and values [pieces, count] of their neighbours in other pairs."""
+    if memory.scope == "all":
+        offsets = memory.pairs.sides[1].offsets
+        for pair in chosen:
+            queries, pieces = memory.keys(np.array([pair]))
+            distances, places = memory.places(queries, count + len(pieces))
+            own = (places >= offsets[pair] + pair) & (places <= offsets[pair + 1] + pair)
+            order = np.argsort(np.where(own, FAR, distances), axis=1, kind="stable")[:, :count]
+            near = np.take_along_axis(np.where(own, FAR, distances), order, axis=1)
+            yield queries, pieces, near, memory.values[np.take_along_axis(places, order, axis=1)]
+        return
+    found = memory.found([memory.pairs.source(int(i)).tolist() for i in chosen], list(map(int, chosen)))
     for pair, others in zip(chosen, found, strict=True):
         queries, pieces = memory.keys(np.array([pair]))
         keys, values = memory.keys(others)
@@ -139,14 +162,7 @@ def look(model: Seq2Seq, memory: Memory, seed: int) -> Seen:
         exists = (np.arange(len(values)) < len(values) - room)[None]
         distances = squared_distances(queries[None].astype("float32"), keys[None].astype("float32"), exists)
         near, their = nearest(distances, values[None], count)
-        log_probs = _numpy(ops.log_softmax(model.project(queries.astype("float32"))))
-        truth = log_probs[np.arange(len(pieces)), pieces]
-        row = (_numpy(near)[0], _numpy(their)[0], pieces, truth, log_probs.max(axis=1))
-        for part, new in zip(parts, row, strict=True):
-            part.append(new)
-    empty = (np.zeros((0, count), "float32"), np.zeros((0, count), "int32"), np.zeros(0, "int32"))
-    none = (*empty, np.zeros(0, "float32"), np.zeros(0, "float32"))
-    return Seen(*(np.concatenate([first, *part]) for first, part in zip(none, parts, strict=True)))
+        yield queries, pieces, _numpy(near)[0], _numpy(their)[0]
 
 
 def _numpy(values: Any) -> Any:

@@ -2,16 +2,19 @@
 
 pairs/         the pairs, encoded (corpus.store)
 states.npy     float16 [target pieces and ends, width]: the decoder's state before each of them
-lexical/       BM25 index of the sources' pieces (bm25s)
-memory.json    format, `model` (name, and hash of its weights), languages, and `mixing`: how much neighbours say
+lexical/       BM25 index of the sources' pieces (bm25s), of a memory that is looked up by sources
+states.faiss   index of the states (FAISS), of one that is searched as a whole
+memory.json    format, `model` (name and hash of its weights), languages, `scope`, and `mixing`, how much neighbours say
 hashes.json    what the files were when they were written
 """
 
 from __future__ import annotations
 
+import importlib
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,14 +23,19 @@ from nmt_rl.bundle import WEIGHTS, bundle_folder
 from nmt_rl.corpus.store import EncodedCorpus
 from nmt_rl.corpus.tokenizer import EOS, PAD
 from nmt_rl.errors import UserError
-from nmt_rl.models.retrieval import Mixing, Retrieval
+from nmt_rl.models.neighbours import FAR
+from nmt_rl.models.retrieval import Mixing, Recalled, Retrieval, Searched, Store
 from nmt_rl.models.seq2seq import Seq2Seq
 from nmt_rl.storage.hashes import HASHES, check_hashes, file_hash, read_hashes
 from nmt_rl.storage.reading import must_be, read_json
 
-PAIRS, STATES, LEXICAL, RECORD = "pairs", "states.npy", "lexical", "memory.json"
-CONTENTS = (PAIRS, STATES, LEXICAL, RECORD, HASHES)
+PAIRS, STATES, LEXICAL, INDEX, RECORD = "pairs", "states.npy", "lexical", "states.faiss", "memory.json"
+CONTENTS = (PAIRS, STATES, LEXICAL, INDEX, RECORD, HASHES)
+Scope = Literal["like", "all"]
+"""What is looked up: the pairs with sources like the one that is translated, or all."""
 FORMAT = 1
+PROBES = 16
+"""Cells of the index of states that are searched."""
 SENTENCES = 16
 """Pairs that are looked up for a source (Dai et al., 2023)."""
 LONGEST = 4096
@@ -42,8 +50,9 @@ class Memory:
     pairs: EncodedCorpus
     states: NDArray[Any]
     """float16 [target pieces and ends, width], memory-mapped."""
-    lexical: Any
-    """bm25s.BM25 of the sources."""
+    scope: Scope
+    index: Any
+    """bm25s.BM25 of the sources, or FAISS' of the states."""
     mixing: Mixing
     sentences: int = SENTENCES
 
@@ -56,7 +65,31 @@ class Memory:
         tokens = len(pairs) + int(pairs.sides[1].offsets[-1])
         if states.ndim != 2 or len(states) != tokens:
             raise UserError(f"{folder / STATES} is damaged: it has {len(states)} states of {tokens} pieces")
-        return cls(folder, pairs, states, load_lexical(folder / LEXICAL), mixing_of(record, folder / RECORD))
+        scope: Scope = "all" if record.get("scope") == "all" else "like"
+        return cls(folder, pairs, states, scope, load_index(folder, scope), mixing_of(record, folder / RECORD))
+
+    def store(self) -> Store:
+        """As a model looks it up."""
+        return Searched(self.search) if self.scope == "all" else Recalled(self.recall)
+
+    @cached_property
+    def values(self) -> NDArray[np.int32]:
+        """The piece that follows each state."""
+        side = self.pairs.sides[1]
+        ends = side.offsets[1:] + np.arange(len(self.pairs))
+        found = np.full(len(self.states), EOS, np.int32)
+        found[np.delete(np.arange(len(found)), ends)] = side.tokens
+        return found
+
+    def search(self, states: NDArray[Any], count: int) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+        """The nearest of all states: squared distances float32 and pieces int32 [rows, count]."""
+        distances, places = self.places(states, count)
+        return distances, np.where(places >= 0, self.values[places], 0).astype(np.int32)
+
+    def places(self, states: NDArray[Any], count: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """The same with places of states, -1 where there is none, int64 [rows, count]."""
+        distances, places = self.index.search(np.ascontiguousarray(states, np.float32), count)
+        return np.where(places >= 0, np.maximum(distances, 0), FAR).astype(np.float32), places
 
     def found(self, sources: list[list[int]], without: list[int] | None = None) -> list[NDArray[np.int64]]:
         """The pairs whose sources are most like each of some sources, best first, int64 [`sentences` or fewer].
@@ -68,7 +101,7 @@ class Memory:
         more = self.sentences + (without is not None)
         count = min(more, len(self.pairs))
         words = [words_of(source) for source in sources]
-        places, scores = self.lexical.retrieve(words, k=count, show_progress=False, n_threads=0)
+        places, scores = self.index.retrieve(words, k=count, show_progress=False, n_threads=0)
         rows = []
         for number, (row, worth) in enumerate(zip(places, scores, strict=True)):
             kept = row[worth > 0].astype(np.int64)
@@ -106,7 +139,7 @@ class Memory:
 def remembering(model: Seq2Seq, folder: Path) -> Seq2Seq:
     """A model with the memory of a folder; raises UserError if that is none, or damaged."""
     memory = Memory.open(folder)
-    return Retrieval(model, memory.recall, memory.mixing)
+    return Retrieval(model, memory.store(), memory.mixing)
 
 
 def words_of(source: list[int]) -> list[str]:
@@ -114,22 +147,28 @@ def words_of(source: list[int]) -> list[str]:
     return list(map(str, source))
 
 
-def load_lexical(folder: Path) -> Any:
-    """The index of a folder; raises UserError if it is damaged."""
-    bm25s = require_bm25s()
+def load_index(folder: Path, scope: Scope) -> Any:
+    """The index of a memory's folder; raises UserError if it is damaged."""
+    library = require_library(scope)
+    path = folder / (INDEX if scope == "all" else LEXICAL)
     try:
-        return bm25s.BM25.load(str(folder), mmap=True)
-    except Exception as error:  # JSON and NumPy fail in many ways.
-        raise UserError(f"{folder} is damaged: {' '.join(str(error).split())}") from None
+        if scope == "like":
+            return library.BM25.load(str(path), mmap=True)
+        index = library.read_index(str(path))
+    except Exception as error:  # JSON, NumPy and FAISS fail in many ways.
+        raise UserError(f"{path} is damaged: {' '.join(str(error).split())}") from None
+    if hasattr(index, "nprobe"):  # Not of few states, which are all compared.
+        index.nprobe = PROBES
+    return index
 
 
-def require_bm25s() -> Any:
-    """The library; raises UserError if it is not installed."""
+def require_library(scope: Scope) -> Any:
+    """What looks a memory up; raises UserError if it is not installed."""
+    name = "faiss" if scope == "all" else "bm25s"
     try:
-        import bm25s
+        return importlib.import_module(name)
     except ImportError:
-        raise UserError("a memory needs bm25s; pip install 'nmt-rl[memory]'") from None
-    return bm25s
+        raise UserError(f"such a memory needs {name}; pip install 'nmt-rl[memory]'") from None
 
 
 def read_record(folder: Path) -> dict[str, Any]:

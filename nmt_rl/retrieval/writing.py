@@ -25,14 +25,16 @@ from nmt_rl.retrieval.fitting import Kind, fit
 from nmt_rl.retrieval.memory import (
     CONTENTS,
     FORMAT,
+    INDEX,
     LEXICAL,
     PAIRS,
     RECORD,
     STATES,
     Memory,
-    load_lexical,
+    Scope,
+    load_index,
     must_belong,
-    require_bm25s,
+    require_library,
     words_of,
 )
 from nmt_rl.storage.hashes import file_hash, write_hashes
@@ -47,6 +49,10 @@ CHUNK = 20_000
 """Pairs that are encoded and read by the model together."""
 TOKENS = 4096
 """Of a batch."""
+FEW = 20_000
+"""States that are compared with all; more are divided into cells."""
+MOST_CELLS, EXAMPLES = 4096, 40
+"""Cells at most, and states for each that they are learnt from."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,6 +72,7 @@ def remember(
     model: Path,
     pairs: Iterable[Pair],
     out: Path,
+    scope: Scope = "like",
     kind: Kind = "adaptive",
     add: bool = False,
     tag: str = "",
@@ -77,6 +84,7 @@ def remember(
         model: a model folder, or a run that holds one.
         pairs: (source, target).
         out: where to.
+        scope: what is looked up; of a memory that is added to, as it has it.
         kind: how neighbours are mixed in.
         add: to the memory that stands there; else there must be nothing.
         tag: before every source.
@@ -86,14 +94,15 @@ def remember(
         UserError: if `out` stands in the way, is of another model, or there is nothing to remember.
         RunError: if the disk is full.
     """
-    require_bm25s()
     old = None
     if add:
         must_belong(out, model)
         must_be_ours(out, CONTENTS, "be replaced")
         old = Memory.open(out)
+        scope = old.scope
     elif out.exists() or out.is_symlink():
         raise UserError(f"{out} exists; give another folder, or --add to add to the memory there")
+    require_library(scope)
     bundle = load_bundle(model)
     try:
         with written_folder(out, lambda there: must_be_ours(there, CONTENTS, "be replaced")) as made:
@@ -101,9 +110,10 @@ def remember(
             record = {"format": FORMAT, "model": _model_record(model, bundle), "languages": _languages(bundle)}
             written = EncodedCorpus.open(made / PAIRS)
             states = np.load(made / STATES, mmap_mode="r")
-            open_ = Memory(made, written, states, load_lexical(made / LEXICAL), Mixing("constant", 1, 1.0, (0.0,)))
-            mixing, likelihood = fit(bundle.model, open_, kind)
-            record |= {"mixing": dataclasses.asdict(mixing), "likelihood": likelihood}
+            write_index(made, scope, written, states)
+            memory = Memory(made, written, states, scope, load_index(made, scope), Mixing("constant", 1, 1.0, (0.0,)))
+            mixing, likelihood = fit(bundle.model, memory, kind)
+            record |= {"scope": scope, "mixing": dataclasses.asdict(mixing), "likelihood": likelihood}
             write_json(made / RECORD, record)
             write_hashes(made)
             mark(made, "memory")
@@ -137,28 +147,25 @@ class _Writer:
     def __call__(self, pairs: Iterable[Pair]) -> int:
         sizes = (self.bundle.tokenizers.source.size, self.bundle.tokenizers.target.size)
         left_out = 0
-        raw, words = self.folder / "states.raw", []
+        raw, count = self.folder / "states.raw", 0
         with CorpusWriter(self.folder / PAIRS, *sizes) as writer, raw.open("wb") as states:
             seen: set[bytes] = set()
             for sources, targets, read_states, dropped in self._parts(pairs, seen):
                 left_out += dropped
                 writer.append(sources, targets)
                 states.write(read_states.tobytes())
-                words += [words_of(source) for source in sources]
-        if not words:
+                count += len(sources)
+        if not count:
             raise UserError("there is nothing to remember: no pair has text on both sides that the model has room for")
         width = self.bundle.model.embeddings.width
         with (self.folder / STATES).open("wb") as file:
-            count = raw.stat().st_size // (2 * width)
-            header = {"descr": "<f2", "fortran_order": False, "shape": (count, width)}
+            shape = (raw.stat().st_size // (2 * width), width)
+            header = {"descr": "<f2", "fortran_order": False, "shape": shape}
             np.lib.format.write_array_header_1_0(file, header)
             with raw.open("rb") as written:
                 while part := written.read(1 << 24):
                     file.write(part)
         raw.unlink()
-        index = require_bm25s().BM25()
-        index.index(words, show_progress=False)
-        index.save(str(self.folder / LEXICAL))
         return left_out
 
     def _parts(self, pairs: Iterable[Pair], seen: set[bytes]) -> Iterator[tuple[Any, Any, Any, int]]:
@@ -201,6 +208,25 @@ class _Writer:
                     count = int((batch.target_out[row] != PAD).sum())
                     found[ends[number] : ends[number + 1]] = states[row, :count]
         return found
+
+
+def write_index(folder: Path, scope: Scope, pairs: EncodedCorpus, states: np.ndarray) -> None:
+    """Index the sources of pairs, or states float16 [n, width], into a memory's folder."""
+    library = require_library(scope)
+    if scope == "like":
+        index = library.BM25()
+        index.index([words_of(pairs.source(i).tolist()) for i in range(len(pairs))], show_progress=False)
+        index.save(str(folder / LEXICAL))
+        return
+    count, width = states.shape
+    cells = min(MOST_CELLS, int(4 * count**0.5))
+    index = library.index_factory(width, f"IVF{cells},SQfp16" if count >= FEW else "Flat")
+    if count >= FEW:
+        chosen = np.random.default_rng(1).permutation(count)[: EXAMPLES * cells]
+        index.train(np.ascontiguousarray(states[np.sort(chosen)], np.float32))
+    for start in range(0, count, CHUNK):
+        index.add(np.ascontiguousarray(states[start : start + CHUNK], np.float32))
+    library.write_index(index, str(folder / INDEX))
 
 
 def _key(pair: tuple[list[int], list[int]]) -> bytes:

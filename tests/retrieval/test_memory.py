@@ -88,6 +88,7 @@ def test_adding_keeps_what_was_there(command, memory, tiny_run, tiny_corpus, tmp
     folder = tmp_path / "memory"
     shutil.copytree(memory, folder)
     before = Memory.open(folder)
+    assert before.scope == "like"
     count, keys = len(before.pairs), before.keys(np.array([3]))[0].copy()
     del before
     texts = ("--source", tiny_corpus / "valid.de", "--target", tiny_corpus / "valid.en")
@@ -130,3 +131,20 @@ def test_the_learnt_share_is_that_of_the_better_source():
     weights = logistic_mixture(judged, first, second)
     share = 1 / (1 + np.exp(-judged[:2] @ weights))
     assert share[0] > 0.9 and share[1] < 0.1
+
+
+def test_a_memory_that_is_searched_as_a_whole(command, tiny_run, tiny_corpus, tmp_path):
+    from nmt_rl.retrieval.memory import Memory
+
+    texts = ("--source", tiny_corpus / "train.de", "--target", tiny_corpus / "train.en")
+    found = command("remember", tiny_run.folder, *texts, "-o", tmp_path / "memory", "--look-up", "all")
+    assert found.code == 0, found.err
+    memory = Memory.open(tmp_path / "memory")
+    keys, values = memory.keys(np.array([2]))
+    distances, pieces = memory.search(keys, 1)
+    assert distances.max() < 1e-3 and pieces[:, 0].tolist() == values.tolist()
+    found = command("translate", tiny_run.folder, "-i", tiny_corpus / "train.de", "--memory", tmp_path / "memory")
+    plain = command("translate", tiny_run.folder, "-i", tiny_corpus / "train.de").out.splitlines()
+    wanted = (tiny_corpus / "train.en").read_text().splitlines()
+    right = [sum(a == b for a, b in zip(lines, wanted, strict=True)) for lines in (plain, found.out.splitlines())]
+    assert found.code == 0 and right[1] > right[0] + 5, (right, found.err)
