@@ -9,13 +9,12 @@ from typing import Any
 from nmt_rl.bundle import WEIGHTS
 from nmt_rl.config import FinetuneConfig, PretrainConfig
 from nmt_rl.config.stages import have_grown, limits
+from nmt_rl.config.task import METRICS
 from nmt_rl.errors import UserError
 from nmt_rl.storage.reading import must_be, read_json
 from nmt_rl.storage.writing import write_json
 
 logger = logging.getLogger("nmt_rl")
-
-SCORES = ("bleu", "chrf", "length_ratio")
 
 
 def read_result(stage: Path) -> dict[str, Any] | None:
@@ -29,7 +28,8 @@ def read_result(stage: Path) -> dict[str, Any] | None:
         must_be(result.get("seconds"), float, f"{path}: seconds")
         for name in ("valid", *(["before"] if stage.name == "finetune" else [])):
             scores = must_be(result.get(name), dict, f"{path}: {name}")
-            for score in SCORES:
+            metrics = next((own for own in METRICS.values() if own[0] in scores), METRICS["translation"])
+            for score in (*metrics, "length_ratio"):
                 must_be(scores.get(score), float, f"{path}: {name}.{score}")
         must_be(result.get("q", {}), dict, f"{path}: q")
     except UserError as error:

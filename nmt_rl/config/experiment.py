@@ -84,9 +84,9 @@ class Config(ModelDescription):
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """All that are told; BLEU and chrF always."""
+        """All that are told: those of the task, and those that stages are validated by."""
         chosen = {self.pretrain.validation.metric, self.finetune.validation.metric} - {"loss"}
-        return tuple(dict.fromkeys([*METRICS[self.task], *sorted(chosen), "bleu", "chrf"]))
+        return tuple(dict.fromkeys([*METRICS[self.task], *sorted(chosen)]))
 
     @property
     def finetune_seed(self) -> int:

@@ -63,7 +63,7 @@ class Scores:
     test_set: str
     lines: int
     metrics: dict[str, MetricScore]
-    """By the names in LABELS; `bleu` is always there."""
+    """By the names in LABELS; `bleu` is there, unless all are of TASKS."""
     length_ratio: float
     """Hypothesis length over reference length."""
     brevity_penalty: float
@@ -79,7 +79,7 @@ class Scores:
 
     @property
     def bleu(self) -> float:
-        """BLEU in percent."""
+        """BLEU in percent; raises KeyError if all metrics are of TASKS."""
         return self.metrics["bleu"].value
 
     @property
@@ -125,7 +125,7 @@ def corpus_scores(
         references: one reference per line, or several such lists.
         test_set: name the scores are reported under.
         system: name of the system, or of the file its translations come from.
-        metrics: of LABELS; BLEU is always computed.
+        metrics: of LABELS; BLEU is computed as well, unless all are of TASKS.
         resamples: of the bootstrap for confidence intervals (Koehn, 2004); 0: none.
         seed: of the resampling, at least 1.
         target_language: language code, which chooses the tokenizer (`corpus.languages`) and TER's words.
@@ -139,9 +139,10 @@ def corpus_scores(
     streams = reference_streams(references)
     check_lines(system, hypotheses, reference_name, streams)
     warn_if_tokenised(system, hypotheses)
-    names = ["bleu", *(name for name in metrics if name != "bleu")]
-    built = build_metrics(streams, names, target_language, tokenize, lowercase)
+    built = build_metrics(streams, list(dict.fromkeys(["bleu", *metrics])), target_language, tokenize, lowercase)
     bleu: Any = built["bleu"].corpus_score(hypotheses, None)
+    if metrics and set(metrics) <= set(TASKS):
+        del built["bleu"]
     return Scores(
         system=system,
         test_set=test_set,

@@ -112,7 +112,9 @@ def _numbers(comparison: Comparison, splits: tuple[SplitScores, ...]) -> dict[st
         "choice": dataclasses.asdict(comparison.choice) if comparison.choice else None,
         "scores": {split.title: split.to_json() for split in splits},
         "bleu_gain": {
-            split.title: split.of(FINETUNED).bleu - split.of(PRETRAINED).bleu for split in splits if split.paired
+            split.title: split.of(FINETUNED).bleu - split.of(PRETRAINED).bleu
+            for split in splits
+            if split.paired and "bleu" in split.of(FINETUNED).metrics
         },
         "cleaning": dict(comparison.cleaning),
         "seed": comparison.seed,
