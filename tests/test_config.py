@@ -476,7 +476,7 @@ def test_no_setting_that_changes_translations_is_left_out_of_the_summary():
         "max_source_length": 99,
         "min_length": 2,
     }
-    searched |= {"word_reward": 0.1}
+    searched |= {"word_reward": 0.1, "recase": True, "copy_unknown": True}
     drawn = {"samples": 9, "temperature": 0.5, "top_k": 7, "top_p": 0.8, "seed": 4}
     for beside, changes in ({}, searched), ({"samples": 2}, drawn), ({"diverse_groups": 5}, {"diversity": 0.1}):
         plain = DecodingConfig(**beside).summary()

@@ -80,6 +80,14 @@ class SearchOptions:
         Literal["bleu", "chrf", "none"] | None,
         typer.Option(help="Of the hypotheses or samples take the one most alike to all (minimum Bayes risk)."),
     ] = None
+    recase: Annotated[
+        bool | None,
+        typer.Option("--recase/--no-recase", help="Lines in capitals: read in small letters, written in capitals."),
+    ] = None
+    copy_unknown: Annotated[
+        bool | None,
+        typer.Option("--copy-unknown/--no-copy-unknown", help="Copy lines in a script that the model does not know."),
+    ] = None
     min_length: Annotated[int | None, typer.Option(min=0, help="Fewest pieces of a translation.")] = None
     max_length_ratio: Annotated[
         float | None, typer.Option(min=0.01, help="Longest translation, pieces: so many times the source's,")

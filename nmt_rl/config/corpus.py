@@ -244,6 +244,9 @@ class TokenizerConfig(Section):
     """Share of the text's characters that have a piece; the rarest others become bytes, or <unk>."""
     byte_fallback: bool = True
     """Unknown characters become UTF-8 bytes instead of <unk>, so every text can be written."""
+    normalization: Literal["nfc", "nfkc", "nmt_nfkc"] = "nfc"
+    """Of the text that is cut into pieces, and so of what models write: Unicode's NFC; NFKC, which also makes one of
+    letters that look alike (ﬁ and fi, full width and half); or that with SentencePiece's rules for blanks and signs."""
     user_symbols: tuple[str, ...] = ()
     """Strings that are always one piece."""
     sample_lines: int = Field(200_000, ge=100)
@@ -282,7 +285,8 @@ class TokenizerConfig(Section):
 
 
 TRAINING_KEYS = (
-    "type", "vocabulary", "vocabulary_is_bound", "character_coverage", "byte_fallback", "user_symbols", "sample_lines",
+    "type", "vocabulary", "vocabulary_is_bound", "character_coverage", "byte_fallback", "normalization", "user_symbols",
+    "sample_lines",
 )  # fmt: skip
 """Keys of the tokenizer section that say how a model is trained."""
 

@@ -57,6 +57,10 @@ class DecodingConfig(Section):
     max_length_extra: int = Field(20, ge=1, le=100_000)
     max_source_length: int = Field(512, ge=4, le=1_000_000)
     """A longer source, in pieces, is cut with a warning."""
+    recase: bool = False
+    """Translate lines in capitals as if they were in small letters, and give their translations in capitals."""
+    copy_unknown: bool = False
+    """Copy lines none of whose letters is in the tokenizer's pieces: what is in another script."""
     batch_tokens: int = Field(4096, ge=1, le=10**9)
     """Source pieces per batch, times the beam or the samples; one sentence at least."""
 
@@ -102,6 +106,8 @@ class DecodingConfig(Section):
             f"top-p {self.top_p:g}": self.samples and self.top_p < 1,
             f"no {self.no_repeat_ngram}-gram twice": self.no_repeat_ngram,
             f"repetition penalty {self.repetition_penalty:g}": self.repetition_penalty > 1,
+            "capitals recased": self.recase,
+            "unknown scripts copied": self.copy_unknown,
             f"mbr {self.mbr}": self.mbr is not None and self.hypotheses > 1,
             f"at least {self.min_length} pieces": self.min_length,
             f"at most {self.max_length_ratio:g} times the source + {self.max_length_extra} pieces": self._differs(

@@ -320,6 +320,10 @@ def train_tokenizer(lines: Iterable[str], config: TokenizerConfig) -> Tokenizer:
     with tempfile.TemporaryDirectory() as folder:
         rules = Path(folder) / "rules.tsv"
         rules.write_text(normalization_rules(), encoding="ascii")
+        own = config.normalization == "nfc"
+        normalization = (
+            {"normalization_rule_tsv": str(rules)} if own else {"normalization_rule_name": config.normalization}
+        )
         try:
             sentencepiece.SentencePieceTrainer.train(
                 sentence_iterator=iter(lines),
@@ -330,7 +334,7 @@ def train_tokenizer(lines: Iterable[str], config: TokenizerConfig) -> Tokenizer:
                 character_coverage=config.character_coverage,
                 byte_fallback=config.byte_fallback,
                 user_defined_symbols=list(config.user_symbols),
-                normalization_rule_tsv=str(rules),
+                **normalization,
                 pad_id=PAD,
                 unk_id=UNK,
                 bos_id=BOS,

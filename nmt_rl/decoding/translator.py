@@ -25,6 +25,7 @@ from nmt_rl.decoding.marks import NOTHING as NO_MARKS
 from nmt_rl.decoding.marks import Marks
 from nmt_rl.decoding.memory import must_have_memory
 from nmt_rl.decoding.request import AS_CONFIGURED, Request
+from nmt_rl.decoding.surface import Surface
 from nmt_rl.errors import UserError
 
 if TYPE_CHECKING:
@@ -76,6 +77,11 @@ class Translation:
 BLANK = Translation("", 0.0, (Hypothesis("", 0.0),))
 
 
+def copied(line: str) -> Translation:
+    """That of a line which is not translated."""
+    return Translation(plain(line), 0.0, (Hypothesis(plain(line), 0.0),))
+
+
 class Translator:
     """Translates lines of text; equal lines get equal translations, whatever stands around them.
 
@@ -100,6 +106,7 @@ class Translator:
         self.search, self.attend = search, attend
         self.tokenizers = tokenizers
         self.config = config
+        self.surface = Surface(config, tokenizers.source)
 
     @classmethod
     def of_model(
@@ -224,6 +231,7 @@ class Translator:
         if nbest > self.config.hypotheses:
             most = self.config.hypotheses
             raise UserError(f"{nbest} best hypotheses need a beam or samples of at least {nbest}, found {most}")
+        originals, lines = lines, self.surface.before(lines)
         found = [BLANK] * len(lines)
         limit = min(self.config.max_source_length, self.search.max_length - 1)
         sources = encode_sources(
@@ -244,6 +252,7 @@ class Translator:
                 found[index] = translation
             done += len(batch)
             progress(done)
+        self.surface.after(originals, found, copied)
         return found
 
     def alignments(self, sources: Sequence[str], found: Sequence[Translation]) -> list[Alignment]:
@@ -255,7 +264,7 @@ class Translator:
         """
         assert self.attend is not None
         limit = min(self.config.max_source_length, self.search.max_length - 1)
-        rows = encode_sources(self.tokenizers.source, sources, limit, marks=self.marks)
+        rows = encode_sources(self.tokenizers.source, self.surface.before(sources), limit, marks=self.marks)
         both = zip(rows, found, strict=True)
         pairs = [(row, self.tokenizers.target.ids_of(best.pieces)) for row, each in both for best in each.nbest]
         sizes = {i: max(map(len, pair)) + 1 for i, pair in enumerate(pairs) if any(pair)}

@@ -348,3 +348,11 @@ def test_pieces_have_ids(tokenizer):
     assert tokenizer.ids_of(iter(tokenizer.pieces(ids))) == ids
     with pytest.raises(ValueError, match="no piece"):
         tokenizer.ids_of(["no piece"])
+
+
+def test_text_is_normalised_as_the_recipe_says():
+    lines = ["ein ﬁnsterer Weg … ½ km"] * 50 + ["ein weg und ein fluss, km um km . ."] * 50
+    settings = {"vocabulary": 400, "vocabulary_is_bound": True}
+    kinds = {kind: train_tokenizer(lines, TokenizerConfig(normalization=kind, **settings)) for kind in ("nfc", "nfkc")}
+    said = {kind: tokenizer.decode(tokenizer.encode(["ﬁnsterer … Weg"]))[0] for kind, tokenizer in kinds.items()}
+    assert said == {"nfc": "ﬁnsterer … Weg", "nfkc": "finsterer ... Weg"}
