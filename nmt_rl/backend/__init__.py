@@ -17,6 +17,7 @@ from nmt_rl.backend.devices import (
 )
 from nmt_rl.backend.host import call_host
 from nmt_rl.backend.loading import check_backend, compilation_cache, is_jax, seeded
+from nmt_rl.backend.scanning import scan
 from nmt_rl.backend.shapes import dimension, gather, gather_rows
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "multiplies_bfloat16",
     "out_of_memory",
     "runs_ahead",
+    "scan",
     "seeded",
     "to_device",
     "use_devices",

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nmt_rl.bundle.folder import CARD, CONFIG, WEIGHTS
-from nmt_rl.config import LSTMConfig, TransformerConfig
+from nmt_rl.config import AnyModelConfig, LSTMConfig, TransformerConfig
 from nmt_rl.errors import RunError, UserError
 from nmt_rl.storage.reading import file_size
 from nmt_rl.storage.writing import written_file
@@ -149,7 +149,7 @@ def _not_finite(model: Seq2Seq) -> str | None:
     return None
 
 
-def must_have_room(path: Path, config: TransformerConfig | LSTMConfig, vocabularies: tuple[int, int]) -> None:
+def must_have_room(path: Path, config: AnyModelConfig, vocabularies: tuple[int, int]) -> None:
     """Before a model is built: see that a file can hold its weights.
 
     Args:
@@ -170,12 +170,15 @@ def must_have_room(path: Path, config: TransformerConfig | LSTMConfig, vocabular
         )
 
 
-def least_weights(config: TransformerConfig | LSTMConfig, vocabularies: tuple[int, int]) -> int:
+def least_weights(config: AnyModelConfig, vocabularies: tuple[int, int]) -> int:
     """A number of weights that a model of these sizes has in any case."""
     source, target = vocabularies
     if isinstance(config, LSTMConfig):
         width, units = config.embedding, config.units
         layers = 2 * config.encoder_layers * units**2 + 4 * config.decoder_layers * units**2
+    elif not isinstance(config, TransformerConfig):
+        width, units = config.embedding, config.units
+        layers = 4 * units**2 + units * config.slot_width
     else:
         width = config.width
         layers = 4 * (config.encoder_layers + 2 * config.decoder_layers) * width**2

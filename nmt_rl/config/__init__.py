@@ -52,7 +52,15 @@ from nmt_rl.config.methods import (
     SCSTConfig,
     TrajectoryConfig,
 )
-from nmt_rl.config.model import LSTMConfig, ModelConfig, QHeadsConfig, TransformerConfig
+from nmt_rl.config.model import (
+    AnyModelConfig,
+    DNCConfig,
+    LSTMConfig,
+    ModelConfig,
+    NTMConfig,
+    QHeadsConfig,
+    TransformerConfig,
+)
 from nmt_rl.config.recipes import load_config, recipe_path
 from nmt_rl.config.section import allowed_numbers
 from nmt_rl.config.training import OptimizerConfig, PretrainConfig, ValidationConfig
@@ -62,12 +70,14 @@ __all__ = [
     "FORMAT_KEY",
     "TRAINING",
     "AdaptConfig",
+    "AnyModelConfig",
     "BatchConfig",
     "BiasConfig",
     "CleaningConfig",
     "Config",
     "CorpusConfig",
     "CrossEntropyConfig",
+    "DNCConfig",
     "DQNConfig",
     "DecodingConfig",
     "DistillConfig",
@@ -93,6 +103,7 @@ __all__ = [
     "MixerConfig",
     "ModelConfig",
     "ModelDescription",
+    "NTMConfig",
     "NothingConfig",
     "OptimizerConfig",
     "PairReplayConfig",

@@ -81,4 +81,36 @@ class LSTMConfig(Section):
         return self
 
 
-ModelConfig = Annotated[TransformerConfig | LSTMConfig, Field(discriminator="type"), BeforeValidator(named)]
+class ExternalMemoryConfig(Section):
+    """What models with an external memory have in common: one controller, an LSTM, reads the source and then writes."""
+
+    embedding: int = Field(128, ge=2, le=WIDEST)
+    units: int = Field(256, ge=2, le=WIDEST)
+    """Of the controller."""
+    slots: int = Field(64, ge=2, le=2**16)
+    """Of the memory: rows."""
+    slot_width: int = Field(32, ge=1, le=WIDEST)
+    read_heads: int = Field(1, ge=1, le=64)
+    attention: bool = False
+    """Look at the source as well (additive soft attention on the controller's outputs there)."""
+    tie: Literal["none", "target", "all"] = "target"
+    dropout: float = Field(0.0, ge=0.0, lt=1.0)
+    """On embeddings and before the softmax."""
+    q_heads: QHeadsConfig | None = None
+
+
+class NTMConfig(ExternalMemoryConfig):
+    """Neural Turing machine (Graves et al., 2014): slots addressed by content and by steps to the next one."""
+
+    type: Literal["ntm"] = "ntm"
+    write_heads: int = Field(1, ge=1, le=64)
+
+
+class DNCConfig(ExternalMemoryConfig):
+    """Differentiable neural computer (Graves et al., 2016): slots are allocated, freed, and linked in time."""
+
+    type: Literal["dnc"] = "dnc"
+
+
+AnyModelConfig = TransformerConfig | LSTMConfig | NTMConfig | DNCConfig
+ModelConfig = Annotated[AnyModelConfig, Field(discriminator="type"), BeforeValidator(named)]

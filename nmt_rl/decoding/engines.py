@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nmt_rl.config import LSTMConfig
+from nmt_rl.config import TransformerConfig
 from nmt_rl.errors import RunError, UserError
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def obstacle(
         return "CTranslate2 is not installed (pip install ctranslate2)"
     if len(folders) > 1:
         return f"CTranslate2 runs one model, not an ensemble of {len(folders)}"
-    if isinstance(model, LSTMConfig):
+    if not isinstance(model, TransformerConfig):
         return f"CTranslate2 runs Transformers only, and {folders[0]} is of type {model.type}"
     reasons = {
         "CTranslate2 has no Q heads (model.q_heads)": model.q_heads is not None,

@@ -10,7 +10,7 @@ import numpy as np
 
 from nmt_rl.bundle import WEIGHTS, open_bundle
 from nmt_rl.bundle.weights import check_parameters, damaged
-from nmt_rl.config import LSTMConfig, TransformerConfig
+from nmt_rl.config import AnyModelConfig, TransformerConfig
 from nmt_rl.config.model import NORM_EPSILON
 from nmt_rl.config.positions import sinusoids
 from nmt_rl.corpus.tokenizer import EOS
@@ -27,7 +27,7 @@ def require_ctranslate2() -> None:
         raise UserError("CTranslate2 is not installed; pip install ctranslate2")
 
 
-def require_exportable(model: TransformerConfig | LSTMConfig, folder: Path) -> TransformerConfig:
+def require_exportable(model: AnyModelConfig, folder: Path) -> TransformerConfig:
     """The architecture, if CTranslate2 has it; otherwise raises a UserError about the folder."""
     if not isinstance(model, TransformerConfig):
         raise UserError(f"CTranslate2 runs Transformers only, but {folder} is of type {model.type}")

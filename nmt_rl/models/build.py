@@ -7,13 +7,21 @@ import logging
 import keras
 
 from nmt_rl.backend import has_accelerator, multiplies_bfloat16, seeded
-from nmt_rl.config import LSTMConfig, TransformerConfig
+from nmt_rl.config import AnyModelConfig, DNCConfig, LSTMConfig, NTMConfig, TransformerConfig
 from nmt_rl.models.linear import results_in
 from nmt_rl.models.lstm import LSTM
+from nmt_rl.models.memory_model import MemoryModel
 from nmt_rl.models.q_guided import QGuided, QHeads
 from nmt_rl.models.seq2seq import Seq2Seq
 from nmt_rl.models.transformer import Transformer
 
+KINDS: dict[type, type[Seq2Seq]] = {
+    TransformerConfig: Transformer,
+    LSTMConfig: LSTM,
+    NTMConfig: MemoryModel,
+    DNCConfig: MemoryModel,
+}
+"""Models by their section."""
 logger = logging.getLogger("nmt_rl")
 
 
@@ -25,7 +33,7 @@ def compute_type(precision: str) -> str:
 
 
 def build_model(
-    config: TransformerConfig | LSTMConfig,
+    config: AnyModelConfig,
     source_vocabulary: int,
     target_vocabulary: int,
     seed: int = 0,
@@ -45,11 +53,11 @@ def build_model(
     if precision == "bfloat16" and not multiplies_bfloat16():
         logger.warning("this processor has no bfloat16: it takes several times as long as float32, which auto chooses")
     keras.config.set_dtype_policy("float32" if precision == "float32" else f"mixed_{precision}")
-    kind = Transformer if isinstance(config, TransformerConfig) else LSTM
+    kind = KINDS[type(config)]
     narrow = kind is Transformer and (has_accelerator() if narrow is None else narrow)
     try:
         with seeded(seed), results_in(precision if narrow else "float32"):
-            model: Seq2Seq = kind(config, source_vocabulary, target_vocabulary)  # type: ignore[arg-type]
+            model: Seq2Seq = kind(config, source_vocabulary, target_vocabulary)
             model.build()
             if config.q_heads is not None:
                 heads = QHeads(config.q_heads.kind, model.embeddings.width, target_vocabulary, config.q_heads.units)

@@ -6,7 +6,7 @@ import pytest
 from keras import ops
 
 from nmt_rl.backend import compile_fn
-from nmt_rl.config import LSTMConfig, TransformerConfig
+from nmt_rl.config import DNCConfig, LSTMConfig, NTMConfig, TransformerConfig
 from nmt_rl.models.build import build_model
 from nmt_rl.models.seq2seq import settled
 
@@ -20,6 +20,9 @@ VARIANTS = {
     "additive": LSTMConfig(embedding=12, units=16, attention_units=8),
     "additive-coverage": LSTMConfig(embedding=12, units=16, attention_units=8, coverage=True, decoder_layers=2),
     "bilinear-coverage": LSTMConfig(embedding=12, units=16, attention="bilinear", coverage=True, encoder_layers=2),
+    "ntm": NTMConfig(embedding=12, units=16, slots=6, slot_width=5, read_heads=2),
+    "ntm-attention": NTMConfig(embedding=12, units=16, slots=6, slot_width=5, write_heads=2, attention=True),
+    "dnc": DNCConfig(embedding=12, units=16, slots=6, slot_width=5, read_heads=2),
     "dot": LSTMConfig(embedding=12, units=16, attention="dot", tie="none"),
 }
 VOCABULARY = 30

@@ -1,0 +1,142 @@
+"""External memories of a recurrent controller: the neural Turing machine's and the differentiable neural computer's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from keras import ops
+
+from nmt_rl.models.addressing import (
+    allocation,
+    by_modes,
+    content_weights,
+    gated,
+    links,
+    preceding,
+    read,
+    sharpened,
+    shifted,
+    usage,
+    written,
+)
+
+Tensor = Any
+EMPTY = 1e-6
+"""What a memory holds at first (Collier and Beel, 2018: a constant learns fastest and most surely)."""
+SHIFTS = 3
+"""One slot back, none, one on."""
+
+
+class ExternalMemory(Protocol):
+    """A memory without weights of its own: what is done to it is the controller's `interface`."""
+
+    interface: int
+    """Numbers that a step needs of the controller."""
+    reads: int
+    """Numbers that a step reads."""
+
+    def initial(self, batch: Tensor) -> list[Tensor]:
+        """The state of an empty memory, each [batch, ...]; `batch` is a number or int32 []."""
+
+    def update(self, interface: Tensor, state: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        """Write, then read: what was read [batch, reads], and the new state.
+
+        Args:
+            interface: [batch, interface].
+            state: as `initial`.
+        """
+
+
+class NTMMemory:
+    """Slots that are addressed by content and by steps from where a head was (Graves et al., 2014, section 3).
+
+    The state: memory [batch, slots, width], weightings of the read heads and of the write heads [batch, heads, slots].
+
+    Args:
+        slots, width: of the memory.
+        read_heads, write_heads: how many there are.
+    """
+
+    def __init__(self, slots: int, width: int, read_heads: int, write_heads: int) -> None:
+        """See the class docstring."""
+        self.slots, self.width, self.read_heads, self.write_heads = slots, width, read_heads, write_heads
+        self.head = width + 3 + SHIFTS
+        self.interface = (read_heads + write_heads) * self.head + 2 * write_heads * width
+        self.reads = read_heads * width
+
+    def initial(self, batch: Tensor) -> list[Tensor]:
+        """See ExternalMemory; all heads are at the first slot."""
+        first = ops.one_hot(ops.zeros((batch, 1), "int32"), self.slots)
+        memory = ops.full((batch, self.slots, self.width), EMPTY)
+        return [memory, *(ops.repeat(first, heads, axis=1) for heads in (self.read_heads, self.write_heads))]
+
+    def update(self, interface: Tensor, state: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        """See ExternalMemory."""
+        memory, reading, writing = state
+        heads = self.write_heads
+        writes, erase, add, reads = _parts(
+            interface, [heads * self.head, heads * self.width, heads * self.width, self.read_heads * self.head]
+        )
+        writing = self._address(_by_head(writes, heads), memory, writing)
+        memory = written(memory, writing, ops.sigmoid(_by_head(erase, heads)), ops.tanh(_by_head(add, heads)))
+        reading = self._address(_by_head(reads, self.read_heads), memory, reading)
+        return ops.reshape(read(memory, reading), (-1, self.reads)), [memory, reading, writing]
+
+    def _address(self, given: Tensor, memory: Tensor, before: Tensor) -> Tensor:
+        """Weightings by numbers [batch, heads, head]."""
+        key, strength, gate, power, shifts = _parts(given, [self.width, 1, 1, 1, SHIFTS])
+        content = content_weights(memory, ops.tanh(key), ops.softplus(strength[..., 0]))
+        weights = gated(content, before, ops.sigmoid(gate[..., 0]))
+        return sharpened(shifted(weights, ops.softmax(shifts, axis=-1)), 1.0 + ops.softplus(power[..., 0]))
+
+
+class DNCMemory:
+    """Slots that are allocated and freed, and read in the order in which they were written (Graves et al., 2016).
+
+    The state: memory [batch, slots, width], usage [batch, slots], precedence [batch, slots], links [batch, slots,
+    slots], weightings of the write head [batch, slots] and of the read heads [batch, heads, slots].
+
+    Args:
+        slots, width: of the memory.
+        read_heads: how many there are.
+    """
+
+    def __init__(self, slots: int, width: int, read_heads: int) -> None:
+        """See the class docstring."""
+        self.slots, self.width, self.read_heads = slots, width, read_heads
+        self.sizes = [read_heads * width, read_heads, width, 1, width, width, read_heads, 1, 1, 3 * read_heads]
+        self.interface, self.reads = sum(self.sizes), read_heads * width
+
+    def initial(self, batch: Tensor) -> list[Tensor]:
+        """See ExternalMemory."""
+        slots = ops.zeros((batch, self.slots))
+        memory = ops.full((batch, self.slots, self.width), EMPTY)
+        linked, reading = ops.zeros((batch, self.slots, self.slots)), ops.zeros((batch, self.read_heads, self.slots))
+        return [memory, slots, slots, linked, slots, reading]
+
+    def update(self, interface: Tensor, state: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        """See ExternalMemory."""
+        memory, used, last, linked, writing, reading = state
+        keys, strengths, key, strength, erase, add, free, allocate, write, modes = _parts(interface, self.sizes)
+        used = usage(used, writing, reading, ops.sigmoid(free))
+        content = content_weights(memory, key[:, None], 1.0 + ops.softplus(strength))[:, 0]
+        allocate = ops.sigmoid(allocate)
+        writing = ops.sigmoid(write) * (allocate * allocation(used) + (1.0 - allocate) * content)
+        memory = written(memory, writing[:, None], ops.sigmoid(erase)[:, None], add[:, None])
+        linked, last = links(linked, last, writing), preceding(last, writing)
+        content = content_weights(memory, _by_head(keys, self.read_heads), 1.0 + ops.softplus(strengths))
+        reading = by_modes(ops.softmax(_by_head(modes, self.read_heads), axis=-1), content, reading, linked)
+        found = ops.reshape(read(memory, reading), (-1, self.reads))
+        return found, [memory, used, last, linked, writing, reading]
+
+
+def _by_head(values: Tensor, heads: int) -> Tensor:
+    """[batch, heads * n] as [batch, heads, n]."""
+    return ops.reshape(values, (-1, heads, values.shape[-1] // heads))
+
+
+def _parts(values: Tensor, sizes: Sequence[int]) -> list[Tensor]:
+    """Numbers [..., sum of the sizes], divided."""
+    ends = [sum(sizes[: n + 1]) for n in range(len(sizes))]
+    return [values[..., end - size : end] for end, size in zip(ends, sizes, strict=True)]
