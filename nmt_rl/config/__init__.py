@@ -13,7 +13,7 @@ from nmt_rl.config.adaptation import (
     LoRAConfig,
     NothingConfig,
 )
-from nmt_rl.config.corpus import BatchConfig, CleaningConfig, CorpusConfig, SourceSpec, TokenizerConfig
+from nmt_rl.config.corpus import BatchConfig, CleaningConfig, CorpusConfig, MadeConfig, SourceSpec, TokenizerConfig
 from nmt_rl.config.decoding import DecodingConfig, EvaluationConfig
 from nmt_rl.config.experiment import (
     FORMAT_KEY,
@@ -99,6 +99,7 @@ __all__ = [
     "LogitsConfig",
     "MBRDistillConfig",
     "MRTConfig",
+    "MadeConfig",
     "MethodConfig",
     "MixerConfig",
     "ModelConfig",

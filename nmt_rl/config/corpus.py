@@ -40,8 +40,26 @@ def _expand_home(path: str) -> str:
     return str(from_home(path)) if path.startswith("~") else path
 
 
+class MadeConfig(Section):
+    """Pairs made by a rule, whose answers are known."""
+
+    algorithm: Literal["copy", "repeat-copy", "recall", "sort", "facts"]
+    """Symbols as they are; so many times over; the item that followed the one that is asked for; by priorities, the
+    highest first; the last place of somebody in a story."""
+    sizes: tuple[int, int] = (1, 20)
+    """Fewest and most symbols, or items, or facts."""
+    pairs: int = Field(10_000, ge=1, le=10**9)
+    seed: int = Field(1, ge=0)
+
+    @model_validator(mode="after")
+    def _sizes_rise(self) -> MadeConfig:
+        if not 1 <= self.sizes[0] <= self.sizes[1] <= 1000:
+            raise ValueError(f"sizes are two numbers from 1 to 1000, the smaller first, found {list(self.sizes)}")
+        return self
+
+
 class SourceSpec(Section):
-    """Where one split of a corpus comes from: text files, one TSV, a `datasets` hub set, or the embedded corpus.
+    """Where one split of a corpus comes from: text files, one TSV, a hub set, the embedded corpus, or a rule.
 
     In a recipe it may be written as a string: a prefix (`data/train` means `data/train.de` and `data/train.en`,
     also with .txt, .gz, .xz or .bz2), a path ending in .tsv, `hub:NAME`, or `embedded:SPLIT`.
@@ -67,6 +85,8 @@ class SourceSpec(Section):
     """Read the hub set as a stream instead of downloading it first."""
     embedded: Literal["train", "valid", "test"] | None = None
     """Split of the quickstart corpus that ships with nmt-rl."""
+    made: MadeConfig | None = None
+    """Pairs made by a rule."""
     name: str | None = None
     """Name under which scores on this set are reported; the file name if absent."""
     limit: int | None = Field(None, ge=1, le=10**15)
@@ -83,13 +103,16 @@ class SourceSpec(Section):
         """Name for reports: `name`, or the file's, the hub set's or the embedded split's."""
         if self.embedded:
             return self.name or f"quickstart/{self.embedded}"
+        if self.made:
+            return self.name or f"{self.made.algorithm} {self.made.sizes[0]}-{self.made.sizes[1]}"
         return self.name or Path(self.target[0] if self.target else self.origin).name
 
     @property
     def origin(self) -> str:
         """The files, prefix, hub set or embedded split, for messages."""
         files = " and ".join((*self.source, *self.target))
-        return self.prefix or self.tsv or self.hub or files or f"embedded:{self.embedded}"
+        own = f"made:{self.made.algorithm}" if self.made else f"embedded:{self.embedded}"
+        return self.prefix or self.tsv or self.hub or files or own
 
     @model_validator(mode="before")
     @classmethod
@@ -115,9 +138,11 @@ class SourceSpec(Section):
 
     @model_validator(mode="after")
     def _one_kind(self) -> SourceSpec:
-        kinds = [k for k in ("source", "prefix", "tsv", "hub", "embedded") if getattr(self, k)]
+        kinds = [k for k in ("source", "prefix", "tsv", "hub", "embedded", "made") if getattr(self, k)]
         if len(kinds) != 1:
-            raise ValueError(f"needs exactly one of source+target, prefix, tsv, hub, embedded; found {kinds or 'none'}")
+            raise ValueError(
+                f"needs exactly one of source+target, prefix, tsv, hub, embedded, made; found {kinds or 'none'}"
+            )
         if len(self.source) != len(self.target):
             raise ValueError(f"{len(self.source)} source files but {len(self.target)} target files")
         return self

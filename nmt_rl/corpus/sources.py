@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from nmt_rl.config import CorpusConfig, SourceSpec
+from nmt_rl.corpus.algorithms import made_pairs
 from nmt_rl.corpus.lines import count_lines, read_lines
 from nmt_rl.errors import UserError
 
@@ -52,6 +53,8 @@ def _open_pairs(spec: SourceSpec, config: CorpusConfig, default_split: str) -> I
         return _read_files(source, target)
     if spec.tsv is not None:
         return _read_tsv(Path(spec.tsv))
+    if spec.made is not None:
+        return made_pairs(spec.made)
     if spec.embedded is not None:
         return _read_embedded(spec.embedded, languages)
     return _read_hub(spec, spec.split or default_split, languages)

@@ -1,0 +1,81 @@
+"""Pairs made by rules, whose answers are known: what external memories are tried on (Graves et al., 2014, 2016)."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from nmt_rl.config import MadeConfig
+
+Pair = tuple[str, str]
+SYMBOLS = "abcdefghijklmnop"
+NAMES = (
+    "anna", "ben", "clara", "david", "emma", "felix", "greta", "henry", "ida", "jonas", "karla", "leo", "mia", "noah",
+    "olga", "paul",
+)  # fmt: skip
+PLACES = (
+    "oslo", "rome", "paris", "berlin", "madrid", "vienna", "prague", "lisbon", "athens", "dublin", "warsaw", "london",
+)  # fmt: skip
+ITEM = 3
+"""Symbols of an item of `recall`."""
+
+
+def copied(draw: random.Random, size: int) -> Pair:
+    """`a c b` as it is."""
+    symbols = " ".join(draw.choices(SYMBOLS, k=size))
+    return symbols, symbols
+
+
+def repeated(draw: random.Random, size: int) -> Pair:
+    """`a c b 3` three times over; up to ten times."""
+    symbols, times = draw.choices(SYMBOLS, k=size), draw.randint(1, 10)
+    return " ".join([*symbols, str(times)]), " ".join(symbols * times)
+
+
+def recalled(draw: random.Random, size: int) -> Pair:
+    """Items of three symbols, then one of them: what followed it. `; a b c ; d e f ? a b c` is `d e f`."""
+    count = max(size, 2)
+    items: dict[str, None] = {}
+    while len(items) < count:
+        items[" ".join(draw.choices(SYMBOLS, k=ITEM))] = None
+    every = list(items)
+    asked = draw.randrange(count - 1)
+    return f"; {' ; '.join(every)} ? {every[asked]}", every[asked + 1]
+
+
+def sorted_by_priority(draw: random.Random, size: int) -> Pair:
+    """`a 7 c 2 b 9`, symbols with priorities, none twice, the highest first: `b a c`."""
+    symbols, priorities = draw.choices(SYMBOLS, k=size), draw.sample(range(10 * max(size, 10)), size)
+    source = itertools.chain.from_iterable(zip(symbols, map(str, priorities), strict=True))
+    order = sorted(range(size), key=lambda i: -priorities[i])
+    return " ".join(source), " ".join(symbols[i] for i in order)
+
+
+def facts(draw: random.Random, size: int) -> Pair:
+    """Keys and values, told in sentences, and a question for one: `anna is in rome . ... where is anna ?` is `rome`.
+
+    A key that comes again has its last value (Weston et al., 2015, task 1).
+    """
+    told = [(draw.choice(NAMES), draw.choice(PLACES)) for _ in range(size)]
+    asked = draw.choice(told)[0]
+    text = " ".join(f"{name} is in {place} ." for name, place in told)
+    return f"{text} where is {asked} ?", dict(told)[asked]
+
+
+ALGORITHMS: dict[str, Callable[[random.Random, int], Pair]] = {
+    "copy": copied,
+    "repeat-copy": repeated,
+    "recall": recalled,
+    "sort": sorted_by_priority,
+    "facts": facts,
+}
+
+
+def made_pairs(config: MadeConfig) -> Iterator[Pair]:
+    """The pairs of a section; the same ones every time, and none of another seed's but by chance."""
+    draw = random.Random(f"{config.algorithm} {config.seed}")
+    for _ in range(config.pairs):
+        yield ALGORITHMS[config.algorithm](draw, draw.randint(*config.sizes))
