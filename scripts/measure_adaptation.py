@@ -71,6 +71,16 @@ def trained_weights(run: Path) -> tuple[int, int]:
         return sum(arrays[name].size for name in arrays.files), card["parameters"]
 
 
+def file_scores(output: Path, reference: Path, languages: str, metrics: str, log: Path) -> dict[str, Any]:
+    """The scores of a file of translations, by metric, with their signatures."""
+    told, _ = nmt_rl(
+        "evaluate", "--hypothesis", output, "--reference", reference, "--metrics", metrics, "-l", languages,
+        "--format", "json", log=log,
+    )  # fmt: skip
+    (row,) = json.loads(told)
+    return dict(row["metrics"])
+
+
 def scores(models: dict[str, Path], tests: dict[str, str], languages: tuple[str, str], log: Path) -> dict[str, Any]:
     """BLEU of every model on every test set, and the signature."""
     found: dict[str, Any] = {}

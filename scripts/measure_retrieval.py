@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from comparison import write_json
-from measure_adaptation import ONE_THREAD, nmt_rl
+from measure_adaptation import ONE_THREAD, file_scores, nmt_rl
 from measure_zero_shot import first_lines
 
 WAYS = ("like-adaptive", "like-distance", "like-constant", "all-adaptive")
@@ -38,13 +38,11 @@ def measure(options: Any, name: str, extra: list[Any]) -> dict[str, Any]:
     text, output = options.out / f"test.{source}", options.out / name
     one = first_lines(text, 1, options.out / "one")
     seconds = translated(options, extra, output, text) - translated(options, extra, options.out / "first", one)
-    told, _ = nmt_rl(
-        "evaluate", "--hypothesis", output, "--reference", options.out / f"test.{target}", "--metrics", "bleu,chrf",
-        "-l", options.languages, "--format", "json", log=options.out / "log",
-    )  # fmt: skip
-    (row,) = json.loads(told)
-    found = {"metrics": row["metrics"], "lines_per_second": round(row["lines"] / max(seconds, 0.1), 2)}
-    values = {metric: round(score["value"], 2) for metric, score in row["metrics"].items()}
+    reference = options.out / f"test.{target}"
+    metrics = file_scores(output, reference, options.languages, "bleu,chrf", options.out / "log")
+    lines = len(reference.read_text(encoding="utf-8").splitlines())
+    found = {"metrics": metrics, "lines_per_second": round(lines / max(seconds, 0.1), 2)}
+    values = {metric: round(score["value"], 2) for metric, score in metrics.items()}
     print(name, values, found["lines_per_second"], "lines/s", flush=True)
     return found
 

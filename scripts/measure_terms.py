@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import collections
 import datetime
-import json
 import os
 import random
 import re
@@ -24,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from comparison import write_json
-from measure_adaptation import ONE_THREAD, nmt_rl
+from measure_adaptation import ONE_THREAD, file_scores, nmt_rl
 
 from nmt_rl.corpus.glossary import read_glossary, terms_kept
 
@@ -35,9 +34,8 @@ LEAST, DICE = 20, 0.5
 
 def read_pairs(prefix: str, languages: Sequence[str]) -> Iterator[Pair]:
     """Lines of PREFIX.SOURCE and PREFIX.TARGET."""
-    with Path(f"{prefix}.{languages[0]}").open() as source, Path(f"{prefix}.{languages[1]}").open() as target:
-        for pair in zip(source, target, strict=True):
-            yield pair[0].rstrip("\n"), pair[1].rstrip("\n")
+    sides = [Path(f"{prefix}.{language}").read_text(encoding="utf-8").splitlines() for language in languages]
+    yield from zip(*sides, strict=True)
 
 
 def dictionary(pairs: Sequence[Pair]) -> dict[str, str]:
@@ -101,16 +99,12 @@ def measure(options: Any, name: str, extra: list[Any], lines: Sequence[Pair], gl
     text = options.out / f"lines.{source}"
     nmt_rl("translate", options.model, "-i", text, "-o", output, "--engine", "keras", *tag, *extra, log=log)
     seconds = time.monotonic() - began
-    told, _ = nmt_rl(
-        "evaluate", "--hypothesis", output, "--reference", options.out / f"lines.{target}", "--metrics", "bleu,chrf",
-        "-l", options.languages, "--format", "json", log=log,
-    )  # fmt: skip
-    (row,) = json.loads(told)
+    metrics = file_scores(output, options.out / f"lines.{target}", options.languages, "bleu,chrf", log)
     hypotheses = output.read_text(encoding="utf-8").splitlines()
     kept, wanted = terms_kept(glossary, [s for s, _ in lines], hypotheses, [t for _, t in lines])
-    bleu = row["metrics"]["bleu"]
+    bleu = metrics["bleu"]
     print(f"{name}: {kept / wanted:.1%} of {wanted} terms kept, BLEU {bleu['value']:.2f}, {seconds:.0f} s", flush=True)
-    return {"kept": kept, "wanted": wanted, "metrics": row["metrics"], "seconds": round(seconds, 1)}
+    return {"kept": kept, "wanted": wanted, "metrics": metrics, "seconds": round(seconds, 1)}
 
 
 if __name__ == "__main__":

@@ -11,13 +11,12 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import json
 import os
 from itertools import islice
 from pathlib import Path
 
 from comparison import write_json
-from measure_adaptation import ONE_THREAD, nmt_rl
+from measure_adaptation import ONE_THREAD, file_scores, nmt_rl
 
 
 def first_lines(path: Path, count: int | None, out: Path) -> Path:
@@ -51,19 +50,13 @@ def main() -> None:
             (between, options.target, options.out / "through"),
         ),
     }
-    found = {}
+    found, direction = {}, f"{options.source}-{options.target}"
     for name, ways in steps.items():
         for text, language, output in ways:
             nmt_rl("translate", options.model, "-i", text, "-o", output, "--tag", f"<2{language}>", log=log)
-        told, _ = nmt_rl(
-            "evaluate", "--hypothesis", ways[-1][2], "--reference", reference, "--metrics", "bleu,chrf,language",
-            "-l", f"{options.source}-{options.target}", "--format", "json", log=log,
-        )  # fmt: skip
-        (row,) = json.loads(told)
-        found[name] = row["metrics"]
-        shown = "  ".join(f"{metric} {score['value']:.2f}" for metric, score in row["metrics"].items())
-        print(f"{options.source}-{options.target} {name}: {shown}", flush=True)
-    direction = f"{options.source}-{options.target}"
+        found[name] = file_scores(ways[-1][2], reference, direction, "bleu,chrf,language", log)
+        shown = "  ".join(f"{metric} {score['value']:.2f}" for metric, score in found[name].items())
+        print(f"{direction} {name}: {shown}", flush=True)
     result = {"date": datetime.date.today().isoformat(), "direction": direction, "lines": options.lines}
     write_json(options.out / "results.json", {**result, "scores": found})
 

@@ -19,12 +19,12 @@ def remember(
     ],
     add: Annotated[bool, typer.Option("--add", help="Add to the memory that stands there.")] = False,
     look_up: Annotated[
-        Literal["like", "all"],
+        Literal["like", "all"] | None,
         typer.Option(
             help="The 16 pairs with the sources most like the one that is translated (BM25), or the states of all "
-            "pairs (FAISS; slower). With --add: as the memory has it."
+            "pairs (FAISS; slower). Default: like."
         ),
-    ] = "like",
+    ] = None,
     mixing: Annotated[
         Literal["adaptive", "distance", "constant"],
         typer.Option(help="How much memory says: learnt, by the distance of the nearest state, or the same always."),
@@ -38,6 +38,8 @@ def remember(
     from nmt_rl.decoding.marks import must_know_tag
     from nmt_rl.errors import UserError, printable
 
+    if add and look_up is not None:
+        raise UserError("--look-up is of a new memory; leave it out with --add, which keeps what the memory has")
     folder = bundle_folder(model)
     check_inputs([source, target])
     if (ours := count_lines(source)) != (theirs := count_lines(target)):
@@ -47,7 +49,7 @@ def remember(
     from nmt_rl.retrieval.writing import remember as write_memory
 
     pairs = zip(read_lines(source), read_lines(target), strict=True)
-    made = write_memory(folder, pairs, output, look_up, mixing, add, tag or "")
+    made = write_memory(folder, pairs, output, look_up or "like", mixing, add, tag or "")
     alone, mixed = made.likelihood["alone"], made.likelihood["mixed"]
     typer.echo(
         printable(

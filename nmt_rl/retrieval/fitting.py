@@ -31,7 +31,7 @@ SILENT: dict[Kind, tuple[float, ...]] = {
     "distance": (1e-6,),
     "adaptive": (-30.0, 0.0, 0.0, 0.0, 1.0),
 }
-"""Numbers of mixings in which neighbours say nothing: where no pair is like another."""
+"""Numbers of mixings in which neighbours say nothing: where they would make no pair more likely."""
 ROUNDS, RIDGE = 20, 1e-3
 """Of the fit, and what keeps its weights small, per piece."""
 Floats = NDArray[np.float32]
@@ -74,15 +74,14 @@ def fit(model: Seq2Seq, memory: Memory, kind: Kind, seed: int = 1) -> tuple[Mixi
     """
     seen = look(model, memory, seed)
     alone = float(seen.truth.mean()) if len(seen.truth) else 0.0
-    best = Mixing(kind, 1, 1.0, SILENT[kind])
-    reached = -np.inf
+    best, reached = Mixing(kind, min(NEIGHBOURS), 1.0, SILENT[kind]), alone
     for count in NEIGHBOURS:
         for factor in TEMPERATURES if len(seen.truth) else ():
             temperature = factor * seen.scale
             for numbers, likelihood in _tried(seen, kind, count, temperature):
                 if likelihood > reached:
                     best, reached = Mixing(kind, count, temperature, numbers), likelihood
-    return best, {"alone": alone, "mixed": max(float(reached), alone) if np.isfinite(reached) else alone}
+    return best, {"alone": alone, "mixed": reached}
 
 
 def _tried(seen: Seen, kind: Kind, count: int, temperature: float) -> list[tuple[tuple[float, ...], float]]:

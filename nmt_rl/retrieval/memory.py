@@ -54,14 +54,13 @@ class Memory:
     index: Any
     """bm25s.BM25 of the sources, or FAISS' of the states."""
     mixing: Mixing
-    sentences: int = SENTENCES
 
     @classmethod
     def open(cls, folder: Path) -> Memory:
         """Open a memory's folder; raises UserError if it is none, or damaged."""
         record = read_record(folder)
         check_hashes(folder, full=None)
-        pairs, states = EncodedCorpus.open(folder / PAIRS), np.load(folder / STATES, mmap_mode="r")
+        pairs, states = EncodedCorpus.open(folder / PAIRS), _open_states(folder / STATES)
         tokens = len(pairs) + int(pairs.sides[1].offsets[-1])
         if states.ndim != 2 or len(states) != tokens:
             raise UserError(f"{folder / STATES} is damaged: it has {len(states)} states of {tokens} pieces")
@@ -92,14 +91,13 @@ class Memory:
         return np.where(places >= 0, np.maximum(distances, 0), FAR).astype(np.float32), places
 
     def found(self, sources: list[list[int]], without: list[int] | None = None) -> list[NDArray[np.int64]]:
-        """The pairs whose sources are most like each of some sources, best first, int64 [`sentences` or fewer].
+        """The pairs whose sources are most like each of some sources, best first, int64 [SENTENCES or fewer].
 
         Args:
             sources: pieces.
             without: of each source the pair that it is itself, which is left out.
         """
-        more = self.sentences + (without is not None)
-        count = min(more, len(self.pairs))
+        count = min(SENTENCES + (without is not None), len(self.pairs))
         words = [words_of(source) for source in sources]
         places, scores = self.index.retrieve(words, k=count, show_progress=False, n_threads=0)
         rows = []
@@ -107,7 +105,7 @@ class Memory:
             kept = row[worth > 0].astype(np.int64)
             if without is not None:
                 kept = kept[kept != without[number]]
-            rows.append(kept[: self.sentences])
+            rows.append(kept[:SENTENCES])
         return rows
 
     def keys(self, pairs: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[np.int32]]:
@@ -124,7 +122,7 @@ class Memory:
         return np.array(self.states[offsets[pairs.start] + pairs.start : offsets[pairs.stop] + pairs.stop])
 
     def recall(self, source: NDArray[np.int32]) -> dict[str, NDArray[Any]]:
-        """See `models.retrieval.Recall`; the number of keys is a power of two, so that there are few shapes."""
+        """See `models.retrieval.Recalled`; the number of keys is a power of two, so that there are few shapes."""
         rows = [row[(row != PAD) & (row != EOS)].tolist() for row in source]
         found = [self.keys(pairs) for pairs in self.found(rows)]
         most = max([self.mixing.neighbours, 32, *(len(values) for _, values in found)])
@@ -140,6 +138,14 @@ def remembering(model: Seq2Seq, folder: Path) -> Seq2Seq:
     """A model with the memory of a folder; raises UserError if that is none, or damaged."""
     memory = Memory.open(folder)
     return Retrieval(model, memory.store(), memory.mixing)
+
+
+def _open_states(path: Path) -> NDArray[Any]:
+    try:
+        states: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} is damaged: {' '.join(str(error).split())}") from None
+    return states
 
 
 def words_of(source: list[int]) -> list[str]:

@@ -148,3 +148,36 @@ def test_a_memory_that_is_searched_as_a_whole(command, tiny_run, tiny_corpus, tm
     wanted = (tiny_corpus / "train.en").read_text().splitlines()
     right = [sum(a == b for a, b in zip(lines, wanted, strict=True)) for lines in (plain, found.out.splitlines())]
     assert found.code == 0 and right[1] > right[0] + 5, (right, found.err)
+
+
+@pytest.mark.parametrize("kind", ["constant", "distance", "adaptive"])
+def test_neighbours_that_are_always_wrong_say_nothing(monkeypatch, kind):
+    from nmt_rl.retrieval import fitting
+
+    count = max(fitting.NEIGHBOURS)
+    seen = fitting.Seen(
+        distances=np.tile(np.arange(1, count + 1, dtype="float32"), (50, 1)),
+        values=np.full((50, count), 7, "int32"),
+        pieces=np.full(50, 5, "int32"),
+        truth=np.full(50, -0.5, "float32"),
+        best=np.full(50, -0.5, "float32"),
+    )
+    monkeypatch.setattr(fitting, "look", lambda *_: seen)
+    mixing, likelihood = fitting.fit(None, None, kind)
+    assert mixing.numbers == fitting.SILENT[kind] and likelihood == {"alone": -0.5, "mixed": -0.5}
+
+
+def test_states_that_are_no_array_are_named(memory, tmp_path):
+    from nmt_rl.retrieval.memory import Memory
+
+    shutil.copytree(memory, tmp_path / "memory")
+    path = tmp_path / "memory" / "states.npy"
+    path.write_bytes(b"x" * path.stat().st_size)
+    with pytest.raises(UserError, match=r"states\.npy"):
+        Memory.open(tmp_path / "memory")
+
+
+def test_what_is_added_to_keeps_its_index(command, memory, tiny_run, tiny_corpus):
+    texts = ("--source", tiny_corpus / "valid.de", "--target", tiny_corpus / "valid.en")
+    found = command("remember", tiny_run.folder, *texts, "-o", memory, "--add", "--look-up", "all")
+    assert found.code == 2 and "leave it out with --add" in found.err
