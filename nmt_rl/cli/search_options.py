@@ -147,7 +147,7 @@ class SearchOptions:
         from nmt_rl.decoding.mbr import sentence_utility
         from nmt_rl.decoding.request import Request
         from nmt_rl.decoding.translator import override
-        from nmt_rl.retrieval.memory import must_belong
+        from nmt_rl.retrieval.record import must_belong
 
         if not models and (options := self.given()):
             _refuse(f"{options[0]} is of models, but only files of translations are given")

@@ -162,8 +162,6 @@ class Translator:
         must_have_memory(config, tokenizers.target.size, "keras" if path is None else "ctranslate2")
         if path is not None:
             return cls.of_conversion(path, experiment, tokenizers, config, request)
-        from nmt_rl.retrieval.memory import remembering
-
         if request.threads is not None:
             from nmt_rl.backend import limit_threads
 
@@ -171,6 +169,8 @@ class Translator:
         bundle = load_ensemble(folders, request.precision or "float32")
         model: Seq2Seq = bundle.model
         if request.memory is not None:
+            from nmt_rl.retrieval.memory import remembering
+
             model = remembering(model, request.memory)
         language = bundle.config.corpus.target_language
         marks = Marks.of(request)

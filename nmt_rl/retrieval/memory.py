@@ -19,21 +19,20 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from nmt_rl.bundle import WEIGHTS, bundle_folder
 from nmt_rl.corpus.store import EncodedCorpus
 from nmt_rl.corpus.tokenizer import EOS, PAD
 from nmt_rl.errors import UserError
 from nmt_rl.models.neighbours import FAR
 from nmt_rl.models.retrieval import Mixing, Recalled, Retrieval, Searched, Store
 from nmt_rl.models.seq2seq import Seq2Seq
-from nmt_rl.storage.hashes import HASHES, check_hashes, file_hash, read_hashes
-from nmt_rl.storage.reading import must_be, read_json
+from nmt_rl.retrieval.record import RECORD, read_record
+from nmt_rl.storage.hashes import HASHES, check_hashes
+from nmt_rl.storage.reading import must_be
 
-PAIRS, STATES, LEXICAL, INDEX, RECORD = "pairs", "states.npy", "lexical", "states.faiss", "memory.json"
+PAIRS, STATES, LEXICAL, INDEX = "pairs", "states.npy", "lexical", "states.faiss"
 CONTENTS = (PAIRS, STATES, LEXICAL, INDEX, RECORD, HASHES)
 Scope = Literal["like", "all"]
 """What is looked up: the pairs with sources like the one that is translated, or all."""
-FORMAT = 1
 PROBES = 16
 """Cells of the index of states that are searched."""
 SENTENCES = 16
@@ -177,20 +176,6 @@ def require_library(scope: Scope) -> Any:
         raise UserError(f"such a memory needs {name}; pip install 'nmt-rl[memory]'") from None
 
 
-def read_record(folder: Path) -> dict[str, Any]:
-    """What a memory says of itself; raises UserError if the folder is none."""
-    if not (folder / RECORD).is_file():
-        raise UserError(f"{folder} is no memory: it holds no {RECORD}; nmt-rl remember makes one")
-    record: dict[str, Any] = read_json(folder / RECORD)
-    if record.get("format") != FORMAT:
-        raise UserError(f"{folder / RECORD}: format is {record.get('format')!r}; this version knows {FORMAT}")
-    if read_hashes(folder) is None:
-        raise UserError(f"{folder / HASHES} is missing; copy all files of the memory from where it comes from")
-    model = must_be(record.get("model"), dict, f"{folder / RECORD}: model")
-    must_be(model.get("weights"), str, f"{folder / RECORD}: model.weights")
-    return record
-
-
 def mixing_of(record: dict[str, Any], path: Path) -> Mixing:
     """How much neighbours say, by the record."""
     found = must_be(record.get("mixing"), dict, f"{path}: mixing")
@@ -202,13 +187,3 @@ def mixing_of(record: dict[str, Any], path: Path) -> Mixing:
     if wanted.get(kind) != len(numbers) or count < 1 or temperature <= 0:
         raise UserError(f"{path} is damaged: mixing has {found}")
     return Mixing(kind, count, temperature, tuple(float(number) for number in numbers))
-
-
-def must_belong(memory: Path, model: Path) -> None:
-    """Raise a UserError if a memory is of another model: its states would mean nothing."""
-    record, weights = read_record(memory), file_hash(bundle_folder(model) / WEIGHTS)
-    if record["model"]["weights"] != weights:
-        raise UserError(
-            f"{memory} belongs to another model than {model}: to {record['model'].get('name')!r}, whose weights "
-            f"have SHA-256 {record['model']['weights'][:12]}..., not {weights[:12]}...; make one by nmt-rl remember"
-        )

@@ -24,19 +24,17 @@ from nmt_rl.models.retrieval import Mixing
 from nmt_rl.retrieval.fitting import Kind, fit
 from nmt_rl.retrieval.memory import (
     CONTENTS,
-    FORMAT,
     INDEX,
     LEXICAL,
     PAIRS,
-    RECORD,
     STATES,
     Memory,
     Scope,
     load_index,
-    must_belong,
     require_library,
     words_of,
 )
+from nmt_rl.retrieval.record import FORMAT, RECORD, must_belong
 from nmt_rl.storage.hashes import file_hash, write_hashes
 from nmt_rl.storage.ownership import mark, must_be_ours
 from nmt_rl.storage.writing import write_json, written_folder

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from nmt_rl.evaluation.plots import FINETUNE_PANELS, curve
+from nmt_rl.evaluation.plots import PANELS, curve, score_panel
 from nmt_rl.training.progress import DASHBOARD
 
 
@@ -72,7 +72,8 @@ def test_the_dashboard_and_the_report_show_what_a_stage_measures(tiny_run):
     """Return, TD error, length ratio, greedy validation BLEU and updates per second; KL and entropy of validations."""
     events = [json.loads(line) for line in (tiny_run.folder / "metrics.jsonl").read_text().splitlines()]
     finetuning = [e for e in events if e["stage"] == "finetune"]
-    empty = [panel.key for panel in FINETUNE_PANELS if not curve(finetuning, "finetune", panel.event, panel.key)[0]]
+    panels = (score_panel("bleu"), *PANELS)
+    empty = [panel.key for panel in panels if not curve(finetuning, "finetune", panel.event, panel.key)[0]]
     assert empty == ["sample_return"], "the policy is not sampled here"
     shown = {name for e in finetuning if e["event"] == "train" for name in e} & DASHBOARD.keys()
     told = {"return", "td_error", "length_ratio", "valid_bleu", "updates_per_second"}

@@ -1,0 +1,38 @@
+"""What a memory says of itself, without Keras: of which model it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from nmt_rl.bundle import WEIGHTS, bundle_folder
+from nmt_rl.errors import UserError
+from nmt_rl.storage.hashes import HASHES, file_hash, read_hashes
+from nmt_rl.storage.reading import must_be, read_json
+
+RECORD = "memory.json"
+FORMAT = 1
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """What a memory says of itself; raises UserError if the folder is none."""
+    if not (folder / RECORD).is_file():
+        raise UserError(f"{folder} is no memory: it holds no {RECORD}; nmt-rl remember makes one")
+    record: dict[str, Any] = read_json(folder / RECORD)
+    if record.get("format") != FORMAT:
+        raise UserError(f"{folder / RECORD}: format is {record.get('format')!r}; this version knows {FORMAT}")
+    if read_hashes(folder) is None:
+        raise UserError(f"{folder / HASHES} is missing; copy all files of the memory from where it comes from")
+    model = must_be(record.get("model"), dict, f"{folder / RECORD}: model")
+    must_be(model.get("weights"), str, f"{folder / RECORD}: model.weights")
+    return record
+
+
+def must_belong(memory: Path, model: Path) -> None:
+    """Raise a UserError if a memory is of another model: its states would mean nothing."""
+    record, weights = read_record(memory), file_hash(bundle_folder(model) / WEIGHTS)
+    if record["model"]["weights"] != weights:
+        raise UserError(
+            f"{memory} belongs to another model than {model}: to {record['model'].get('name')!r}, whose weights "
+            f"have SHA-256 {record['model']['weights'][:12]}..., not {weights[:12]}...; make one by nmt-rl remember"
+        )
