@@ -46,6 +46,7 @@ def remember(
         raise UserError(f"{source} has {ours:,} lines, but {target} has {theirs:,}; they must agree")
     if tag is not None:
         must_know_tag(folder, tag)
+    import nmt_rl.backend  # noqa: F401 Which loads Keras, quietly; so it comes first.
     from nmt_rl.retrieval.writing import remember as write_memory
 
     pairs = zip(read_lines(source), read_lines(target), strict=True)

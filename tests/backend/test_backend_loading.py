@@ -122,6 +122,8 @@ for words in (
     ["translate", model, "-i", text, *keras], ["score", model, "--source", text, "--target", text],
     ["evaluate", model, *texts, *keras],
     ["compare", model, text, *texts, *keras], ["average", model, model, "-o", "average"],
+    ["remember", model, "--source", text, "--target", text, "-o", "memory"],
+    ["choose", model, "-i", text, "--choices", text],
     ["pretrain", recipe, "--out", "run"], ["run", recipe, "--out", "run"],
     ["info", model], ["evaluate", "--hypothesis", text, *texts],
 ):
@@ -142,9 +144,8 @@ def test_every_verb_that_needs_a_backend_says_so_before_it_does_anything(tiny_ru
     lines = done.stderr.splitlines()
     failed, worked = lines[:-2], lines[-2:]
     assert all(line.startswith(error) for line in failed[::2]), done.stderr
-    assert failed[1::2] == [
-        f"{verb} 2" for verb in ("translate", "score", "evaluate", "compare", "average", "pretrain", "run")
-    ]
+    verbs = ("translate", "score", "evaluate", "compare", "average", "remember", "choose", "pretrain", "run")
+    assert failed[1::2] == [f"{verb} 2" for verb in verbs]
     assert worked == ["info 0", "evaluate 0"] and list(tmp_path.iterdir()) == []
 
 
