@@ -18,7 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from measure_memory import peak
+from measure_memory import measured
 
 
 def main() -> None:
@@ -40,7 +40,7 @@ def main() -> None:
                 file.writelines(" ".join(words) + "\n" for words in itertools.islice(itertools.cycle(texts), lines))
             before = resource.getrusage(resource.RUSAGE_CHILDREN)
             command = [sys.executable, "-m", "nmt_rl", "translate", args.model, "-i", str(source), "-o", str(output)]
-            megabytes = peak([*command, *options])
+            megabytes = measured([*command, *options])[0]
             after = resource.getrusage(resource.RUSAGE_CHILDREN)
             seconds = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
             with output.open("rb") as file:

@@ -4,8 +4,9 @@ Everything else is written in `keras.ops`. Importing it imports Keras and with i
 """
 
 from nmt_rl.backend import loading  # First, for it loads Keras without its greetings.
-from nmt_rl.backend.compiled import compile_accumulation, compile_fn, compile_update, in_chunks
+from nmt_rl.backend.compiled import Gradients, compile_accumulation, compile_fn, compile_update, in_chunks
 from nmt_rl.backend.devices import (
+    batch_parts,
     device_count,
     has_accelerator,
     limit_threads,
@@ -21,6 +22,8 @@ from nmt_rl.backend.scanning import scan
 from nmt_rl.backend.shapes import dimension, gather, gather_rows
 
 __all__ = [
+    "Gradients",
+    "batch_parts",
     "call_host",
     "check_backend",
     "compilation_cache",

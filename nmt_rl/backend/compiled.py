@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import keras
 
-from nmt_rl.backend.devices import to_device
+from nmt_rl.backend.devices import device_count, device_names, to_device
 from nmt_rl.backend.loading import is_jax
 
 
@@ -114,21 +115,28 @@ def in_chunks(function: Callable[..., Any], chunk: int, *arrays: Any) -> Any:
     return jax.tree.map(lambda x: x.swapaxes(0, 1).reshape(chunks * chunk, *x.shape[2:])[:rows], found)
 
 
-def compile_accumulation(learner: keras.Model) -> tuple[Callable[[Any], tuple[Any, Any]], Callable[[Any], None]]:
+Gradients = Callable[[Sequence[Any]], tuple[list[Any], list[Any]]]
+"""A function of the batches of an update: what the learner says of each, and the sum of their gradients."""
+
+
+def compile_accumulation(learner: keras.Model) -> tuple[Gradients, Callable[[Any], None]]:
     """The two halves of an update, for one that is made of several batches.
 
     Args:
         learner: a compiled model whose outputs are scalars, of which `loss` is minimised; its optimizer is built.
 
     Returns:
-        A function of a batch that returns the learner's outputs and the gradients of its scaled loss, a list; and one
-        that has the optimizer apply such gradients.
+        A function of batches that returns the learner's outputs for each and the gradients of their scaled losses'
+        sum; and one that has the optimizer apply such gradients. On TensorFlow with several devices each computes its
+        own of the batches.
     """
-    if is_jax():
-        return _accumulation_jax(learner)
+    return _accumulation_jax(learner) if is_jax() else _accumulation_tensorflow(learner)
+
+
+def _accumulation_tensorflow(learner: keras.Model) -> tuple[Gradients, Callable[[Any], None]]:
     import tensorflow as tf
 
-    def gradients(batch: Any) -> tuple[Any, Any]:
+    def of_one(batch: Any) -> tuple[Any, list[Any]]:
         with tf.GradientTape() as tape:
             outputs = learner(batch, training=True)
             loss = learner.optimizer.scale_loss(outputs["loss"])
@@ -136,15 +144,42 @@ def compile_accumulation(learner: keras.Model) -> tuple[Callable[[Any], tuple[An
         found = tape.gradient(loss, weights, unconnected_gradients=tf.UnconnectedGradients.ZERO)
         return outputs, [tf.convert_to_tensor(gradient) for gradient in found]
 
+    def at_once(*batches: Any) -> tuple[list[Any], list[Any]]:
+        found = []
+        for device, batch in zip(device_names(), batches, strict=False):
+            with tf.device(device):
+                found.append(of_one(batch))
+        return [outputs for outputs, _ in found], _added(gradients for _, gradients in found)
+
     def apply(gradients: Any) -> None:
         learner.optimizer.apply(gradients, learner.trainable_variables)
 
-    if learner.run_eagerly:
-        return gradients, apply
-    return _compile_tensorflow(gradients), tf.function(apply, autograph=False)
+    def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+        return function if learner.run_eagerly else _compile_tensorflow(function)
+
+    by_number: dict[int, Callable[..., Any]] = {}
+
+    def gradients(batches: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+        each: list[Any] = []
+
+        def found() -> Iterator[list[Any]]:
+            for first in range(0, len(batches), device_count()):
+                several = batches[first : first + device_count()]
+                outputs, own = by_number.setdefault(len(several), compiled(at_once))(*several)
+                each.extend(outputs)
+                yield own
+
+        return each, _added(found())
+
+    return gradients, apply if learner.run_eagerly else tf.function(apply, autograph=False)
 
 
-def _accumulation_jax(learner: keras.Model) -> tuple[Callable[[Any], tuple[Any, Any]], Callable[[Any], None]]:
+def _added(gradients: Iterable[list[Any]]) -> list[Any]:
+    """The sums of several batches' gradients, of which no more than one is kept beside them."""
+    return functools.reduce(lambda sums, more: [x + y for x, y in zip(sums, more, strict=True)], gradients)
+
+
+def _accumulation_jax(learner: keras.Model) -> tuple[Gradients, Callable[[Any], None]]:
     import jax
 
     optimizer = learner.optimizer
@@ -155,12 +190,19 @@ def _accumulation_jax(learner: keras.Model) -> tuple[Callable[[Any], tuple[Any, 
         for variable, value in zip(variables, new, strict=True):
             variable.assign(value)
 
-    def gradients(batch: Any) -> tuple[Any, Any]:
+    def gradients(batches: Sequence[Any]) -> tuple[list[Any], list[Any]]:
         others = learner.non_trainable_variables
-        state = (_values(learner.trainable_variables), _values(others), _values(optimizer.variables))
-        found, (outputs, after) = compiled(*state, to_device(batch))
-        assign(others, after)  # Such as the seeds of dropout.
-        return outputs, found
+        each: list[Any] = []
+
+        def found() -> Iterator[list[Any]]:
+            for batch in batches:
+                state = (_values(learner.trainable_variables), _values(others), _values(optimizer.variables))
+                own, (outputs, after) = compiled(*state, to_device(batch))
+                assign(others, after)  # Such as the seeds of dropout.
+                each.append(outputs)
+                yield own
+
+        return each, _added(found())
 
     def apply(gradients: Any) -> None:
         weights = learner.trainable_variables

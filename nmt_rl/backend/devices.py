@@ -14,7 +14,10 @@ BFLOAT16_FLAGS = frozenset(("amx_bf16", "avx512_bf16", "bf16"))
 """Of processors that multiply in bfloat16, Intel's and AMD's and ARM's."""
 
 _distribution: Any = None
-"""Of the devices in use. Keras keeps it for each thread alone, and batches are made by another one than the models."""
+"""On JAX, of the devices in use. Keras keeps it for each thread alone, and batches are made by another one than the
+models."""
+_names: list[str] = []
+"""On TensorFlow, of the devices in use, if they are several."""
 
 
 def has_accelerator() -> bool:
@@ -42,34 +45,54 @@ def runs_ahead() -> bool:
 
 
 def use_devices(wanted: int | str) -> int:
-    """Divide batches among devices, from the next model on; how many they are.
+    """Divide updates among devices, from the next model on; how many they are.
 
-    Variables are on all of them, and what is computed of a batch is divided by its rows (data parallel): the numbers
-    are those of one device, but for rounding.
+    On JAX variables are on all of them, and what is computed of a batch is divided by its rows (data parallel): the
+    numbers are those of one device, but for rounding. On TensorFlow each computes gradients of batches of its own,
+    which whoever makes an update has divided into `batch_parts`; variables are on the first.
 
     Args:
         wanted: how many, or `all`.
 
     Raises:
-        UserError: if there are not so many, or on TensorFlow, which uses one.
+        UserError: if there are not so many.
     """
-    if not is_jax():
-        if wanted not in (1, "all"):
-            raise UserError(f"devices {wanted}: several devices need JAX; set KERAS_BACKEND=jax, or give devices 1")
-        return 1
-    names = keras.distribution.list_devices()
+    global _distribution, _names
+    names = available_devices()
     count = len(names) if wanted == "all" else int(wanted)
     if count > len(names):
         raise UserError(f"devices {wanted}: there are {len(names)} ({', '.join(names)}); give devices all, or fewer")
-    global _distribution
-    _distribution = keras.distribution.DataParallel(devices=names[:count]) if count > 1 else None
-    keras.distribution.set_distribution(_distribution)
+    if is_jax():
+        _distribution = keras.distribution.DataParallel(devices=names[:count]) if count > 1 else None
+        keras.distribution.set_distribution(_distribution)
+    else:
+        _names = names[:count] if count > 1 else []
     return count
 
 
+def available_devices() -> list[str]:
+    """Names of the accelerators, or of the processors if there is no accelerator."""
+    if is_jax():
+        return list(keras.distribution.list_devices())
+    import tensorflow as tf
+
+    found = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+    return [device.name for device in found]
+
+
 def device_count() -> int:
-    """Devices that batches are divided among."""
-    return 1 if _distribution is None else int(_distribution.device_mesh.shape[0])
+    """Devices that updates are divided among."""
+    return len(device_names()) if _distribution is None else int(_distribution.device_mesh.shape[0])
+
+
+def device_names() -> list[str | None]:
+    """On TensorFlow, of the devices in use; None where it chooses itself."""
+    return [*_names] or [None]
+
+
+def batch_parts() -> int:
+    """Into how many batches one is to be divided before an update, one for each device: 1 on JAX, which divides it."""
+    return len(device_names())
 
 
 def describe_devices() -> str:

@@ -119,6 +119,23 @@ def with_rows(batch: Batch, multiple: int) -> Batch:
     return Batch(source, target_in, target_out, np.pad(batch.indices, (0, more), constant_values=-1))
 
 
+def divided(batch: Batch, parts: int) -> list[Batch]:
+    """A batch in parts of as many rows each, of which every so-manieth is taken: long and short ones in all of them.
+
+    Args:
+        batch: its rows can be divided by `parts` (see `with_rows`).
+        parts: 1 is the batch itself. All indices of packed rows, which are not one for each row, stay with the first.
+    """
+    if parts == 1:
+        return [batch]
+    rows = [slice(first, None, parts) for first in range(parts)]
+    pairs = rows if len(batch.indices) == len(batch.source) else [slice(None), *[slice(0)] * (parts - 1)]
+    return [
+        Batch(batch.source[own], batch.target_in[own], batch.target_out[own], batch.indices[held])
+        for own, held in zip(rows, pairs, strict=True)
+    ]
+
+
 def ordered_batches(
     source: Sequence[Sequence[int]], target: Sequence[Sequence[int]], config: BatchConfig
 ) -> Iterator[Batch]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nmt_rl.config import FinetuneConfig
 from nmt_rl.corpus.batch_stream import Position
@@ -30,8 +31,7 @@ class Agent:
         settings: of the stage.
         ratio: updates for each batch that is played.
         together: batches that are played at once.
-        parts: of an update's batch, each of translations of similar lengths, so that little of it is padding; only for
-            terms that look at each episode alone.
+        cut: an update's batch into those that it is made of; None: it is one.
     """
 
     def __init__(
@@ -44,12 +44,12 @@ class Agent:
         settings: FinetuneConfig,
         ratio: int = 1,
         together: int = 1,
-        parts: int = 1,
+        cut: Callable[[Sampled], list[Sampled]] | None = None,
     ) -> None:
         """See the class docstring."""
         self.actor, self.replay, self.learner, self.terms = actor, replay, learner, list(terms)
         self.sentences, self.settings = sentences, settings
-        self.ratio, self.together, self.parts = ratio, together, parts
+        self.ratio, self.together, self.cut = ratio, together, cut or (lambda sampled: [sampled])
 
     def update(self, step: int, learning_rate: float) -> Numbers:
         """Update `step`, from 1; numbers to report."""
@@ -60,7 +60,7 @@ class Agent:
                 episodes, played = self.actor.play(self._sentences(step), step - 1, self.sentences.rng())
                 self.replay.add(episodes)
             sampled = self.replay.sample(self.settings.sentences, step, self.sentences.rng(step, part))
-            for piece in by_length(sampled, self.parts):
+            for piece in self.cut(sampled):
                 batch, numbers = self._batch(piece, step)
                 drawn.append(piece)
                 batches.append(batch)
@@ -126,12 +126,21 @@ class Agent:
 
 
 def by_length(sampled: Sampled, parts: int) -> list[Sampled]:
-    """A batch in parts of translations of similar lengths."""
+    """A batch in parts of translations of similar lengths, so that little of it is padding; for terms that look at each
+    episode alone."""
     order = np.argsort([len(episode.tokens) for episode in sampled.episodes], kind="stable")
-    return [
-        Sampled([sampled.episodes[i] for i in own], sampled.places[own], sampled.weights[own])
-        for own in (np.array_split(order, min(parts, len(order))) if parts > 1 else [np.arange(len(order))])
-    ]
+    return [_picked(sampled, own) for own in np.array_split(order, min(parts, len(order)))]
+
+
+def by_source(sampled: Sampled, parts: int) -> list[Sampled]:
+    """A batch in parts that have all translations of a source together, as terms that compare them want."""
+    sources = np.array([episode.source_id for episode in sampled.episodes])
+    each = np.array_split(np.unique(sources), parts)
+    return [_picked(sampled, np.flatnonzero(np.isin(sources, own))) for own in each if len(own)]
+
+
+def _picked(sampled: Sampled, rows: NDArray[np.int64]) -> Sampled:
+    return Sampled([sampled.episodes[i] for i in rows], sampled.places[rows], sampled.weights[rows])
 
 
 def _together(told: Sequence[Numbers]) -> Numbers:

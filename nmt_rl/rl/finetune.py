@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import shlex
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from nmt_rl.backend import use_devices
+from nmt_rl.backend import batch_parts, use_devices
 from nmt_rl.bundle import load_bundle, save_bundle
 from nmt_rl.bundle.adapters import base_of
 from nmt_rl.config import BatchConfig, Config
@@ -22,9 +23,10 @@ from nmt_rl.evaluation.metrics import LABELS
 from nmt_rl.models.q_guided import QGuided
 from nmt_rl.results import finished, write_result
 from nmt_rl.rl.actor import Actor, SentenceStream
-from nmt_rl.rl.agent import Agent
+from nmt_rl.rl.agent import Agent, by_length, by_source
 from nmt_rl.rl.divergence import Divergence
 from nmt_rl.rl.family import Family, build_family
+from nmt_rl.rl.replay import Sampled
 from nmt_rl.rl.reward import make_reward
 from nmt_rl.rl.term import Objective
 from nmt_rl.rl.validation_forks import ValidationForks
@@ -124,9 +126,17 @@ def make_agent(family: Family) -> Agent:
     target = prepared.tokenizers.target
     sentences = SentenceStream(prepared.train, target, family.reward, settings.sentences, longest, seed)
     learner = Learner(family.model, Objective(family.terms), settings.optimizer)
-    parts = PARTS if family.apart and pad_mode(BatchConfig()) == "longest" else 1
-    rates = (family.ratio, family.together, parts)
-    return Agent(family.actor, family.replay, learner, family.terms, sentences, settings, *rates)
+    return Agent(
+        family.actor, family.replay, learner, family.terms, sentences, settings, family.ratio, family.together,
+        _cut(family),
+    )  # fmt: skip
+
+
+def _cut(family: Family) -> Callable[[Sampled], list[Sampled]] | None:
+    """How a batch is cut before an update: because of padding, and to be divided among devices."""
+    parts, devices = PARTS if family.apart and pad_mode(BatchConfig()) == "longest" else 1, batch_parts()
+    parts = -(-parts // devices) * devices
+    return None if parts == 1 else functools.partial(by_length if family.apart else by_source, parts=parts)
 
 
 def choose_beta(model: QGuided, validate: Callable[[], dict[str, float]], metric: str = "bleu") -> dict[str, float]:

@@ -157,7 +157,7 @@ def fisher_information(model: Seq2Seq, batches: Iterable[dict[str, Any]]) -> lis
     gradients, _ = compile_accumulation(learner)
     sums, tokens = [np.zeros(v.shape, np.float64) for v in model.trainable_variables], 0.0
     for batch in batches:
-        outputs, found = gradients(to_device(batch))
+        (outputs,), found = gradients([to_device(batch)])
         count = float(outputs["tokens"])
         tokens += count
         for total, gradient in zip(sums, found, strict=True):

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from nmt_rl.backend import compile_accumulation, compile_update, is_jax, runs_ahead
+from nmt_rl.backend import Gradients, compile_accumulation, compile_update, is_jax, runs_ahead
 from nmt_rl.config import OptimizerConfig
 from nmt_rl.models.seq2seq import Seq2Seq, Tensor
 from nmt_rl.training.optimizers import build_optimizer
@@ -65,7 +65,7 @@ class Learner(keras.Model):
         self.compile(optimizer=optimizer, auto_scale_loss=False, jit_compile=False if _no_xla() else "auto")
         self.built = True
         self._step: Callable[[Any], dict[str, Any]] | None = None
-        self._halves: tuple[Callable[[Any], tuple[Any, Any]], Callable[[Any], None]] | None = None
+        self._halves: tuple[Gradients, Callable[[Any], None]] | None = None
         self._batches: Sequence[dict[str, Any]] = ()
         self.runs_ahead = runs_ahead()
         """What `update` returns are numbers on the device, which need not be there yet."""
@@ -112,12 +112,7 @@ class Learner(keras.Model):
         if self._halves is None:
             self._halves = compile_accumulation(self)
         gradients, apply = self._halves
-        outputs, sums = gradients(batches[0])
-        each = [outputs]
-        for batch in batches[1:]:
-            outputs, found = gradients(batch)
-            each.append(outputs)
-            sums = [total + gradient for total, gradient in zip(sums, found, strict=True)]
+        each, sums = gradients(batches)
         apply(sums)
         numbers, self.details = self._told(each)
         return numbers

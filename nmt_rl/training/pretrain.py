@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from nmt_rl.backend import device_count, to_device, use_devices
+from nmt_rl.backend import batch_parts, device_count, to_device, use_devices
 from nmt_rl.bundle import save_bundle
 from nmt_rl.bundle.start import start_from
 from nmt_rl.config import Config
 from nmt_rl.corpus.batch_stream import BatchStream, Position, subword_sampler
-from nmt_rl.corpus.batches import Batch, with_rows
+from nmt_rl.corpus.batches import Batch, divided, with_rows
 from nmt_rl.corpus.prefetch import Prefetcher
 from nmt_rl.corpus.prepared import Prepared
 from nmt_rl.corpus.store import EncodedCorpus
@@ -59,7 +59,7 @@ class CorpusTrainer:
         self._plan = {"batch": batch.model_dump(mode="json"), "draws": corpus.mixture.draws}
         self._stream_from = lambda position: BatchStream(corpus, batch, config.seed, position, resample)
         self._position = Position()
-        self._ahead: Prefetcher[tuple[dict[str, Any], float, Position]] | None = None
+        self._ahead: Prefetcher[tuple[list[tuple[dict[str, Any], float]], Position]] | None = None
 
     def update(self, step: int, learning_rate: float) -> dict[str, float]:
         """See Trainer.update."""
@@ -77,15 +77,17 @@ class CorpusTrainer:
             self._ahead = Prefetcher(self._on_device(rows, after) for rows, after in stream)
         batches, sizes = [], []
         for _ in range(self._accumulate):
-            batch, size, self._position = next(self._ahead)
-            batches.append(batch)
-            sizes.append(size)
+            parts, self._position = next(self._ahead)
+            for batch, size in parts:
+                batches.append(batch)
+                sizes.append(size)
         return joined(batches, sizes), sum(sizes)
 
-    def _on_device(self, rows: Batch, after: Position) -> tuple[dict[str, Any], float, Position]:
-        """A batch on its way to the device, the number of its target tokens, and where the next one is."""
-        batch = with_positions(with_rows(rows, device_count()), self._batch)
-        return to_device(batch), float(np.count_nonzero(batch["labels"] != PAD)), after
+    def _on_device(self, rows: Batch, after: Position) -> tuple[list[tuple[dict[str, Any], float]], Position]:
+        """A batch on its way to the devices, in parts with their numbers of target tokens; where the next one is."""
+        parts = divided(with_rows(rows, device_count()), batch_parts())
+        batches = [with_positions(part, self._batch) for part in parts]
+        return [(to_device(batch), float(np.count_nonzero(batch["labels"] != PAD))) for batch in batches], after
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """See Trainer.state."""

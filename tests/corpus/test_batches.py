@@ -2,7 +2,16 @@ import numpy as np
 import pytest
 
 from nmt_rl.config import BatchConfig
-from nmt_rl.corpus.batches import bucket_lengths, collate, ordered_batches, pad_mode, pad_source, side_widths
+from nmt_rl.corpus.batches import (
+    Batch,
+    bucket_lengths,
+    collate,
+    divided,
+    ordered_batches,
+    pad_mode,
+    pad_source,
+    side_widths,
+)
 from nmt_rl.corpus.tokenizer import BOS, EOS, PAD
 
 
@@ -65,3 +74,14 @@ def test_ordered_batches_hold_every_pair_once_shortest_first(kind, pad):
     for batch in found:
         for row, i in enumerate(batch.indices):
             assert (batch.source[row] == 9).sum() == (0 if i < 0 else len(source[i]))
+
+
+def test_a_divided_batch_is_whole():
+    rows = np.arange(6, dtype=np.int32)[:, None]
+    parts = divided(Batch(rows, rows + 10, rows + 20, np.arange(6) * 2), 3)
+    assert [part.source[:, 0].tolist() for part in parts] == [[0, 3], [1, 4], [2, 5]]
+    assert [part.target_in[:, 0].tolist() for part in parts] == [[10, 13], [11, 14], [12, 15]]
+    assert [part.target_out[:, 0].tolist() for part in parts] == [[20, 23], [21, 24], [22, 25]]
+    assert [part.indices.tolist() for part in parts] == [[0, 6], [2, 8], [4, 10]]
+    packed = divided(Batch(rows, rows, rows, np.arange(9)), 2)  # Nine pairs in six rows.
+    assert [len(part.indices) for part in packed] == [9, 0]

@@ -5,7 +5,7 @@ import pytest
 from copy_task import Student, make_config, make_corpus, make_model
 
 from nmt_rl.config import LSTMConfig, TransformerConfig
-from nmt_rl.rl.agent import by_length
+from nmt_rl.rl.agent import by_length, by_source
 from nmt_rl.rl.episode import Episode, Origin
 from nmt_rl.rl.replay import Sampled
 
@@ -165,16 +165,28 @@ def test_pieces_of_all_terms_count():
     assert anchored["tokens"] > plain["tokens"] and "cross_entropy" in anchored and "cross_entropy" not in plain
 
 
-def test_parts_of_similar_lengths_hold_the_whole_batch_once():
+def four_episodes(sources):
+    """Of lengths 4, 1, 3 and 2."""
     episodes = []
-    for number, length in enumerate([4, 1, 3, 2]):
+    for number, (length, source) in enumerate(zip([4, 1, 3, 2], sources, strict=True)):
         zeros, features = np.zeros(length, np.float32), np.zeros((length, 1), np.float32)
         tokens = np.full(length, 5, np.int32)
-        episodes.append(Episode(number, number, 0, Origin.GREEDY, tokens, zeros, zeros, zeros, features))
-    parts = by_length(Sampled(episodes, np.arange(4) + 10, np.arange(4) / 10), 2)
+        episodes.append(Episode(number, source, 0, Origin.GREEDY, tokens, zeros, zeros, zeros, features))
+    return Sampled(episodes, np.arange(4) + 10, np.arange(4) / 10)
+
+
+def test_parts_of_similar_lengths_hold_the_whole_batch_once():
+    parts = by_length(four_episodes(range(4)), 2)
     assert [[len(episode.tokens) for episode in part.episodes] for part in parts] == [[1, 2], [3, 4]]
     assert [part.places.tolist() for part in parts] == [[11, 13], [12, 10]]
     assert [part.weights.tolist() for part in parts] == [[0.1, 0.3], [0.2, 0.0]]
+
+
+def test_parts_by_source_have_all_translations_of_it():
+    parts = by_source(four_episodes([7, 3, 9, 7]), 2)
+    assert [[episode.source_id for episode in part.episodes] for part in parts] == [[7, 3, 7], [9]]
+    assert [part.places.tolist() for part in parts] == [[10, 11, 13], [12]]
+    assert len(by_source(four_episodes([7, 3, 9, 7]), 8)) == 3  # No part is empty.
 
 
 def test_an_update_in_parts_is_the_update_as_a_whole():
@@ -184,7 +196,7 @@ def test_an_update_in_parts_is_the_update_as_a_whole():
     told = []
     for parts in (1, 3):
         student = Student(weights, config, CORPUS)
-        student.agent.parts = parts
+        student.agent.cut = lambda sampled, parts=parts: by_length(sampled, parts)
         told.append([student.agent.update(step, 1e-3) for step in (1, 2, 3)])
     for whole, cut in zip(*told, strict=True):
         assert cut["loss"] == pytest.approx(whole["loss"], rel=1e-3) and cut["tokens"] == whole["tokens"]

@@ -34,6 +34,18 @@ def test_the_losses_of_several_devices_are_those_of_one(tiny_recipe, tmp_path):
         assert each["4"] == pytest.approx(each["1"], abs=1e-4)
 
 
+def test_the_losses_of_several_devices_are_those_of_one_on_tensorflow(tiny_recipe, tmp_path):
+    """A method whose episodes are learnt from apart, and one that compares those of a source; without dropout."""
+    methods, flags = (*METHODS, "mrt"), {"KERAS_BACKEND": "tensorflow"}
+    command = [sys.executable, str(Path(__file__).with_name("devices.py")), str(tiny_recipe), str(tmp_path), "2"]
+    done = subprocess.run([*command, *methods], capture_output=True, text=True, env={**os.environ, **flags})
+    assert done.returncode == 0, done.stderr[-2000:]
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found.keys() == {"pretrain", *methods}
+    for each in found.values():
+        assert each["2"] == pytest.approx(each["1"], abs=1e-4)
+
+
 @pytest.mark.jax
 def test_two_hosts_train_as_one_does(tiny_recipe, tmp_path):
     """Processes that see one device each, as hosts do; each writes a run of its own, and all are the same."""

@@ -166,7 +166,7 @@ def test_packing_changes_no_loss_and_no_gradient(name):
         batch = collate(source, target, np.arange(5), 3, widths, row_of)
         learner = Learner(model, CrossEntropy(0.1, packed), OptimizerConfig(name="adam", clip_norm=0.0))
         gradients, _ = compile_accumulation(learner)
-        outputs, slopes = gradients(with_positions(batch, BatchConfig()))
+        (outputs,), slopes = gradients([with_positions(batch, BatchConfig())])
         found[packed] = float(outputs["loss"]), float(outputs["tokens"]), [np.asarray(x) for x in slopes]
     assert found[True][0] == pytest.approx(found[False][0], abs=1e-5)
     assert found[True][1] == found[False][1] == 26
@@ -184,7 +184,7 @@ def test_logits_in_chunks_change_no_loss_and_no_gradient(monkeypatch):
     for logits in (2**26, 7 * 30):
         monkeypatch.setattr(losses, "LOGITS", logits)
         gradients, _ = compile_accumulation(Learner(model, CrossEntropy(0.1), OptimizerConfig()))
-        outputs, slopes = gradients(batch)
+        (outputs,), slopes = gradients([batch])
         found.append((float(outputs["loss"]), [np.asarray(x) for x in slopes]))
     assert found[0][0] == pytest.approx(found[1][0], abs=1e-6)
     for whole, parts in zip(found[0][1], found[1][1], strict=True):
