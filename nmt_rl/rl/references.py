@@ -54,5 +54,6 @@ class ReferenceTerm(Term):
 
     def loss(self, model: Seq2Seq, batch: dict[str, Tensor], training: bool) -> dict[str, Tensor]:
         """See Term.loss."""
-        found = self._cross_entropy(model, batch, training)
+        whole = {name: array for name, array in batch.items() if name != "share"}  # `Objective` takes it.
+        found = self._cross_entropy(model, whole, training)
         return {"loss": found["loss"], self.reported: found["nll"]}
