@@ -68,6 +68,10 @@ Tag = Annotated[
         "--tag", metavar="TAG", help="What every source begins with: a tag that the model was trained with (<2de>)."
     ),
 ]
+To = Annotated[
+    str | None,
+    typer.Option("--to", metavar="LANGUAGE", help="Of a model that knows several by tags: translate into it (de)."),
+]
 AlignmentKind = Annotated[
     Literal["pharaoh", "matrix"] | None,
     typer.Option(

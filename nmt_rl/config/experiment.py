@@ -84,9 +84,9 @@ class Config(ModelDescription):
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """All that are told: those of the task, and those that stages are validated by."""
+        """All that are told: those of the task, those that stages are validated by, and `evaluation.metrics`."""
         chosen = {self.pretrain.validation.metric, self.finetune.validation.metric} - {"loss"}
-        return tuple(dict.fromkeys([*METRICS[self.task], *sorted(chosen)]))
+        return tuple(dict.fromkeys([*METRICS[self.task], *sorted(chosen), *self.evaluation.metrics]))
 
     @property
     def finetune_seed(self) -> int:

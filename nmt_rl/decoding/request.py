@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from nmt_rl.corpus.languages import tagged_language
+
 if TYPE_CHECKING:
     from nmt_rl.config import DecodingConfig
 
@@ -44,6 +46,10 @@ class Request:
     """Of pairs that the model remembers."""
     force_terms: bool = False
     """These are not written, but the translations hold them."""
+
+    def target_language(self, own: str) -> str:
+        """Code of the language that is translated into: what the tag asks for, or the model's own."""
+        return tagged_language(self.tag) or own
 
     def summary(self, settings: DecodingConfig) -> str:
         """How a model translates, by its own settings after the overrides, in few words."""

@@ -6,7 +6,7 @@ import logging
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -172,7 +172,7 @@ class Translator:
             from nmt_rl.retrieval.memory import remembering
 
             model = remembering(model, request.memory)
-        language = bundle.config.corpus.target_language
+        language = request.target_language(bundle.config.corpus.target_language)
         marks = Marks.of(request)
         return cls.of_model(model, bundle.tokenizers, config, request.banned, language, marks)
 
@@ -195,10 +195,23 @@ class Translator:
         architecture = require_exportable(experiment.model, path)
         banned, longest = _spelled(tokenizers, request.banned), architecture.max_positions
         search = EngineSearcher(path, longest, tokenizers, config, banned, request.threads, request.scores)
-        language = experiment.corpus.target_language
+        language = request.target_language(experiment.corpus.target_language)
         chosen = _least_risk(search, tokenizers, config, language)
         marks = Marks.of(request)
         return cls(chosen, tokenizers, config, search.attention, marks)
+
+    def tagged(self, tag: str, language: str) -> Translator:
+        """One that searches by the same compiled loops behind another tag.
+
+        Args:
+            tag: what every source begins with; empty: nothing.
+            language: code of the target language, for sacreBLEU's tokenizer in mbr.
+        """
+        from nmt_rl.decoding.mbr import MinimumRisk
+
+        search = self.search.search if isinstance(self.search, MinimumRisk) else self.search
+        search = _least_risk(search, self.tokenizers, self.config, language)
+        return Translator(search, self.tokenizers, self.config, self.attend, replace(self.marks, tag=tag))
 
     def translate(
         self,
