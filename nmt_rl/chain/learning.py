@@ -65,6 +65,8 @@ def learn(chain: Chain, folder: Path) -> ChainScores:
     """
     start, first = bundle_folder(from_home(chain.start)), chain.experiment(WayConfig(), 1)
     tests = [_read_test(domain, first) for domain in chain.section.domains]
+    import nmt_rl.backend  # noqa: F401 Which says what is wrong with it before anything is written.
+
     try:
         with held(folder):
             _begin(chain, folder, first, start)

@@ -74,12 +74,13 @@ def compare(
     sets = scoring.read(files, needs_source=len(files) < len(paths))
     if len(sets) > 1:
         raise UserError(f"compare takes one test set, found {len(sets)}")
-    tag = tagging.of([bundle_folder(path) for path in paths if path.is_dir()])
+    models = [bundle_folder(path) for path in paths if path.is_dir()]
+    tag, through = tagging.of(models), tagging.between(models)
     sets = in_languages(sets, [tag])
     found = find_systems(paths, sets, [tag])
     _check_different([each.path for each in found])  # A run is the model that it holds.
     groups = group_seeds(given, found)
-    request = search.request([each.path for each in found if each.lines is None], tag=tag)
+    request = search.request([each.path for each in found if each.lines is None], tag=tag, through=through)
     source, target = _languages(found)
     languages = source, request.target_language(target)
     check_scoring([[languages[1]]], sets, ["bleu", *metrics], samples, scoring.tokenize)

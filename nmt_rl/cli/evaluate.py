@@ -60,7 +60,8 @@ def evaluate(
     tags = tagging.of(folders, sets)
     sets = in_languages(sets, tags)
     found = find_systems([*files, *models], sets, tags)
-    asked = {tag: search.request(folders, tag=tag) for tag in dict.fromkeys(tags)}
+    through = tagging.between(folders, tags)
+    asked = {tag: search.request(folders, tag=tag, through=through) for tag in dict.fromkeys(tags)}
     requests = [asked[tag] for tag in tags]
     needed = wanted if sentences else ["bleu", *wanted]
     languages = [[request.target_language(each.languages[1]) for each in found] for request in requests]

@@ -132,6 +132,7 @@ class SearchOptions:
         prefixes: bool = False,
         scores: bool = False,
         tag: str = "",
+        through: str = "",
     ) -> Request:
         """What is asked of the translators of some models.
 
@@ -141,6 +142,7 @@ class SearchOptions:
             prefixes: whether translations shall begin with given text.
             scores: whether the best one's score is wanted.
             tag: what sources begin with, which the models know.
+            through: the tag of a language between.
 
         Raises:
             UserError: for an option that has no effect with the others or a model's own settings, or excludes one.
@@ -161,6 +163,8 @@ class SearchOptions:
             _refuse("--ban needs a phrase, found a blank one")
         if self.glossary is not None:
             read_glossary(self.glossary)
+            if through:
+                _refuse("--glossary is of one translation, and --through makes two; leave out one of them")
         elif self.force_terms:
             _refuse("--force-terms needs the terms; give --glossary FILE, too")
         request = Request(
@@ -173,6 +177,7 @@ class SearchOptions:
             precision=self.precision,
             threads=self.threads,
             tag=tag,
+            through=through,
             glossary=self.glossary,
             force_terms=self.force_terms,
             memory=self.memory,

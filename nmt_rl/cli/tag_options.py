@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nmt_rl.cli.options import Tag, To
+from nmt_rl.cli.options import Tag, Through, To
 
 if TYPE_CHECKING:
     from nmt_rl.evaluation.testsets import TestSet
@@ -21,10 +21,15 @@ class TagOptions:
 
     tag: Tag = None
     to: To = None
+    through: Through = None
 
     def of(self, models: Sequence[Path]) -> str:
         """The tag that is meant, or none; arguments and errors as of `chosen_tag`."""
         return chosen_tag(models, self.tag, self.to)
+
+    def between(self, models: Sequence[Path]) -> str:
+        """That of the language between, or none; arguments and errors as of `tag_between`."""
+        return tag_between(models, self.through, [self.of(models)])
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,7 @@ class SetTagOptions:
             help="Of models that know several by tags: translate into it (de); once, or for each test set.",
         ),
     ] = None
+    through: Through = None
 
     def of(self, models: Sequence[Path], sets: Sequence[TestSet]) -> list[str]:
         """A tag for each test set, or none.
@@ -67,6 +73,10 @@ class SetTagOptions:
                 f"set{'s' if len(sets) > 1 else ''}; give it once, or once for each in their order"
             )
         return chosen if len(chosen) > 1 else (chosen or [""]) * len(sets)
+
+    def between(self, models: Sequence[Path], tags: Sequence[str]) -> str:
+        """The tag of the language between, or none; arguments and errors as of `tag_between`."""
+        return tag_between(models, self.through, tags)
 
 
 BOTH = "--to LANGUAGE gives the tag of a language; leave out --tag, or --to"
@@ -99,3 +109,28 @@ def chosen_tag(models: Sequence[Path], tag: str | None, to: str | None) -> str:
             assert to is not None
             found = tag_to(folder, to)
     return found if tag is None else tag
+
+
+def tag_between(models: Sequence[Path], through: str | None, tags: Sequence[str]) -> str:
+    """The tag of the language that is translated through, or an empty text.
+
+    Args:
+        models: their folders.
+        through: the language's code, if it was given.
+        tags: what the sources begin with then.
+
+    Raises:
+        UserError: if there is nothing to translate into from there, or a model does not know it.
+    """
+    from nmt_rl.errors import UserError
+
+    if through is None:
+        return ""
+    if not all(tags):
+        raise UserError("--through LANGUAGE is on the way to another one; give --to LANGUAGE, too")
+    from nmt_rl.decoding.marks import tag_to
+
+    found = {tag_to(folder, through, "--through") for folder in models}.pop()
+    if found in tags:
+        raise UserError(f"--through {through} is where --to leads already; leave it out")
+    return found

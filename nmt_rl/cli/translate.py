@@ -67,6 +67,7 @@ def translate(
     Options that are not given are the (first) model's own. Only translations go to stdout.
     """
     from nmt_rl.bundle import bundle_folder, must_be_text
+    from nmt_rl.errors import UserError
 
     folders = [bundle_folder(folder, "-i") for folder in model]
     must_be_text("-i", input)
@@ -75,9 +76,12 @@ def translate(
     others = {"--prefix": prefix is not None, "--split-sentences": split_sentences, "--stream": stream}
     told = None if search.force_terms else search.glossary
     check_options(form, told, markup, actors, others)
-    request = search.request(
-        folders[:1], form.nbest, prefix is not None, form.scores or written.json, tagging.of(folders[:1])
-    )
+    tag, through = tagging.of(folders[:1]), tagging.between(folders[:1])
+    if through and (markup is not None or form.alignment is not None):
+        what = "--alignment" if markup is None else "--markup"
+        raise UserError(f"{what} goes by the words of the source, which --through has others between; leave out one")
+    scores = form.scores or written.json
+    request = search.request(folders[:1], form.nbest, prefix is not None, scores, tag, through)
     job = TranslateJob(folders, request, form, written, input, output)
     if actors is not None:
         job.on_cluster(actors)

@@ -75,17 +75,17 @@ def known_languages(folder: Path) -> list[str]:
     return sorted(filter(None, map(tagged_language, tokenizer.pieces(range(tokenizer.size)))))
 
 
-def tag_to(folder: Path, language: str) -> str:
-    """A model's tag for a language; raises UserError naming the languages that it has one for."""
+def tag_to(folder: Path, language: str, option: str = "--to") -> str:
+    """A model's tag for a language; raises UserError naming the option, and the languages that it has one for."""
     known = known_languages(folder)
     if language in known:
         return language_tag(language)
     if not known:
         raise UserError(
-            f"--to {language} is of models whose sources have tags such as {language_tag(language)}, but {folder} has "
-            "none; leave it out"
+            f"{option} {language} is of models whose sources have tags such as {language_tag(language)}, but {folder} "
+            "has none; leave it out"
         )
-    raise UserError(f"--to {language!r} is no language that {folder} has a tag for; it knows {', '.join(known)}")
+    raise UserError(f"{option} {language!r} is no language that {folder} has a tag for; it knows {', '.join(known)}")
 
 
 def must_know_terms(folder: Path) -> None:

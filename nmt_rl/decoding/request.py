@@ -40,6 +40,8 @@ class Request:
     """Most processor threads; None: the engine's own default."""
     tag: str = ""
     """What every source begins with, such as `<2de>`."""
+    through: str = ""
+    """The tag of another language, into which sources are translated first, and from there by `tag`."""
     glossary: Path | None = None
     """Terms whose translations are written behind them."""
     memory: Path | None = None
@@ -58,6 +60,7 @@ class Request:
         # By choice it may find others than Keras; of itself it does not.
         notes = {
             f"tag {self.tag}": self.tag,
+            f"through {self.through}": self.through,
             f"{'forced ' * self.force_terms}glossary {self.glossary}": self.glossary is not None,
         }
         notes |= {f"memory {self.memory}": self.memory is not None}

@@ -153,6 +153,25 @@ def test_the_share_of_lines_in_the_language_is_of_each_set(command, run, tiny_co
     assert "-en" in signatures[0] and "-zh" in signatures[1]
 
 
+def test_through_another_language_is_two_translations(command, run, tmp_path, tiny_corpus):
+    source, between = tiny_corpus / "test.de", tmp_path / "between"
+    assert command("translate", run, "-i", source, "-o", between, "--to", "en").code == 0
+    twice = command("translate", run, "-i", between, "--to", "zh", "--scores")
+    found = command("translate", run, "-i", source, "--to", "zh", "--through", "en", "--scores")
+    assert found.code == 0 and found.out == twice.out, found.err
+    test = ["--source", source, "--reference", source, "--format", "json", "--to", "zh"]
+    direct, through = (json.loads(command("evaluate", run, *test, *more).out)[0] for more in ([], ["--through", "en"]))
+    assert "through <2en>" in through["decoding"] and "through" not in direct["decoding"]
+    for wrong, words in (
+        (["--through", "en"], "give --to LANGUAGE, too"),
+        (["--through", "fr", "--to", "de"], "--through 'fr' is no language"),
+        (["--through", "de", "--to", "de"], "is where --to leads already"),
+        (["--through", "en", "--to", "de", "--alignment", "pharaoh"], "--alignment goes by the words of the source"),
+    ):
+        found = command("translate", run, "-i", source, *wrong)
+        assert found.code == 2 and words in found.err, found.err
+
+
 def test_validation_sets_are_scored_in_the_language_of_their_tag(run):
     from nmt_rl.evaluation.plots import read_events
 
