@@ -86,7 +86,9 @@ def read_chain(path: Path, given: Sequence[str] = ()) -> Chain:
     try:
         section = ChainSpec.model_validate({"chain": tree["chain"]}).chain
     except ValidationError as error:
-        raise UserError(f"{path}: {explain(error.errors()[0], ChainSpec)}") from None
+        found = error.errors()  # A misspelt key explains the one that is missing, and not the other way round.
+        first = next((each for each in found if each["type"] == "extra_forbidden"), found[0])
+        raise UserError(f"{path}: {explain(first, ChainSpec)}") from None
     corpus = own.get("corpus")
     for key in BY_DOMAIN:
         if isinstance(corpus, dict) and key in corpus:
