@@ -2,9 +2,15 @@
 
 import json
 
+import numpy as np
 import pytest
 
-from nmt_rl.corpus.tokenizer import Tokenizers
+from nmt_rl.config import DecodingConfig, TokenizerConfig
+from nmt_rl.corpus.tokenizer import Tokenizers, train_tokenizer
+from nmt_rl.decoding.hypotheses import Hypotheses
+from nmt_rl.decoding.marks import known_languages, tag_to
+from nmt_rl.decoding.request import Request
+from nmt_rl.decoding.translator import Translator
 
 RECIPE = """\
 name: tagged
@@ -151,6 +157,35 @@ def test_the_share_of_lines_in_the_language_is_of_each_set(command, run, tiny_co
     found = command("evaluate", run, *sets, "--metrics", "language", "--format", "json", "--to", "en", "--to", "zh")
     signatures = [row["metrics"]["language"]["signature"] for row in json.loads(found.out)]
     assert "-en" in signatures[0] and "-zh" in signatures[1]
+
+
+class Echo:
+    """A search that finds the pieces of the source."""
+
+    max_length = 40
+
+    def __call__(self, source, max_lengths, prefix=None):
+        lengths = (source != 0).sum(axis=1, keepdims=True)
+        scores = np.zeros(lengths.shape, "float32")
+        return Hypotheses(source[:, None, :], lengths, scores, scores)
+
+
+def test_a_translation_through_another_language_has_both_tags_in_their_order(tmp_path):
+    """Of a search that says what it is asked: first into the language between, then that into the other."""
+    settings = TokenizerConfig(vocabulary=22, byte_fallback=False, user_symbols=("<2en>", "<2de>"))
+    both = train_tokenizer(["hund katze vogel", "katze hund", "vogel hund"] * 5, settings)
+    both = Tokenizers(both, both)
+    plain = Translator(Echo(), both, DecodingConfig(beam=1))
+    through = plain.tagged("<2de>", "de")._through(Request(tag="<2de>", through="<2en>"))
+    assert [found.text for found in through.translate(["hund", "", "katze"])] == [
+        "<2de> <2en> hund",
+        "",
+        "<2de> <2en> katze",
+    ]
+    assert plain.tagged("<2en>", "en").translate(["hund"])[0].text == "<2en> hund"
+    assert plain.translate(["hund"])[0].text == "hund"  # Which is as it was.
+    both.save(tmp_path)
+    assert known_languages(tmp_path) == ["de", "en"] and tag_to(tmp_path, "en") == "<2en>"
 
 
 def test_through_another_language_is_two_translations(command, run, tmp_path, tiny_corpus):
