@@ -15,6 +15,7 @@ from nmt_rl.config.chain import ChainConfig, ChainSpec, WayConfig
 from nmt_rl.config.experiment import explain
 from nmt_rl.config.recipes import read_recipe, recipe_path
 from nmt_rl.errors import UserError
+from nmt_rl.storage.streams import input_name
 from nmt_rl.tuning.space import setting
 
 BY_DOMAIN = ("train", "valid", "test")
@@ -80,6 +81,8 @@ def read_chain(path: Path, given: Sequence[str] = ()) -> Chain:
     Raises:
         UserError: naming the file and the key that is missing or wrong.
     """
+    if not recipe_path(str(path)).is_file():
+        raise UserError(f"a chain reads its recipe for every step; give a file, found {input_name(path)}")
     own, tree = read_recipe(recipe_path(str(path)))
     if "chain" not in tree:
         raise UserError(f"{path} has no section chain, which lists domains; docs/adapting.md has an example")

@@ -51,13 +51,15 @@ class WayConfig(Section):
 class ChainConfig(Section):
     """The domains in their order, and the ways."""
 
-    domains: tuple[DomainConfig, ...] = Field(min_length=2)
+    domains: tuple[DomainConfig, ...] = Field(min_length=1)
     """The first is what the model of `pretrain.start` knows; the others are learnt."""
     ways: dict[str, WayConfig] = Field({"nothing": WayConfig()}, min_length=1)
     """By their names; the whole chain is gone through by each."""
 
     @model_validator(mode="after")
     def _names_are_folders(self) -> ChainConfig:
+        if len(self.domains) < 2:
+            raise ValueError(f"domains: a chain needs two or more, found {len(self.domains)}")
         for what, names in (("domains", [domain.name for domain in self.domains]), ("ways", list(self.ways))):
             folders = [folder_name(name) for name in names]
             if not all(folders) or len(set(folders)) < len(folders):

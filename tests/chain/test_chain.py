@@ -106,6 +106,7 @@ def test_a_step_starts_from_the_last_and_keeps_in_its_way(spec, tiny_corpus):
         ("nothing: {{}}", "nothing: {{replay: 0}}", "chain.ways.nothing.replay"),
         ("nothing: {{}}", "nothing: {{set: {{pretrain.updaets: 1}}}}", "did you mean updates?"),
         ("name: new", "name: old", "domains need different names"),
+        ("    - {{name: new", "    # {{name: new", "a chain needs two or more, found 1"),
         ("start: {run}, ", "", "a chain needs pretrain.start"),
         ("start: {run}, ", "start: nowhere, ", "model folder nowhere does not exist"),
         ("target_language: en", "target_language: en, train: x", "corpus.train is each domain's own"),
