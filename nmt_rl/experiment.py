@@ -31,6 +31,7 @@ from nmt_rl.storage.outputs import folder_error
 from nmt_rl.storage.ownership import must_be_ours
 
 if TYPE_CHECKING:
+    from nmt_rl.config import CorpusConfig, SourceSpec
     from nmt_rl.corpus.prepared import Prepared
     from nmt_rl.evaluation.comparison import Choice, Translations
     from nmt_rl.evaluation.report import Report
@@ -47,6 +48,7 @@ def prepare_stage(config: Config, run: Path, fresh: bool = False, processes: int
 
 def pretrain_stage(config: Config, run: Path, fresh: bool = False) -> dict[str, Any]:
     """Pretrain (preparing first if needed) and release the pretrained model; `fresh` starts the stage over."""
+    _check_metrics(config)
     with _working_in(run):
         return _pretrain(config, run, fresh)
 
@@ -83,15 +85,22 @@ def _working_in(run: Path) -> Iterator[None]:
 
 def _load_metrics(config: Config) -> None:
     """A metric that cannot be made is said before days of pretraining, not after."""
-    from nmt_rl.evaluation.metrics import TASKS
-    from nmt_rl.evaluation.task_metrics import build_task_metric
     from nmt_rl.rl.sentence_metrics import load_metric
 
     for name in config.finetune.reward.metrics:
         if name not in ("bleu", "constant"):
             load_metric(name, config.corpus.target_language)
-    for name in set(config.metrics) & set(TASKS):
-        build_task_metric(name, name, config.corpus.target_language)
+    _check_metrics(config)
+
+
+def _check_metrics(config: Config) -> None:
+    """The same of what the validation and test sets are scored by; a set's tag says what language it is in."""
+    from nmt_rl.corpus.sources import target_language
+    from nmt_rl.evaluation.metrics import TASKS, check_metrics
+
+    names = [name for name in config.metrics if name in TASKS or name in config.evaluation.metrics]
+    for spec in config.corpus.held_out.values() if names else ():
+        check_metrics(names, target_language(spec, config.corpus))
 
 
 def _prepare(config: Config, run: Path, fresh: bool, processes: int | None = None) -> Prepared:
@@ -233,16 +242,17 @@ def report_stage(config: Config, run: Path) -> Report:
     corpus, test = config.corpus, None
     if prepared.test and corpus.test is not None:
         tuned = {stage: config.decoding.tuned_as(decoding) for stage, decoding in own.items()}
-        test = _translations(run, "test", corpus.test.label, prepared.test, tuned)
+        test = _translations(run, "test", corpus.test, corpus, prepared.test, tuned)
     comparison = Comparison(
         name=config.name,
         metrics=config.metrics,
         source_language=corpus.source_language,
         target_language=corpus.target_language,
         released="finetuned" if better_stage(run) == "finetune" else "pretrained",
-        validation=_translations(run, "validation", corpus.valid[0].label, prepared.valid, greedy),
+        validation=_translations(run, "validation", corpus.valid[0], corpus, prepared.valid, greedy),
         further=[
-            _translations(run, "further validation", name, pairs, greedy) for name, pairs in prepared.further.items()
+            _translations(run, "further validation", spec, corpus, prepared.further[spec.label], greedy)
+            for spec in corpus.further.values()
         ],
         choice=_choice(config, finished, len(prepared.valid)),
         test=test,
@@ -269,9 +279,15 @@ def _choice(config: Config, finished: dict[str, dict[str, Any]], lines: int) -> 
 
 
 def _translations(
-    run: Path, split: Any, name: str, pairs: list[tuple[str, str]], decoding: dict[str, DecodingConfig]
+    run: Path,
+    split: Any,
+    spec: SourceSpec,
+    corpus: CorpusConfig,
+    pairs: list[tuple[str, str]],
+    decoding: dict[str, DecodingConfig],
 ) -> Translations:
     """One split translated by every finished model; `decoding` is by stage."""
+    from nmt_rl.corpus.sources import target_language
     from nmt_rl.decoding.request import Request
     from nmt_rl.decoding.translator import Translator
     from nmt_rl.evaluation.comparison import Translations
@@ -283,7 +299,8 @@ def _translations(
         texts[stage] = [t.text for t in translator.translate(sources)]
     references = [reference for _, reference in pairs]
     how = _summary(decoding)
-    return Translations(split, name, how, sources, references, texts["pretrain"], texts.get("finetune"))
+    language, both = target_language(spec, corpus), (texts["pretrain"], texts.get("finetune"))
+    return Translations(split, spec.label, how, sources, references, *both, target_language=language)
 
 
 def _summary(decoding: dict[str, DecodingConfig]) -> str:

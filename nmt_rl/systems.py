@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nmt_rl.corpus.languages import short_code
+from nmt_rl.corpus.languages import short_code, tagged_language
 from nmt_rl.errors import UserError, printable
 from nmt_rl.storage.streams import STANDARD, from_home, input_name
 
@@ -25,12 +25,12 @@ class System:
 
     name: str
     """Its path, without the folders that it shares with the others."""
-    target_language: str
-    """Its code, or empty."""
+    target_languages: Sequence[str]
+    """Into which it translated each set: codes, or empty."""
     texts: Sequence[Sequence[str]]
     """One translation per line of each set."""
-    decoding: str = ""
-    """How it translated, if that is known."""
+    decodings: Sequence[str]
+    """How it translated each set; empty if that is not known."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,15 +45,23 @@ class Candidate:
     lines: Sequence[str] | None
     """Of a file; None: a model."""
 
-    def translate(self, sets: Sequence[TestSet], request: Request) -> System:
-        """The system with its translations of the test sets; `request` is to models."""
+    def translate(self, sets: Sequence[TestSet], requests: Sequence[Request]) -> System:
+        """The system with its translations of the test sets; requests are to models, one of each set.
+
+        They differ in their tags at most.
+        """
         if self.lines is not None:
-            return System(self.name, self.languages[1], [self.lines])
+            return System(self.name, [self.languages[1]], [self.lines], [""])
         from nmt_rl.decoding.translator import Translator
 
-        translator = Translator.from_folders([self.path], request)
-        texts = [[t.text for t in translator.translate(each.sources)] for each in sets]
-        return System(self.name, self.languages[1], texts, request.summary(translator.config))
+        languages = [request.target_language(self.languages[1]) for request in requests]
+        translator = Translator.from_folders([self.path], requests[0])
+        texts = []
+        for each, request, language in zip(sets, requests, languages, strict=True):
+            if request.tag != translator.marks.tag:
+                translator = translator.tagged(request.tag, language)
+            texts.append([t.text for t in translator.translate(each.sources)])
+        return System(self.name, languages, texts, [request.summary(translator.config) for request in requests])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,19 +93,37 @@ def parse_seeds(argument: str) -> SeedPaths:
     return SeedPaths(printable(name), tuple(map(from_home, paths)))
 
 
-def find_systems(paths: Sequence[Path], sets: Sequence[TestSet]) -> list[Candidate]:
+def in_languages(sets: Sequence[TestSet], tags: Sequence[str]) -> list[TestSet]:
+    """The test sets, each in the language that its tag asks for.
+
+    Raises:
+        UserError: if a set is known to be in another one.
+    """
+    found = []
+    for each, tag in zip(sets, tags, strict=True):
+        language = tagged_language(tag)
+        if language and each.target_language and short_code(language) != short_code(each.target_language):
+            pair = f"{each.source_language}-{each.target_language}"
+            raise UserError(f"tag {tag} asks for {language}, but the test set {each.name} is {pair}")
+        found.append(dataclasses.replace(each, target_language=language) if language else each)
+    return found
+
+
+def find_systems(paths: Sequence[Path], sets: Sequence[TestSet], tags: Sequence[str] = ()) -> list[Candidate]:
     """Read the files and look into the folders, so that a mistake does not cost the time of translating.
 
     Args:
         paths: a folder is a model, or a run that holds one; anything else a text file.
         sets: the test sets; a file goes with one only.
+        tags: what sources of each set begin with; the language of one takes the place of the model's.
 
     Raises:
         UserError: for what cannot be read or does not fit.
     """
     names = _names(paths)
     found = [_model(path, names[path]) if path.is_dir() else _file(path, names[path], sets) for path in paths]
-    _check_languages([each for each in found if each.lines is None], sets)
+    told = [each for each, tag in zip(sets, tags or [""] * len(sets), strict=True) if not tagged_language(tag)]
+    _check_languages([each for each in found if each.lines is None], told)
     return found
 
 
@@ -169,7 +195,7 @@ def _names(paths: Sequence[Path]) -> dict[Path, str]:
 
 
 def check_scoring(
-    languages: Iterable[str],
+    languages: Sequence[Iterable[str]],
     sets: Sequence[TestSet],
     metrics: Sequence[str],
     resamples: int = 0,
@@ -178,7 +204,7 @@ def check_scoring(
     """Look at what scoring needs before a model translates: packages, COMET's model, memory.
 
     Args:
-        languages: codes of the target languages.
+        languages: codes of the target languages that systems translate each set into.
         sets, metrics, resamples, tokenize: as in `score_systems`; only metrics that are named are looked at.
 
     Raises:
@@ -191,9 +217,10 @@ def check_scoring(
         from nmt_rl.evaluation.comet import load_model
 
         load_model()
-    for language in dict.fromkeys(languages):
+    for language in dict.fromkeys(itertools.chain(*languages)):
         check_metrics([name for name in metrics if name != "comet"], language, tokenize)
-        for each in sets:
+    for each, own in zip(sets, languages, strict=True):
+        for language in dict.fromkeys(own):
             warn_if_unspaced(each.reference_name, each.references[0], language, tokenize)
     for each in sets:
         check_resamples(resamples, len(each.references[0]))
@@ -220,7 +247,8 @@ def score_systems(
 
     rows = []
     for system in systems:
-        for each, texts in zip(sets, system.texts, strict=True):
+        own = zip(sets, system.texts, system.target_languages, system.decodings, strict=True)
+        for each, texts, language, decoding in own:
             scores = corpus_scores(
                 texts,
                 each.references,
@@ -229,7 +257,7 @@ def score_systems(
                 metrics=[name for name in metrics if name != "comet"],
                 resamples=resamples,
                 seed=seed,
-                target_language=system.target_language,
+                target_language=language,
                 tokenize=tokenize,
                 reference_name=each.reference_name,
             )
@@ -238,7 +266,7 @@ def score_systems(
 
                 comet = comet_score(each.sources, texts, each.references[0])
                 scores = dataclasses.replace(scores, metrics=scores.metrics | {"comet": comet})
-            rows.append(dataclasses.replace(scores, decoding=system.decoding))
+            rows.append(dataclasses.replace(scores, decoding=decoding))
     return rows
 
 
@@ -250,13 +278,14 @@ def score_sentences(
 
     tables = []
     for system in systems:
-        for each, texts in zip(sets, system.texts, strict=True):
+        own = zip(sets, system.texts, system.target_languages, system.decodings, strict=True)
+        for each, texts, language, decoding in own:
             ours = [name for name in metrics if name != "comet"]
-            found = sentence_scores(texts, each.references, ours, system.target_language, tokenize)
+            found = sentence_scores(texts, each.references, ours, language, tokenize)
             if "comet" in metrics:
                 from nmt_rl.evaluation.comet import comet_sentence_scores
 
                 found["comet"] = comet_sentence_scores(each.sources, texts, each.references[0])
             ordered = {name: found[name] for name in metrics}
-            tables.append(SentenceScores(system.name, each.name, ordered, system.decoding))
+            tables.append(SentenceScores(system.name, each.name, ordered, decoding))
     return tables

@@ -38,23 +38,17 @@ def main() -> None:
     parser.add_argument("--lines", type=int)
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    log, between = options.out / "log", options.out / f"through.{options.through}"
+    log = options.out / "log"
     source, reference = (
         first_lines(Path(f"{options.text}.{language}"), options.lines, options.out / f"text.{language}")
         for language in (options.source, options.target)
     )
-    steps = {
-        "direct": ((source, options.target, options.out / "direct"),),
-        f"through {options.through}": (
-            (source, options.through, between),
-            (between, options.target, options.out / "through"),
-        ),
-    }
+    ways = {"direct": [], f"through {options.through}": ["--through", options.through]}
     found, direction = {}, f"{options.source}-{options.target}"
-    for name, ways in steps.items():
-        for text, language, output in ways:
-            nmt_rl("translate", options.model, "-i", text, "-o", output, "--tag", f"<2{language}>", log=log)
-        found[name] = file_scores(ways[-1][2], reference, direction, "bleu,chrf,language", log)
+    for name, way in ways.items():
+        output = options.out / name.partition(" ")[0]
+        nmt_rl("translate", options.model, "-i", source, "-o", output, "--to", options.target, *way, log=log)
+        found[name] = file_scores(output, reference, direction, "bleu,chrf,language", log)
         shown = "  ".join(f"{metric} {score['value']:.2f}" for metric, score in found[name].items())
         print(f"{direction} {name}: {shown}", flush=True)
     result = {"date": datetime.date.today().isoformat(), "direction": direction, "lines": options.lines}

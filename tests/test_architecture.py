@@ -51,7 +51,9 @@ BELOW = {
         "models",
         "corpus",
     },
+    "chain": {"experiment", "tuning", "results", "evaluation", "decoding", "bundle", "corpus"},
     "cli": {
+        "chain",
         "cluster",
         "documents",
         "retrieval",

@@ -35,7 +35,7 @@ def test_models_of_other_directions_share_no_test_set(monkeypatch, tmp_path):
 
 def test_scores_say_how_a_model_translated(tiny_run):
     (model,) = systems.find_systems([tiny_run.folder / "model"], SETS[:1])
-    system = model.translate(SETS[:1], Request({"beam": 3}, banned=["a cat"]))
+    system = model.translate(SETS[:1], [Request({"beam": 3}, banned=["a cat"])])
     (row,) = systems.score_systems([system], SETS[:1], ["bleu"])
     limits = "at most 1 times the source + 4 pieces, sources cut after 40 pieces"
     assert row.decoding == f'beam 3, length penalty 1 (average), {limits}, never "a cat"'

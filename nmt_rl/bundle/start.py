@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from nmt_rl.bundle.folder import TOKENIZERS, WEIGHTS, bundle_folder, read_bundle_config
 from nmt_rl.bundle.loading import load_bundle
 from nmt_rl.config import Config, load_config
+from nmt_rl.config.recipes import Completion
 from nmt_rl.errors import UserError
 from nmt_rl.storage.hashes import file_hash
 from nmt_rl.storage.streams import from_home
@@ -23,13 +24,23 @@ FREE = {"model": ("dropout", "attention_dropout", "activation_dropout"), "tokeni
 """Keys of sections that are the model's which may be others than its own: no weight depends on them."""
 
 
-def load_experiment(recipe: str, overrides: Sequence[str] = ()) -> Config:
+def load_experiment(recipe: str, overrides: Sequence[str] = (), complete: Completion | None = None) -> Config:
     """As `load_config`; an experiment that starts from a model has the sections `model` and `tokenizer` of that.
+
+    Args:
+        recipe, overrides: as of `load_config`.
+        complete: adds to the tree before that is done.
 
     Raises:
         UserError: as `load_config` and `bundle_folder`, and for a key of these sections that is given otherwise.
     """
-    return load_config(recipe, overrides, _with_start)
+
+    def whole(tree: dict[str, Any], written: Container[tuple[str, str]]) -> None:
+        if complete is not None:
+            complete(tree, written)
+        _with_start(tree, written)
+
+    return load_config(recipe, overrides, whole)
 
 
 def _with_start(tree: dict[str, Any], written: Container[tuple[str, str]]) -> None:

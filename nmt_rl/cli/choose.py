@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from nmt_rl.cli.options import Output, Precision, Tag
+from nmt_rl.cli.options import Output, Precision, Tag, To
+from nmt_rl.cli.tag_options import chosen_tag
 from nmt_rl.storage.streams import STANDARD
 
 
@@ -19,6 +20,7 @@ def choose(
         bool, typer.Option("--scores", help="Write 'choice TAB log-probability TAB share among the choices'.")
     ] = False,
     tag: Tag = None,
+    to: To = None,
     precision: Precision = None,
     output: Output = STANDARD,
 ) -> None:
@@ -27,7 +29,7 @@ def choose(
     from nmt_rl.corpus.inputs import check_inputs
     from nmt_rl.corpus.lines import read_lines
     from nmt_rl.decoding.choosing import choose, read_choices
-    from nmt_rl.decoding.marks import Marks, must_know_tag
+    from nmt_rl.decoding.marks import Marks
     from nmt_rl.storage.outputs import open_output
 
     folders = [bundle_folder(folder, "-i or --choices") for folder in model]
@@ -36,13 +38,12 @@ def choose(
     check_inputs([choices, input])
     known = read_choices(choices)
     opened = open_members(folders, "an ensemble")
-    if tag is not None:
-        must_know_tag(folders[0], tag)
+    marks = Marks(chosen_tag(folders[:1], tag, to))
     with open_output(output, inputs=[input, choices]) as sink:
         bundle = load_ensemble(folders, precision or "float32")  # Which loads Keras, quietly; so it comes first.
         from nmt_rl.decoding.scorer import Scorer
 
-        scorer = Scorer(bundle.model, bundle.tokenizers, opened[0].config.decoding, Marks(tag or ""))
+        scorer = Scorer(bundle.model, bundle.tokenizers, opened[0].config.decoding, marks)
         for found in choose(scorer, read_lines(input), known):
             more = f"\t{found.log_prob:.4f}\t{found.share:.4f}" if scores else ""
             sink.write(f"{found.text}{more}\n".encode())

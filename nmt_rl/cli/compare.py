@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -11,6 +12,7 @@ import typer
 from nmt_rl.cli.option_groups import with_groups
 from nmt_rl.cli.scoring_options import ScoringOptions
 from nmt_rl.cli.search_options import SearchOptions
+from nmt_rl.cli.tag_options import TagOptions
 from nmt_rl.storage.streams import STANDARD
 
 if TYPE_CHECKING:
@@ -47,6 +49,7 @@ def compare(
         Path | None, typer.Option(help="Write a report with plots and examples; -: to stdout, instead of the table.")
     ] = None,
     json_output: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    tagging: TagOptions,
     search: SearchOptions,
 ) -> None:
     """Scores and paired p-values of systems against the first one, and in what their translations differ.
@@ -55,9 +58,10 @@ def compare(
     score is their mean, and the test is a two-sided bootstrap over sentences and seeds. p-values of several systems are
     corrected for their number (Holm, 1979); --json has them as they were, too.
     """
+    from nmt_rl.bundle import bundle_folder
     from nmt_rl.errors import UserError
     from nmt_rl.storage.outputs import open_output
-    from nmt_rl.systems import check_scoring, find_systems, group_seeds, parse_seeds
+    from nmt_rl.systems import check_scoring, find_systems, group_seeds, in_languages, parse_seeds
 
     if html == STANDARD and json_output:
         raise UserError("--html - and --json both write to standard output; give --html FILE")
@@ -70,15 +74,19 @@ def compare(
     sets = scoring.read(files, needs_source=len(files) < len(paths))
     if len(sets) > 1:
         raise UserError(f"compare takes one test set, found {len(sets)}")
-    found = find_systems(paths, sets)
+    models = [bundle_folder(path) for path in paths if path.is_dir()]
+    tag, through = tagging.of(models), tagging.between(models)
+    sets = in_languages(sets, [tag])
+    found = find_systems(paths, sets, [tag])
     _check_different([each.path for each in found])  # A run is the model that it holds.
     groups = group_seeds(given, found)
-    request = search.request([each.path for each in found if each.lines is None])
-    languages = _languages(found)
-    check_scoring([languages[1]], sets, ["bleu", *metrics], samples, scoring.tokenize)
+    request = search.request([each.path for each in found if each.lines is None], tag=tag, through=through)
+    source, target = _languages(found)
+    languages = source, request.target_language(target)
+    check_scoring([[languages[1]]], sets, ["bleu", *metrics], samples, scoring.tokenize)
     inputs = [*scoring.texts, *files]
     with open_output(html, "--html", inputs) if html is not None else contextlib.nullcontext() as page:
-        translated = {name: [seed.translate(sets, request) for seed in seeds] for name, seeds in groups.items()}
+        translated = {name: [seed.translate(sets, [request]) for seed in seeds] for name, seeds in groups.items()}
         both = _compared(translated, sets[0], languages, scoring.tokenize, metrics, test, samples, seed)
         if page is not None:
             page.write(_page(*both, languages).encode("utf-8", "backslashreplace"))
@@ -112,7 +120,7 @@ def _compared(
         tokenize=tokenize,
         reference_name=on.reference_name,
         decodings={
-            name: "; ".join(dict.fromkeys(each.decoding for each in seeds if each.decoding))
+            name: "; ".join(dict.fromkeys(filter(None, itertools.chain(*(each.decodings for each in seeds)))))
             for name, seeds in systems.items()
         },
     )

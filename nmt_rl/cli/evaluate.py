@@ -10,6 +10,7 @@ import typer
 from nmt_rl.cli.option_groups import with_groups
 from nmt_rl.cli.scoring_options import ScoringOptions
 from nmt_rl.cli.search_options import SearchOptions
+from nmt_rl.cli.tag_options import SetTagOptions
 
 if TYPE_CHECKING:
     from nmt_rl.corpus.glossary import Glossary
@@ -41,6 +42,7 @@ def evaluate(
         bool, typer.Option("--sentences", help="Scores of every line: a list divided by tabs, or JSON lines.")
     ] = False,
     format: Annotated[Format, typer.Option(help="Of the table.")] = "text",
+    tagging: SetTagOptions,
     search: SearchOptions,
 ) -> None:
     """Score translations with sacreBLEU: cased (but TER), detokenised, with signature, test set and number of lines.
@@ -48,18 +50,23 @@ def evaluate(
     Search options are of the models; those that are not given are each model's own.
     """
     from nmt_rl.corpus.glossary import read_glossary
-    from nmt_rl.systems import check_scoring, find_systems
+    from nmt_rl.systems import check_scoring, find_systems, in_languages
 
     models, files = models or [], hypothesis or []
-    _check_options(models, files, confidence, seed, sentences, format)
+    folders = _check_options(models, files, confidence, seed, sentences, format)
     wanted = scoring.metric_names(("comet",))
     glossary = None if terms is None else read_glossary(terms)
     sets = scoring.read(files, needs_source=bool(models) or "comet" in wanted or glossary is not None)
-    found = find_systems([*files, *models], sets)
-    request = search.request([each.path for each in found if each.lines is None])
+    tags = tagging.of(folders, sets)
+    sets = in_languages(sets, tags)
+    found = find_systems([*files, *models], sets, tags)
+    through = tagging.between(folders, tags)
+    asked = {tag: search.request(folders, tag=tag, through=through) for tag in dict.fromkeys(tags)}
+    requests = [asked[tag] for tag in tags]
     needed = wanted if sentences else ["bleu", *wanted]
-    check_scoring([each.languages[1] for each in found], sets, needed, confidence, scoring.tokenize)
-    systems = [each.translate(sets, request) for each in found]
+    languages = [[request.target_language(each.languages[1]) for each in found] for request in requests]
+    check_scoring(languages, sets, needed, confidence, scoring.tokenize)
+    systems = [each.translate(sets, requests) for each in found]
     if sentences:
         _print_sentences(systems, sets, wanted, scoring.tokenize, format)
         return
@@ -84,7 +91,8 @@ def _tell_terms(systems: list[System], sets: list[TestSet], glossary: Glossary, 
 
 def _check_options(
     models: list[Path], files: list[Path], confidence: int, seed: int | None, sentences: bool, format: Format
-) -> None:
+) -> list[Path]:
+    """The model folders."""
     from nmt_rl.bundle import bundle_folder, must_be_text
     from nmt_rl.errors import UserError
 
@@ -94,8 +102,7 @@ def _check_options(
         if [*files, *models].count(path) > 1:
             raise UserError(f"{path} is given twice; each system is scored once")
     must_be_text("--hypothesis", *files)
-    for model in models:
-        bundle_folder(model, "--hypothesis")
+    folders = [bundle_folder(model, "--hypothesis") for model in models]
     if 0 < confidence < 100:
         raise UserError(f"--confidence needs 100 resamples or more, found {confidence}")
     if seed is not None and not confidence:
@@ -104,6 +111,7 @@ def _check_options(
         raise UserError("--confidence is of whole test sets; leave out --sentences")
     if sentences and format in ("markdown", "latex"):
         raise UserError(f"--sentences makes a list, as --format text or json, found {format}")
+    return folders
 
 
 def _print_sentences(

@@ -11,6 +11,7 @@ import typer
 
 from nmt_rl import __version__
 from nmt_rl.cli.average import average
+from nmt_rl.cli.chain import chain
 from nmt_rl.cli.choose import choose
 from nmt_rl.cli.command import Verb
 from nmt_rl.cli.compare import compare
@@ -36,7 +37,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-TRAINING = (quickstart, prepare, pretrain, finetune, run, tune)
+TRAINING = (quickstart, prepare, pretrain, finetune, run, tune, chain)
 FOLDERS = (average, merge, remember, export, info, verify)
 for verb in (*TRAINING, report, translate, score, choose, evaluate, compare, *FOLDERS):
     app.command(cls=Verb)(verb)
@@ -50,7 +51,7 @@ INTERRUPTED = 130
 """What Typer makes of Ctrl-C."""
 WITH_OUTPUT = {"translate", "score", "choose"}
 """May write elsewhere than to standard output."""
-STAGES = {"prepare", "pretrain", "finetune", "run", "quickstart"}
+STAGES = {"prepare", "pretrain", "finetune", "run", "quickstart", "chain"}
 
 
 def _print_version(wanted: bool) -> None:

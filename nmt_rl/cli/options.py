@@ -68,6 +68,14 @@ Tag = Annotated[
         "--tag", metavar="TAG", help="What every source begins with: a tag that the model was trained with (<2de>)."
     ),
 ]
+To = Annotated[
+    str | None,
+    typer.Option("--to", metavar="LANGUAGE", help="Of a model that knows several by tags: translate into it (de)."),
+]
+Through = Annotated[
+    str | None,
+    typer.Option("--through", metavar="LANGUAGE", help="Translate into this language first, and from it by --to."),
+]
 AlignmentKind = Annotated[
     Literal["pharaoh", "matrix"] | None,
     typer.Option(

@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from nmt_rl.cli.options import Tag, named_folder
+from nmt_rl.cli.options import Tag, To, named_folder
+from nmt_rl.cli.tag_options import chosen_tag
 
 
 def remember(
@@ -30,12 +31,12 @@ def remember(
         typer.Option(help="How much memory says: learnt, by the distance of the nearest state, or the same always."),
     ] = "adaptive",
     tag: Tag = None,
+    to: To = None,
 ) -> None:
     """Let a model remember pairs of sentences, without training: translate --memory MEMORY then looks them up."""
     from nmt_rl.bundle import bundle_folder
     from nmt_rl.corpus.inputs import check_inputs
     from nmt_rl.corpus.lines import count_lines, read_lines
-    from nmt_rl.decoding.marks import must_know_tag
     from nmt_rl.errors import UserError, printable
 
     if add and look_up is not None:
@@ -44,13 +45,12 @@ def remember(
     check_inputs([source, target])
     if (ours := count_lines(source)) != (theirs := count_lines(target)):
         raise UserError(f"{source} has {ours:,} lines, but {target} has {theirs:,}; they must agree")
-    if tag is not None:
-        must_know_tag(folder, tag)
+    begins = chosen_tag([folder], tag, to)
     import nmt_rl.backend  # noqa: F401 Which loads Keras, quietly; so it comes first.
     from nmt_rl.retrieval.writing import remember as write_memory
 
     pairs = zip(read_lines(source), read_lines(target), strict=True)
-    made = write_memory(folder, pairs, output, look_up or "like", mixing, add, tag or "")
+    made = write_memory(folder, pairs, output, look_up or "like", mixing, add, begins)
     alone, mixed = made.likelihood["alone"], made.likelihood["mixed"]
     typer.echo(
         printable(

@@ -14,9 +14,11 @@ from nmt_rl.cli.options import (
     Output,
     Precision,
     Tag,
+    To,
     WordReward,
     option_name,
 )
+from nmt_rl.cli.tag_options import chosen_tag
 from nmt_rl.storage.streams import STANDARD
 
 
@@ -30,6 +32,7 @@ def score(
         bool, typer.Option("--pieces", help="The translations are pieces, as translate --pieces writes them.")
     ] = False,
     tag: Tag = None,
+    to: To = None,
     length_penalty: LengthPenalty = None,
     length_normalization: LengthNormalization = None,
     word_reward: WordReward = None,
@@ -44,7 +47,7 @@ def score(
     from nmt_rl.bundle import bundle_folder, load_ensemble, must_be_text, read_bundle_config
     from nmt_rl.corpus.inputs import check_inputs
     from nmt_rl.decoding.files import score_stream
-    from nmt_rl.decoding.marks import Marks, must_know_tag
+    from nmt_rl.decoding.marks import Marks
     from nmt_rl.decoding.translator import override
     from nmt_rl.storage.outputs import open_output
 
@@ -60,13 +63,12 @@ def score(
     _check_lines(source, target)
     if pieces:
         _check_pieces(target, folders[0])
-    if tag is not None:
-        must_know_tag(folders[0], tag)
+    marks = Marks(chosen_tag(folders[:1], tag, to))
     with open_output(output, inputs=[source, target]) as sink:
         bundle = load_ensemble(folders, precision or "float32")  # Which loads Keras, quietly; so it comes first.
         from nmt_rl.decoding.scorer import Scorer
 
-        scorer = Scorer(bundle.model, bundle.tokenizers, config, Marks(tag or ""))
+        scorer = Scorer(bundle.model, bundle.tokenizers, config, marks)
         score_stream(scorer, source, target, sink, tokens, alignment, pieces=pieces)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import typer
 
-from nmt_rl.cli.options import LengthNormalization, LengthPenalty, Precision, Tag, Threads, WordReward, option_name
+from nmt_rl.cli.options import LengthNormalization, LengthPenalty, Precision, Threads, WordReward, option_name
 
 if TYPE_CHECKING:
     from nmt_rl.config import DecodingConfig
@@ -52,7 +52,6 @@ class SearchOptions:
         list[str] | None,
         typer.Option(metavar="PHRASE", help="What no translation may say, cut as text is; repeatable."),
     ] = None
-    tag: Tag = None
     glossary: Annotated[
         Path | None,
         typer.Option(
@@ -127,7 +126,13 @@ class SearchOptions:
         return {key: None if value == "none" else value for key, value in found.items()}
 
     def request(
-        self, models: Sequence[Path], nbest: int | None = None, prefixes: bool = False, scores: bool = False
+        self,
+        models: Sequence[Path],
+        nbest: int | None = None,
+        prefixes: bool = False,
+        scores: bool = False,
+        tag: str = "",
+        through: str = "",
     ) -> Request:
         """What is asked of the translators of some models.
 
@@ -136,6 +141,8 @@ class SearchOptions:
             nbest: hypotheses that are wanted of each line; None: the best one's text.
             prefixes: whether translations shall begin with given text.
             scores: whether the best one's score is wanted.
+            tag: what sources begin with, which the models know.
+            through: the tag of a language between.
 
         Raises:
             UserError: for an option that has no effect with the others or a model's own settings, or excludes one.
@@ -143,7 +150,7 @@ class SearchOptions:
         from nmt_rl.bundle import read_bundle_config
         from nmt_rl.corpus.glossary import read_glossary
         from nmt_rl.decoding.engines import check_engine
-        from nmt_rl.decoding.marks import must_know_tag, must_know_terms, must_spell_terms
+        from nmt_rl.decoding.marks import must_know_terms, must_spell_terms
         from nmt_rl.decoding.mbr import sentence_utility
         from nmt_rl.decoding.request import Request
         from nmt_rl.decoding.translator import override
@@ -156,6 +163,8 @@ class SearchOptions:
             _refuse("--ban needs a phrase, found a blank one")
         if self.glossary is not None:
             read_glossary(self.glossary)
+            if through:
+                _refuse("--glossary is of one translation, and --through makes two; leave out one of them")
         elif self.force_terms:
             _refuse("--force-terms needs the terms; give --glossary FILE, too")
         request = Request(
@@ -167,7 +176,8 @@ class SearchOptions:
             quantization=self.quantization,
             precision=self.precision,
             threads=self.threads,
-            tag=self.tag or "",
+            tag=tag,
+            through=through,
             glossary=self.glossary,
             force_terms=self.force_terms,
             memory=self.memory,
@@ -182,15 +192,13 @@ class SearchOptions:
             check_engine([folder], config, settings, request)
             if self.memory is not None:
                 must_belong(self.memory, folder)
-            if self.tag is not None:
-                must_know_tag(folder, self.tag)
             if self.force_terms and self.glossary is not None:
                 _refuse_what_may_keep_terms_out(settings, request)
                 must_spell_terms(folder, self.glossary)
             elif self.glossary is not None:
                 must_know_terms(folder)
             if settings.mbr is not None:  # What the utility needs is found missing before a model is loaded.
-                sentence_utility(settings.mbr, config.corpus.target_language)
+                sentence_utility(settings.mbr, request.target_language(config.corpus.target_language))
         return request
 
     def _refuse_what_does_nothing(

@@ -12,6 +12,7 @@ from nmt_rl.cli.format_options import FormatOptions
 from nmt_rl.cli.option_groups import with_groups
 from nmt_rl.cli.options import Output
 from nmt_rl.cli.search_options import SearchOptions
+from nmt_rl.cli.tag_options import TagOptions
 from nmt_rl.cli.translate_job import TranslateJob, check_options
 from nmt_rl.storage.streams import STANDARD
 
@@ -58,6 +59,7 @@ def translate(
     ] = False,
     *,
     form: FormatOptions,
+    tagging: TagOptions,
     search: _Options,
 ) -> None:
     """Translate text, one sentence per line: N lines in, N lines out, in order.
@@ -65,6 +67,7 @@ def translate(
     Options that are not given are the (first) model's own. Only translations go to stdout.
     """
     from nmt_rl.bundle import bundle_folder, must_be_text
+    from nmt_rl.errors import UserError
 
     folders = [bundle_folder(folder, "-i") for folder in model]
     must_be_text("-i", input)
@@ -73,7 +76,12 @@ def translate(
     others = {"--prefix": prefix is not None, "--split-sentences": split_sentences, "--stream": stream}
     told = None if search.force_terms else search.glossary
     check_options(form, told, markup, actors, others)
-    request = search.request(folders[:1], form.nbest, prefixes=prefix is not None, scores=form.scores or written.json)
+    tag, through = tagging.of(folders[:1]), tagging.between(folders[:1])
+    if through and (markup is not None or form.alignment is not None):
+        what = "--alignment" if markup is None else "--markup"
+        raise UserError(f"{what} goes by the words of the source, which --through has others between; leave out one")
+    scores = form.scores or written.json
+    request = search.request(folders[:1], form.nbest, prefix is not None, scores, tag, through)
     job = TranslateJob(folders, request, form, written, input, output)
     if actors is not None:
         job.on_cluster(actors)

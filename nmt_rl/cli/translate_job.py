@@ -115,7 +115,7 @@ class TranslateJob:
         from nmt_rl.bundle import read_bundle_config
 
         corpus = read_bundle_config(self.folders[0])[0].corpus
-        return corpus.source_language, corpus.target_language
+        return corpus.source_language, self.request.target_language(corpus.target_language)
 
 
 def check_options(

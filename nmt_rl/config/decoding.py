@@ -142,3 +142,6 @@ class EvaluationConfig(Section):
     """Resamples of the paired bootstrap (Koehn, 2004)."""
     seed: int = Field(12345, ge=1)
     """Seed of the resampling (sacreBLEU's default)."""
+    metrics: tuple[Literal["chrf++", "ter", "language"], ...] = ()
+    """Told of every validation and test set besides those of the task; `language`: the share of lines that are in the
+    target language, or in that of the set's tag."""

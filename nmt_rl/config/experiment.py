@@ -84,9 +84,9 @@ class Config(ModelDescription):
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """All that are told: those of the task, and those that stages are validated by."""
+        """All that are told: those of the task, those that stages are validated by, and `evaluation.metrics`."""
         chosen = {self.pretrain.validation.metric, self.finetune.validation.metric} - {"loss"}
-        return tuple(dict.fromkeys([*METRICS[self.task], *sorted(chosen)]))
+        return tuple(dict.fromkeys([*METRICS[self.task], *sorted(chosen), *self.evaluation.metrics]))
 
     @property
     def finetune_seed(self) -> int:
@@ -116,14 +116,15 @@ def _parse(kind: type[_Kind], tree: dict[str, Any], where: str) -> _Kind:
         raise UserError(f"{where}: {explain(first)}") from None
 
 
-def explain(error: Any) -> str:
-    """One of pydantic's errors in a sentence that begins with the key."""
+def explain(error: Any, root: type[BaseModel] | None = None) -> str:
+    """One of pydantic's errors in a sentence that begins with the key; `root` is the section that was validated."""
+    root = root or Config
     location = [str(part) for part in error["loc"]]
     keys = without_types(location)
     key = ".".join(keys)
     if error["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(location[-1], _known_keys(location[:-1]), n=1)
-        hint = f"; did you mean {near[0]}?" if near else f"; known keys: {', '.join(_known_keys(location[:-1]))}"
+        near = difflib.get_close_matches(location[-1], _known_keys(location[:-1], root), n=1)
+        hint = f"; did you mean {near[0]}?" if near else f"; known keys: {', '.join(_known_keys(location[:-1], root))}"
         union = UNIONS.get(tuple(keys[:-1]))
         kind = f" with {keys[-2]}.type {location[-2]}" if union else ""
         return f"unknown key {key}{kind}{hint}"
@@ -144,15 +145,16 @@ def _shown(value: Any) -> str:
     return json.dumps(value) if value is None or isinstance(value, bool) else repr(value)
 
 
-def _known_keys(location: Sequence[str]) -> list[str]:
+def _known_keys(location: Sequence[str], root: type[BaseModel]) -> list[str]:
     """Field names of the section at a location."""
-    sections: list[type[BaseModel]] = [Config]
+    sections: list[type[BaseModel]] = [root]
     for place, part in enumerate(location):
         union = UNIONS.get(tuple(without_types(location[:place])))
         if union and part in union.kinds:
             sections = [union.kinds[part]]
         elif not part.isdigit():
-            sections = [s for section in sections if part in section.model_fields for s in sections_in(section, part)]
+            below = [s for section in sections if part in section.model_fields for s in sections_in(section, part)]
+            sections = below or sections  # A name that a mapping of sections has.
     return sorted({name for section in sections for name in section.model_fields})
 
 

@@ -33,6 +33,7 @@ _SCRIPTS = {
     "cyrl": "13a",
 }
 """Those of scripts, which say more than the language: `zho_Latn` is written with blanks."""
+_TAG = re.compile("<2([A-Za-z]{2,3}(?:[-_][A-Za-z0-9]+)*)>")
 
 
 def bleu_tokenizer(language: str) -> str:
@@ -64,6 +65,17 @@ def split_pair(pair: str) -> tuple[str, str]:
     if len(begins) != 2 or begins[0] != 0:
         return "", ""
     return "-".join(parts[: begins[1]]), "-".join(parts[begins[1] :])
+
+
+def language_tag(language: str) -> str:
+    """What sources begin with that a model of several languages is to translate into this one: `<2de>`."""
+    return f"<2{language}>"
+
+
+def tagged_language(tag: str | None) -> str:
+    """The code of the language that a tag asks for, `de` of `<2de>`; empty if it is another tag, or none."""
+    found = _TAG.fullmatch(tag or "")
+    return found[1] if found else ""
 
 
 def joins_sentences(language: str) -> str:

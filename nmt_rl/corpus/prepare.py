@@ -28,7 +28,7 @@ from nmt_rl.corpus.prepared import (
 )
 from nmt_rl.corpus.processes import MOST, usable_processors
 from nmt_rl.corpus.provenance import changes, record_source, record_sources
-from nmt_rl.corpus.sources import count_pairs, hub_split, read_pairs
+from nmt_rl.corpus.sources import count_pairs, hub_split, read_pairs, target_language
 from nmt_rl.corpus.store import EncodedCorpus
 from nmt_rl.corpus.tokenizer import Tokenizers, own_tokenizers, train_tokenizers
 from nmt_rl.corpus.words import is_unspaced, word_splitter
@@ -94,10 +94,11 @@ def _prepare_into(folder: Path, work: Path, config: Config, processes: int) -> N
             raise UserError(
                 f"corpus.terms needs a tokenizer with the pieces {OPEN} and {CLOSE}, which tokenizer.model lacks"
             )
-    word_splitter(bleu_tokenizer(config.corpus.target_language))  # What every validation needs is found missing now.
+    for spec in config.corpus.held_out.values():  # What every validation needs is found missing now.
+        word_splitter(bleu_tokenizer(target_language(spec, config.corpus)))
     hashes = {split: _copy_split(folder, split, spec, config) for split, spec in config.corpus.held_out.items()}
     splits = {split: read_split(folder, split)[0] for split in hashes}
-    _warn_if_unspaced([target for _, target in splits["valid"]], config.corpus.target_language)
+    _warn_if_unspaced([target for _, target in splits["valid"]], target_language(config.corpus.valid[0], config.corpus))
     settings = settings_of(config)
     record = {"settings": settings, "train": [{**each, "folder": ""} for each in sources["train"]]}
     if begin(work, "preparing", UNFINISHED, record):

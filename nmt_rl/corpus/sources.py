@@ -12,6 +12,7 @@ from typing import Any
 
 from nmt_rl.config import CorpusConfig, SourceSpec
 from nmt_rl.corpus.algorithms import made_pairs
+from nmt_rl.corpus.languages import tagged_language
 from nmt_rl.corpus.lines import count_lines, read_lines
 from nmt_rl.errors import UserError
 
@@ -41,6 +42,11 @@ def read_pairs(spec: SourceSpec, config: CorpusConfig, default_split: str = "tra
 def tagged(tag: str, source: str) -> str:
     """A source line behind a tag; a blank one stays blank."""
     return f"{tag} {source}" if source.strip() else source
+
+
+def target_language(spec: SourceSpec, config: CorpusConfig) -> str:
+    """Code of the language of a source's targets: what its tag asks for, or the corpus' own."""
+    return tagged_language(spec.tag) or config.target_language
 
 
 def _open_pairs(spec: SourceSpec, config: CorpusConfig, default_split: str) -> Iterator[Pair]:

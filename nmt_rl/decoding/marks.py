@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nmt_rl.corpus.glossary import OPEN, Glossary, read_glossary
+from nmt_rl.corpus.languages import language_tag, tagged_language
 from nmt_rl.corpus.sources import tagged
 from nmt_rl.corpus.tokenizer import PAD, SPACE, UNK, Tokenizers
 from nmt_rl.errors import UserError
@@ -66,6 +67,25 @@ def must_know_tag(folder: Path, tag: str) -> None:
         raise UserError(
             f"--tag {tag!r} is no tag of {folder}, which would read {pieces}; give one that its corpus.train has as tag"
         )
+
+
+def known_languages(folder: Path) -> list[str]:
+    """Codes of the languages that a model has a tag for, such as `<2de>`, sorted."""
+    tokenizer = Tokenizers.load(folder).source
+    return sorted(filter(None, map(tagged_language, tokenizer.pieces(range(tokenizer.size)))))
+
+
+def tag_to(folder: Path, language: str, option: str = "--to") -> str:
+    """A model's tag for a language; raises UserError naming the option, and the languages that it has one for."""
+    known = known_languages(folder)
+    if language in known:
+        return language_tag(language)
+    if not known:
+        raise UserError(
+            f"{option} {language} is of models whose sources have tags such as {language_tag(language)}, but {folder} "
+            "has none; leave it out"
+        )
+    raise UserError(f"{option} {language!r} is no language that {folder} has a tag for; it knows {', '.join(known)}")
 
 
 def must_know_terms(folder: Path) -> None:

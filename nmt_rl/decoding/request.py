@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from nmt_rl.corpus.languages import tagged_language
+
 if TYPE_CHECKING:
     from nmt_rl.config import DecodingConfig
 
@@ -38,12 +40,18 @@ class Request:
     """Most processor threads; None: the engine's own default."""
     tag: str = ""
     """What every source begins with, such as `<2de>`."""
+    through: str = ""
+    """The tag of another language, into which sources are translated first, and from there by `tag`."""
     glossary: Path | None = None
     """Terms whose translations are written behind them."""
     memory: Path | None = None
     """Of pairs that the model remembers."""
     force_terms: bool = False
     """These are not written, but the translations hold them."""
+
+    def target_language(self, own: str) -> str:
+        """Code of the language that is translated into: what the tag asks for, or the model's own."""
+        return tagged_language(self.tag) or own
 
     def summary(self, settings: DecodingConfig) -> str:
         """How a model translates, by its own settings after the overrides, in few words."""
@@ -52,6 +60,7 @@ class Request:
         # By choice it may find others than Keras; of itself it does not.
         notes = {
             f"tag {self.tag}": self.tag,
+            f"through {self.through}": self.through,
             f"{'forced ' * self.force_terms}glossary {self.glossary}": self.glossary is not None,
         }
         notes |= {f"memory {self.memory}": self.memory is not None}

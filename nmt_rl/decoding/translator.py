@@ -6,7 +6,7 @@ import logging
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -17,6 +17,7 @@ from nmt_rl.bundle import bundle_folder, load_ensemble, read_bundle_config
 from nmt_rl.config import DecodingConfig, ModelDescription, allowed_numbers
 from nmt_rl.corpus.batches import pad_source
 from nmt_rl.corpus.characters import plain
+from nmt_rl.corpus.languages import tagged_language
 from nmt_rl.corpus.tokenizer import Tokenizers
 from nmt_rl.decoding.alignment import NOTHING, align_pairs
 from nmt_rl.decoding.engines import choose_conversion
@@ -91,6 +92,7 @@ class Translator:
         config: beam, limits, batch size; the search has its own length penalty and restrictions.
         attend: gives the attention of the search's model on translations, for their alignments.
         marks: what is written into sources.
+        before: translates them first, into a language between.
     """
 
     def __init__(
@@ -100,9 +102,10 @@ class Translator:
         config: DecodingConfig,
         attend: Attend | None = None,
         marks: Marks = NO_MARKS,
+        before: Translator | None = None,
     ) -> None:
         """See the class docstring."""
-        self.marks = marks
+        self.marks, self.before = marks, before
         self.search, self.attend = search, attend
         self.tokenizers = tokenizers
         self.config = config
@@ -161,7 +164,7 @@ class Translator:
         tokenizers = Tokenizers.load(bundle_folder(folders[0]))
         must_have_memory(config, tokenizers.target.size, "keras" if path is None else "ctranslate2")
         if path is not None:
-            return cls.of_conversion(path, experiment, tokenizers, config, request)
+            return cls.of_conversion(path, experiment, tokenizers, config, request)._through(request)
         if request.threads is not None:
             from nmt_rl.backend import limit_threads
 
@@ -172,9 +175,9 @@ class Translator:
             from nmt_rl.retrieval.memory import remembering
 
             model = remembering(model, request.memory)
-        language = bundle.config.corpus.target_language
+        language = request.target_language(bundle.config.corpus.target_language)
         marks = Marks.of(request)
-        return cls.of_model(model, bundle.tokenizers, config, request.banned, language, marks)
+        return cls.of_model(model, bundle.tokenizers, config, request.banned, language, marks)._through(request)
 
     @classmethod
     def of_conversion(
@@ -195,10 +198,29 @@ class Translator:
         architecture = require_exportable(experiment.model, path)
         banned, longest = _spelled(tokenizers, request.banned), architecture.max_positions
         search = EngineSearcher(path, longest, tokenizers, config, banned, request.threads, request.scores)
-        language = experiment.corpus.target_language
+        language = request.target_language(experiment.corpus.target_language)
         chosen = _least_risk(search, tokenizers, config, language)
         marks = Marks.of(request)
         return cls(chosen, tokenizers, config, search.attention, marks)
+
+    def tagged(self, tag: str, language: str) -> Translator:
+        """One that searches by the same compiled loops behind another tag.
+
+        Args:
+            tag: what every source begins with; empty: nothing.
+            language: code of the target language, for sacreBLEU's tokenizer in mbr.
+        """
+        from nmt_rl.decoding.mbr import MinimumRisk
+
+        search = self.search.search if isinstance(self.search, MinimumRisk) else self.search
+        search = _least_risk(search, self.tokenizers, self.config, language)
+        return Translator(search, self.tokenizers, self.config, self.attend, replace(self.marks, tag=tag), self.before)
+
+    def _through(self, request: Request) -> Translator:
+        """Itself, or behind its own translation into the language between that is asked for."""
+        if request.through:
+            self.before = self.tagged(request.through, tagged_language(request.through))
+        return self
 
     def translate(
         self,
@@ -231,6 +253,8 @@ class Translator:
         if nbest > self.config.hypotheses:
             most = self.config.hypotheses
             raise UserError(f"{nbest} best hypotheses need a beam or samples of at least {nbest}, found {most}")
+        if self.before is not None:
+            lines = [found.text for found in self.before.translate(lines, first_line=first_line, numbers=numbers)]
         originals, lines = lines, self.surface.before(lines)
         found = [BLANK] * len(lines)
         limit = min(self.config.max_source_length, self.search.max_length - 1)

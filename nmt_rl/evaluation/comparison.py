@@ -29,6 +29,8 @@ class Translations:
     pretrained: Sequence[str]
     finetuned: Sequence[str] | None = None
     """None if there is no fine-tuned model."""
+    target_language: str = ""
+    """Its code, if it is not the comparison's: what a tag asks for."""
 
     def texts(self) -> Texts:
         """The same, as examples are chosen from."""
@@ -118,7 +120,7 @@ def score_split(translations: Translations, comparison: Comparison) -> SplitScor
     systems = translations.systems()
     options: dict[str, Any] = {
         "test_set": translations.test_set,
-        "target_language": comparison.target_language,
+        "target_language": translations.target_language or comparison.target_language,
         "metrics": comparison.metrics,
         "reference_name": f"the reference of {translations.test_set}",
     }

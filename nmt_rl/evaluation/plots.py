@@ -200,6 +200,26 @@ def buckets_png(buckets: Sequence[Bucket], names: Sequence[str], what: str, valu
     return _png(figure)
 
 
+def chain_png(matrices: Mapping[str, Sequence[Sequence[float]]], domains: Sequence[str], label: str) -> bytes:
+    """A panel for each domain: scores on its test set after each step of a chain, a curve for each way.
+
+    Args:
+        matrices: of each way, [step, domain].
+        domains: their names.
+        label: the metric's.
+    """
+    figure, axes = _figure(len(domains))
+    for place, (axis, domain) in enumerate(zip(axes, domains, strict=True)):
+        axis.axvline(place, color=REFERENCE, linestyle=":", linewidth=1.2)
+        for number, (way, matrix) in enumerate(matrices.items()):
+            scores = [row[place] for row in matrix]
+            colour = SYSTEMS[number % len(SYSTEMS)]
+            axis.plot(range(len(domains)), scores, color=colour, marker="o", markersize=4, label=_label(way))
+        axis.set_xticks(range(len(domains)), [_label(name) for name in domains])
+        _style(axis, f"On {_label(domain).strip()}", "after", f"{label} (%)", legend=place == 0)
+    return _png(figure)
+
+
 def _label(text: str) -> str:
     """A label that fits, the end of a long path, and that matplotlib prints as it is.
 

@@ -63,7 +63,8 @@ def write_report(run: Path, comparison: Comparison) -> Report:
     calibration = calibration_png(comparison.q.get("calibration", ()))
     _write_figure(run / "calibration.png", calibration)
     shown = translated[-1] if comparison.test else comparison.validation
-    examples = choose_examples(shown.texts(), comparison.target_language, seed=comparison.seed)
+    language = shown.target_language or comparison.target_language
+    examples = choose_examples(shown.texts(), language, seed=comparison.seed)
     write_json(run / "metrics.json", _numbers(comparison, splits))
     page = render_page(comparison, splits, curves, calibration, examples, splits[translated.index(shown)])
     write_text(run / "report.html", page)

@@ -12,6 +12,7 @@ from typing import Any
 from nmt_rl.bundle import save_bundle
 from nmt_rl.config import Config, DecodingConfig, ModelDescription
 from nmt_rl.corpus.prepared import Prepared
+from nmt_rl.corpus.sources import target_language
 from nmt_rl.decoding.engines import check_engine
 from nmt_rl.decoding.export import write_ctranslate2
 from nmt_rl.decoding.penalties import Normalization, length_penalty
@@ -110,7 +111,7 @@ class _HeldOut:
     def measure(self, texts: Sequence[str]) -> Measured:
         """Scores of one translation per line."""
         corpus = self._config.corpus
-        name, language = corpus.valid[0].label, corpus.target_language
+        name, language = corpus.valid[0].label, target_language(corpus.valid[0], corpus)
         scores = corpus_scores(texts, self._references, test_set=name, metrics=[self.metric], target_language=language)
         return {**scores.values, "length_ratio": scores.length_ratio}
 

@@ -11,6 +11,7 @@ from nmt_rl.backend import compile_fn
 from nmt_rl.config import Config, FinetuneConfig, PretrainConfig
 from nmt_rl.corpus.batches import ordered_batches
 from nmt_rl.corpus.prepared import Prepared
+from nmt_rl.corpus.sources import target_language
 from nmt_rl.corpus.tokenizer import Tokenizers
 from nmt_rl.decoding.translator import Translator
 from nmt_rl.evaluation.metrics import Scores, corpus_scores
@@ -34,7 +35,7 @@ class Validator:
         model: its current weights are used at each call.
         tokenizers: of both sides.
         pairs: (source, reference) text.
-        config: decoding limits and the target language.
+        config: decoding limits, and the target languages of the validation sets.
         further: pairs of other sets, by their names, that are scored as well.
     """
 
@@ -49,7 +50,8 @@ class Validator:
         """See the class docstring."""
         self.signature = ""
         self.sources, self.references = [p[0] for p in pairs], [p[1] for p in pairs]
-        self.language, self.name = config.corpus.target_language, config.corpus.valid[0].label
+        self.languages = {spec.label: target_language(spec, config.corpus) for spec in config.corpus.valid}
+        self.name = config.corpus.valid[0].label
         self.metrics, self._metric = config.metrics, config.score
         self.further = further or {}
         self._translator = Translator.of_model(model, tokenizers, config.decoding.greedy())
@@ -78,7 +80,8 @@ class Validator:
         return scores
 
     def _scores(self, hypotheses: Sequence[str], references: Sequence[str], name: str) -> Scores:
-        return corpus_scores(hypotheses, references, test_set=name, metrics=self.metrics, target_language=self.language)
+        language = self.languages.get(name, "")
+        return corpus_scores(hypotheses, references, test_set=name, metrics=self.metrics, target_language=language)
 
     def further_scores(self) -> dict[str, float]:
         """`bleu/NAME`, `chrf/NAME` and other metrics of greedy translations of the other sets."""

@@ -15,6 +15,7 @@ import numpy as np
 from nmt_rl.bundle import read_bundle_config
 from nmt_rl.config import Config, dump_config
 from nmt_rl.corpus.prepared import TOKENIZERS, open_prepared
+from nmt_rl.corpus.sources import target_language
 from nmt_rl.decoding.request import Request
 from nmt_rl.decoding.translator import Translator
 from nmt_rl.errors import RunError, UserError
@@ -61,7 +62,8 @@ class DecodingTrials:
         request = Request({key: value for key, value in settings.items() if value != own[key]})
         translator = Translator.from_folders([self.run / "model"], request)
         texts: list[str] = []
-        language, name = config.corpus.target_language, config.corpus.valid[0].label
+        valid = config.corpus.valid[0]
+        language, name = target_language(valid, config.corpus), valid.label
         for step, start in enumerate(range(0, len(self.sources), PORTION)):
             part = slice(start, start + PORTION)
             texts += [found.text for found in translator.translate(self.sources[part])]

@@ -116,7 +116,7 @@ VERBS = """
 import sys
 from nmt_rl.cli.main import main
 
-model, recipe, text = sys.argv[1:]
+model, recipe, text, chain = sys.argv[1:]
 texts, keras = ["--source", text, "--reference", text], ["--engine", "keras"]
 for words in (
     ["translate", model, "-i", text, *keras], ["score", model, "--source", text, "--target", text],
@@ -125,6 +125,7 @@ for words in (
     ["remember", model, "--source", text, "--target", text, "-o", "memory"],
     ["choose", model, "-i", text, "--choices", text],
     ["pretrain", recipe, "--out", "run"], ["run", recipe, "--out", "run"],
+    ["chain", chain, "--out", "chain"],
     ["info", model], ["evaluate", "--hypothesis", text, *texts],
 ):
     sys.argv[1:] = ["-q", *words]
@@ -135,16 +136,31 @@ for words in (
 """
 
 
-def test_every_verb_that_needs_a_backend_says_so_before_it_does_anything(tiny_run, tiny_corpus, tmp_path):
+CHAIN = """\
+name: tiny chain
+corpus: {{source_language: de, target_language: en}}
+pretrain: {{start: {run}, updates: 2}}
+chain:
+  domains:
+    - {{name: old, train: {text}/train, valid: {text}/valid, test: {text}/test}}
+    - {{name: new, train: {text}/train, valid: {text}/valid, test: {text}/test}}
+"""
+
+
+def test_every_verb_that_needs_a_backend_says_so_before_it_does_anything(
+    tiny_run, tiny_corpus, tmp_path, tmp_path_factory
+):
     """And those that need none work without."""
-    words = [sys.executable, "-c", VERBS, tiny_run.folder / "model", tiny_run.recipe, tiny_corpus / "test.de"]
+    chain = tmp_path_factory.mktemp("chain") / "chain.yaml"
+    chain.write_text(CHAIN.format(run=tiny_run.folder, text=tiny_corpus))
+    words = [sys.executable, "-c", VERBS, tiny_run.folder / "model", tiny_run.recipe, tiny_corpus / "test.de", chain]
     environment = {**os.environ, "KERAS_BACKEND": "torch"}
     done = subprocess.run(words, capture_output=True, text=True, env=environment, cwd=tmp_path)
     error = "nmt-rl: error: KERAS_BACKEND names the backend 'torch'; set KERAS_BACKEND to tensorflow (pip install "
     lines = done.stderr.splitlines()
     failed, worked = lines[:-2], lines[-2:]
     assert all(line.startswith(error) for line in failed[::2]), done.stderr
-    verbs = ("translate", "score", "evaluate", "compare", "average", "remember", "choose", "pretrain", "run")
+    verbs = ("translate", "score", "evaluate", "compare", "average", "remember", "choose", "pretrain", "run", "chain")
     assert failed[1::2] == [f"{verb} 2" for verb in verbs]
     assert worked == ["info 0", "evaluate 0"] and list(tmp_path.iterdir()) == []
 
