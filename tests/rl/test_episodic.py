@@ -34,7 +34,7 @@ def test_weights_of_the_kernel_by_hand():
 
 
 def test_a_value_is_the_mean_of_its_neighbours_by_hand():
-    """From (0, 0): (1, 0) at squared distance 1 and (0, 2) at 4, delta 1: kernels .5 and .2, (.5 * 3 + .2 * 10) / .7 = 5;
+    """From (0, 0): (1, 0) at squared distance 1, (0, 2) at 4, delta 1: kernels .5 and .2, (.5 * 3 + .2 * 10) / .7 = 5;
     the third is farther than two neighbours reach."""
     memory = make_memory(neighbours=2, kernel_delta=1.0)
     write(memory, a=((1, 0), 3.0), b=((0, 2), 10.0), c=((5, 5), -100.0))
