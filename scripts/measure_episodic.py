@@ -80,12 +80,17 @@ class Predictors:
 
     def predicted(self, batch: EpisodeBatch, source: np.ndarray) -> dict[str, np.ndarray]:
         """Of every predictor, of the real states of a batch, [states]."""
-        states, value = self._states(batch, source), self.critic.value(source, batch.tokens, batch.features)[batch.mask]
+        inputs = (source, shift_right(batch.tokens), batch.features)
+        (online, _), (target, states) = (
+            map(np.asarray, f(*inputs)) for f in (self.critic._online, self.critic._bootstrap)
+        )
+        value, slow = online[batch.mask], target[batch.mask]
         told = {
             name: dictionary.value(keys_of(name, states, batch), np.zeros(len(value)))
             for name, dictionary in self.dictionaries.items()
         }
-        return {"V": value, **told, f"V and {MIXED}, half each": mixed_value(value, told[MIXED], 0.5)}
+        mixed = mixed_value(value, told[MIXED], 0.5)
+        return {"V": value, "V of the target network": slow[batch.mask], **told, f"V and {MIXED}, half each": mixed}
 
     def _states(self, batch: EpisodeBatch, source: np.ndarray) -> np.ndarray:
         return np.asarray(self.critic._bootstrap(source, shift_right(batch.tokens), batch.features)[1])

@@ -21,9 +21,8 @@ def test_dictionaries_and_v_are_measured_on_the_same_states(tmp_path, monkeypatc
     assert [row["episodes"] for row in found["rows"]] == [8, 16] and found["held_out_states"] > 5
     stored = [row["states"] for row in found["rows"]]
     assert 8 < stored[0] < stored[1]
-    assert set(found["rows"][0]["explained"]) == {
-        "V", *measure_episodic.DICTIONARIES, "V and 50 neighbours, half each"
-    }  # fmt: skip
+    networks = {"V", "V of the target network", "V and 50 neighbours, half each"}
+    assert set(found["rows"][0]["explained"]) == {*networks, *measure_episodic.DICTIONARIES}
     assert "| explained variance after | 8 episodes | 16 episodes |" in capsys.readouterr().out
 
 
