@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -58,7 +57,7 @@ class Predictors:
 
     def __init__(self, critic: Critic, width: int, features: int, capacity: int) -> None:
         """See the class docstring."""
-        self.critic, self.seconds = critic, dict.fromkeys(("V", MIXED), 0.0)
+        self.critic = critic
         self.dictionaries = {
             name: EpisodicMemory(EpisodicConfig(capacity=capacity, **settings), width + features * privileged)
             for name, (settings, privileged) in DICTIONARIES.items()
@@ -69,14 +68,9 @@ class Predictors:
         states = self._states(batch, source)
         names, returns = state_names(batch.source_id, batch.tokens)[batch.mask], returns_of(batch)
         for name, dictionary in self.dictionaries.items():
-            begun = time.process_time()
             dictionary.write(names, keys_of(name, states, batch), returns)
-            if name == MIXED:
-                self.seconds[name] += time.process_time() - begun
-        begun = time.process_time()
         self.critic.learn(batch, source, shift_right(batch.tokens), np.ones(len(batch.tokens)), 1)
         self.critic.move_target()
-        self.seconds["V"] += time.process_time() - begun
 
     def predicted(self, batch: EpisodeBatch, source: np.ndarray) -> dict[str, np.ndarray]:
         """Of every predictor, of the real states of a batch, [states]."""
@@ -121,7 +115,7 @@ def held_out(family: Family, sentences: int) -> list[tuple[EpisodeBatch, np.ndar
 
 
 def measure(family: Family, counts: Sequence[int], sentences: int) -> dict[str, Any]:
-    """Explained variance of every predictor after so many episodes, and processor seconds of learning."""
+    """Explained variance of every predictor after so many episodes."""
     critic, agent = family.critic, make_agent(family)
     assert critic is not None
     valid, rng = held_out(family, sentences), np.random.default_rng(1)
@@ -138,7 +132,7 @@ def measure(family: Family, counts: Sequence[int], sentences: int) -> dict[str, 
         told = [predictors.predicted(*each) for each in valid]
         explained = {name: explained_variance(np.concatenate([t[name] for t in told]), truth) for name in told[0]}
         stored = len(predictors.dictionaries[MIXED])
-        rows.append({"episodes": seen, "states": stored, "explained": explained, "seconds": dict(predictors.seconds)})
+        rows.append({"episodes": seen, "states": stored, "explained": explained})
         print(json.dumps(rows[-1]), flush=True)
     return {"date": datetime.date.today().isoformat(), "held_out_states": len(truth), "rows": rows}
 
@@ -159,7 +153,7 @@ def main() -> None:
     parser.add_argument("run", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--episodes", type=int, nargs="+", default=[250, 1000, 4000])
-    parser.add_argument("--sentences", type=int, default=500, help="of validation")
+    parser.add_argument("--sentences", type=int, default=300, help="of validation")
     parser.add_argument("--set", action="append", default=[], dest="changes", metavar="KEY=VALUE")
     options = parser.parse_args()
     changes = [*(f"finetune.{each}" for each in (*SETTINGS, f"sentences={BATCH}")), *options.changes]
