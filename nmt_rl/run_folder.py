@@ -14,7 +14,7 @@ import yaml
 from nmt_rl.bundle import WEIGHTS, check_bundle
 from nmt_rl.bundle.adapters import CONTENTS as ADAPTER
 from nmt_rl.bundle.saving import CONTENTS
-from nmt_rl.config import Config, load_config
+from nmt_rl.config import Config, parse_config
 from nmt_rl.config.stages import LENGTH, have_grown, limits, stage_difference
 from nmt_rl.corpus.prepared import (
     FILES,
@@ -251,7 +251,8 @@ def read_config(run: Path) -> Config:
     """The settings that a run was last worked on with; raises UserError if the folder is no run."""
     if not (run / CONFIG).is_file():
         raise UserError(f"{run} is no run of nmt-rl: it holds no {CONFIG}")
-    return load_config(str(run / CONFIG))
+    # As it was resolved: a key that an override has made idle is no mistake here.
+    return parse_config(read_yaml(run / CONFIG), str(run / CONFIG))
 
 
 def write_config(config: Config, run: Path, stage: str) -> None:

@@ -41,7 +41,12 @@ BATCH, PARTS, WARMUP = 64, 3, 50
 
 def build(run: Path) -> Family:
     """The pretrained model, and a copy that is Q."""
-    config = load_config(str(run / "config.yaml"), [f"finetune.{each}" for each in SETTINGS])
+    return loaded(run, [f"finetune.{each}" for each in SETTINGS])
+
+
+def loaded(run: Path, changes: Sequence[str]) -> Family:
+    """The pretrained model of a run and what fine-tuning needs, with some settings."""
+    config = load_config(str(run / "config.yaml"), list(changes))
     prepared = open_prepared(config, run)
     frozen = load_bundle(run / "pretrain" / "model", config.finetune.precision).model
     frozen.trainable = False

@@ -392,6 +392,15 @@ def test_a_trace_has_no_effect_on_n_step_targets(recipe):
     assert "finetune.method.trace 0.5 has no effect with steps 5; leave it out, or give steps 0" in text
 
 
+def test_a_dictionary_beside_no_v_is_refused_and_has_its_neighbours(recipe):
+    text = message(recipe, "finetune.method=dqn", "finetune.method.episodic={}")
+    assert "finetune.method.episodic has no effect with steps 0; leave it out, or give steps above 0" in text
+    text = message(recipe, "finetune.method={type: dqn, steps: 2, episodic: {capacity: 8, neighbours: 9}}")
+    assert "neighbours must be at most capacity, 8; found 9" in text
+    config = load_config(recipe, ["finetune.method={type: dqn, steps: 2}", "finetune.method.episodic.mixing=1"])
+    assert config.finetune.method.episodic.mixing == 1.0
+
+
 def test_an_override_may_make_a_key_of_the_recipe_idle(tmp_path):
     path, text = tmp_path / "own.yaml", recipe_path("quickstart").read_text()
     path.write_text(text.replace("schedule: cosine", "schedule: cosine, floor: 1.0e-5"))

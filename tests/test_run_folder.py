@@ -18,6 +18,7 @@ from nmt_rl.run_folder import (
     clear_leftovers,
     drop_replaced,
     put_back,
+    read_config,
     set_aside,
     write_config,
 )
@@ -357,3 +358,12 @@ def test_nothing_is_set_aside_of_a_run_without_a_stage(copy):
     set_aside(copy, "pretrain")
     assert not (copy / "replaced").exists()
     put_back(copy, None)
+
+
+def test_a_run_is_read_again_although_an_override_made_a_key_of_its_recipe_idle(tmp_path):
+    """The recipe's attention_units are 64, which a dot product has no use for."""
+    config = load_config("sort-lstm", ["model.attention=dot"])
+    assert config.model.attention_units == 64
+    (tmp_path / "run").mkdir()
+    write_config(config, tmp_path / "run", "corpus")
+    assert read_config(tmp_path / "run") == config

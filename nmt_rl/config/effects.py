@@ -48,7 +48,7 @@ NEEDS: dict[type[BaseModel], tuple[Need, ...]] = {
     LSTMConfig: (Need(("attention_units",), "attention", ("bilinear", "dot"), "additive"),),
     DQNConfig: (
         Need(("top_k",), "epsilon", (0.0,), "above 0"),
-        Need(("monte_carlo", "trace", "value_learning_rate", "target_rate"), "steps", (0,), "above 0"),
+        Need(("monte_carlo", "trace", "value_learning_rate", "target_rate", "episodic"), "steps", (0,), "above 0"),
     ),
     FinetuneConfig: (Need(("ahead",), "actors", (0,), "above 0"),),
     TrajectoryConfig: (Need(("trace",), "steps", range(1, 1_000_000), "0"),),
@@ -79,5 +79,5 @@ def _idle(section: BaseModel, need: Need) -> Iterator[tuple[str, str]]:
     for key in need.keys:
         value = getattr(section, key)
         if key in section.model_fields_set and value != section.__class__.model_fields[key].default:
-            text = f"{value} has no effect with {need.other} {shown}; leave it out, or give {need.other} {need.wanted}"
-            yield key, text
+            own = "" if isinstance(value, BaseModel) else f"{value} "
+            yield key, f"{own}has no effect with {need.other} {shown}; leave it out, or give {need.other} {need.wanted}"

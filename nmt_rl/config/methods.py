@@ -56,6 +56,27 @@ class PairReplayConfig(Section):
         return self
 
 
+class EpisodicConfig(Section):
+    """Neural episodic control beside V (Pritzel et al., 2017): a dictionary of states and what was gained from them."""
+
+    capacity: int = Field(10_000, ge=1, le=10**7)
+    """States kept; the oldest is overwritten. Every look-up measures the distance to all of them."""
+    neighbours: int = Field(50, ge=1, le=1024)
+    """That a value is a mean of."""
+    kernel_delta: float = Field(1e-3, gt=0.0)
+    """Of the kernel 1 / (squared distance + delta): below it, distances do not matter."""
+    mixing: float = Field(0.5, gt=0.0, le=1.0)
+    """Share of the dictionary in the value; 1: V is not asked."""
+    learning_rate: float = Field(0.5, gt=0.0, le=1.0)
+    """By which the value of a state that is met again moves to its new return."""
+
+    @model_validator(mode="after")
+    def _neighbours_are_kept(self) -> EpisodicConfig:
+        if self.neighbours > self.capacity:
+            raise ValueError(f"neighbours must be at most capacity, {self.capacity}; found {self.neighbours}")
+        return self
+
+
 class DQNConfig(QLearningConfig):
     """Epsilon-greedy forks, replayed; V by temporal differences with a target network."""
 
@@ -79,6 +100,8 @@ class DQNConfig(QLearningConfig):
     """Of V."""
     target_rate: float = Field(0.1, gt=0.0, le=1.0)
     """Polyak rate of the target network per update."""
+    episodic: EpisodicConfig | None = None
+    """A dictionary that V is mixed with wherever targets bootstrap; `{}` is one with its defaults."""
     replay: PairReplayConfig = PairReplayConfig()
 
 

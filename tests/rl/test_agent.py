@@ -20,6 +20,7 @@ DQN["replay"] = {"ratio": 3, "batches": 1, "max_age": 4}
 STAGES = {
     "dqn-sa, additive": (LSTM, {"method": DQN, "cross_entropy": 0.1}),
     "dqn-sa, bilinear": (LSTM.model_copy(update={"attention": "bilinear"}), {"method": DQN}),
+    "dqn, episodic": (TRANSFORMER, {"method": {**DQN, "episodic": {"capacity": 30, "neighbours": 4}}}),
     "trajectories, priorities": (TRANSFORMER, {"method": {"type": "trajectory", "replay": REPLAY}}),
     "dueling heads": (TRANSFORMER, {"method": {"type": "trajectory", "q": {"type": "dueling"}, "replay": REPLAY}}),
     "mrt": (LSTM, {"method": {"type": "mrt", "samples": 2}}),
@@ -51,7 +52,7 @@ def digest(state):
     return [a.tobytes() for a in learner], meta, {name: array.tobytes() for name, array in arrays.items()}
 
 
-JAX = ("dqn-sa, additive", "dueling heads", "mrt")
+JAX = ("dqn-sa, additive", "dqn, episodic", "dueling heads", "mrt")
 
 
 @pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.jax] if n in JAX else []) for n in STAGES])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from copy_task import SIZE, make_model, make_sources
 
-from nmt_rl.config import DQNConfig
+from nmt_rl.config import DQNConfig, EpisodicConfig
 from nmt_rl.corpus.tokenizer import EOS
 from nmt_rl.rl.critic import Critic, value_and_states
 from nmt_rl.rl.episode import Episode, Origin, collate
@@ -93,8 +93,53 @@ def test_values_are_those_of_the_target_network_until_it_moves():
     assert np.abs(critic.value(SOURCE, BATCH.tokens, BATCH.features) - before).max() > 1e-4
 
 
-def test_a_state_is_restored():
-    critic, other = make_critic(), make_critic()
+EPISODIC = EpisodicConfig(capacity=8, neighbours=1, mixing=0.25, kernel_delta=1e-6)
+
+
+def test_what_a_dictionary_remembers_is_mixed_into_v():
+    """The returns of the five states are .75 .5 .5 and .1875 .0625; one neighbour, itself, and a quarter of it."""
+    plain, critic = make_critic(), make_critic(episodic=EPISODIC)
+    before = plain.value(SOURCE, BATCH.tokens, BATCH.features)
+    np.testing.assert_array_equal(critic.value(SOURCE, BATCH.tokens, BATCH.features), before)
+    told = critic.learn(BATCH, SOURCE, shift_right(BATCH.tokens), np.ones(2), 1)
+    assert told["episodic_explained"] == 0.0
+    returns = np.array([[0.75, 0.5, 0.5], [0.1875, 0.0625, 0.0]])
+    expected = np.where(BATCH.mask, 0.75 * before + 0.25 * returns, before)
+    np.testing.assert_allclose(critic.value(SOURCE, BATCH.tokens, BATCH.features), expected, atol=1e-4)
+    assert critic.learn(BATCH, SOURCE, shift_right(BATCH.tokens), np.ones(2), 1)["episodic_explained"] > 0.999
+
+
+def test_targets_bootstrap_from_v_and_the_dictionary(monkeypatch):
+    """All of it: V(s_1) = V(s_2) = .5 of the returns that were written, so that one-step targets are those again."""
+    critic = make_critic(trace=0.0, episodic=EPISODIC.model_copy(update={"mixing": 1.0}))
+    critic.learn(BATCH, SOURCE, shift_right(BATCH.tokens), np.ones(2), 1)
+    target, _ = learn(critic, 6, monkeypatch)
+    np.testing.assert_allclose(target, [[0.75, 0.5, 0.5], [0.1875, 0.0625, 0.0]], atol=1e-4)
+
+
+def test_padding_changes_nothing_that_is_remembered():
+    critic, padded = make_critic(episodic=EPISODIC), make_critic(episodic=EPISODIC)
+    wide = collate([episode(n, rewards) for n, rewards in enumerate(REWARDS)], 6)
+    for each, batch in ((critic, BATCH), (padded, wide)):
+        each.learn(batch, SOURCE, shift_right(batch.tokens), np.ones(2), 1)
+    assert len(critic.memory) == len(padded.memory) == 5
+    ours, theirs = critic.memory.state(), padded.memory.state()
+    np.testing.assert_array_equal(ours["names"], theirs["names"])
+    np.testing.assert_allclose(ours["keys"], theirs["keys"], atol=1e-5)
+
+
+def test_who_plays_elsewhere_is_told_the_dictionary():
+    critic, player = make_critic(episodic=EPISODIC), make_critic(episodic=EPISODIC)
+    critic.learn(BATCH, SOURCE, shift_right(BATCH.tokens), np.ones(2), 1)
+    for ours, theirs in zip(critic.acting(), player.acting(), strict=True):
+        theirs.assign(np.asarray(ours.value))
+    inputs = SOURCE, BATCH.tokens, BATCH.features
+    np.testing.assert_array_equal(critic.value(*inputs), player.value(*inputs))
+
+
+@pytest.mark.parametrize("episodic", [None, EPISODIC])
+def test_a_state_is_restored(episodic):
+    critic, other = make_critic(episodic=episodic), make_critic(episodic=episodic)
     inputs = (BATCH, SOURCE, shift_right(BATCH.tokens), np.ones(2))
     for step in (1, 2):
         critic.learn(*inputs, step)
