@@ -1,4 +1,5 @@
-"""Long short-term memory (Hochreiter and Schmidhuber, 1997): a cell, and a layer of it that reads both ways."""
+"""Long short-term memory (Hochreiter and Schmidhuber, 1997): a cell, and a layer of it that reads both ways; and a cell
+without a state."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from nmt_rl.models.linear import product
+from nmt_rl.models.linear import Linear, product
 from nmt_rl.models.seq2seq import Tensor
 
 
@@ -42,6 +43,34 @@ class LSTMCell(keras.layers.LSTMCell):
         carry = ops.sigmoid(forget) * carry + ops.sigmoid(enter) * ops.tanh(new)
         hidden = ops.sigmoid(leave) * ops.tanh(carry)
         return hidden, [hidden, carry]
+
+
+class FeedForwardCell(keras.layers.Layer):
+    """tanh(W x + b), with the interface of a recurrent cell but no states.
+
+    Args:
+        units: width of the output.
+        name: of the layer.
+    """
+
+    def __init__(self, units: int, name: str) -> None:
+        """See the class docstring."""
+        super().__init__(dtype="float32", name=name)
+        self.units = units
+        self.linear = Linear(units, name="linear")
+
+    def build(self, input_shape: Any) -> None:
+        """Make the weights for inputs [..., width]."""
+        self.linear.build(input_shape[-1])
+        self.built = True
+
+    def project(self, inputs: Tensor) -> Tensor:
+        """As LSTMCell: [..., units] of inputs [..., width]."""
+        return self.linear(inputs)
+
+    def call(self, inputs: Tensor, states: list[Tensor], training: bool = False) -> tuple[Tensor, list[Tensor]]:
+        """One step, [batch, units], and no states."""
+        return ops.tanh(inputs), []
 
 
 class Bidirectional(keras.layers.Layer):
