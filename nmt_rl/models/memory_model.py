@@ -16,6 +16,7 @@ from nmt_rl.models.linear import Linear
 from nmt_rl.models.recurrence import FeedForwardCell, LSTMCell
 from nmt_rl.models.seq2seq import PAD, Cache, DecoderStates, Encoded, Seq2Seq, Tensor, with_room
 
+CONTROLLERS = {"lstm": LSTMCell, "feed-forward": FeedForwardCell}
 LARGEST = 20.0
 """Of the numbers that a controller gives its memory (Collier and Beel, 2018, clip them so)."""
 
@@ -112,7 +113,7 @@ class MemoryModel(Seq2Seq):
 class MemoryCell(keras.layers.Layer):
     """One step: the controller on [embedding; what was read], the memory, and tanh(W [h; reads (; context)]).
 
-    States: those of the controller (of an LSTM h and c, else none), what was read, then those of the memory.
+    States: h and c of the controller, what was read, then those of the memory.
     """
 
     def __init__(self, config: NTMConfig | DNCConfig, name: str) -> None:
@@ -124,9 +125,7 @@ class MemoryCell(keras.layers.Layer):
             if isinstance(config, NTMConfig)
             else DNCMemory(config.slots, config.slot_width, config.read_heads)
         )
-        recurrent = config.controller == "lstm"
-        self.controller = (LSTMCell if recurrent else FeedForwardCell)(config.units, "controller")
-        self.own = 2 if recurrent else 0
+        self.controller = CONTROLLERS[config.controller](config.units, "controller")
         self.interface = Linear(self.memory.interface, name="interface")
         self.combine = Linear(config.embedding, name="combine")
         width = config.embedding
@@ -147,17 +146,17 @@ class MemoryCell(keras.layers.Layer):
     def initial(self, batch: Tensor) -> list[Tensor]:
         """Before anything was read."""
         hidden = ops.zeros((batch, self.config.units))
-        return [*[hidden] * self.own, ops.zeros((batch, self.memory.reads)), *self.memory.initial(batch)]
+        return [hidden, hidden, ops.zeros((batch, self.memory.reads)), *self.memory.initial(batch)]
 
     def advance(self, embedded: Tensor, states: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
         """The output [rows, embedding] of a step, and the states after it."""
-        own, (before, *memory) = states[: self.own], states[self.own :]
+        hidden, carry, before, *memory = states
         x = ops.concatenate([embedded, before], axis=-1)
-        hidden, own = self.controller(self.controller.project(x), own)
+        hidden, controller = self.controller(self.controller.project(x), [hidden, carry])
         interface = ops.clip(self.interface(hidden), -LARGEST, LARGEST)
         reads, memory = self.memory.update(interface, memory)
         output = ops.tanh(self.combine(ops.concatenate([hidden, reads], axis=-1)))
-        return output, [*own, reads, *memory]
+        return output, [*controller, reads, *memory]
 
     def looked_at(self, encoded: Encoded) -> list[Tensor]:
         """What attention needs of a source: keys, outputs, and a bias [batch, source] that blocks padding."""

@@ -1,5 +1,5 @@
 """Long short-term memory (Hochreiter and Schmidhuber, 1997): a cell, and a layer of it that reads both ways; and a cell
-without a state."""
+that remembers nothing."""
 
 from __future__ import annotations
 
@@ -46,17 +46,16 @@ class LSTMCell(keras.layers.LSTMCell):
 
 
 class FeedForwardCell(keras.layers.Layer):
-    """tanh(W x + b), with the interface of a recurrent cell but no states.
+    """tanh(W x + b) with the interface of LSTMCell: h is what it gave and is not looked at again, c stays as it is.
 
     Args:
-        units: width of the output.
+        units: width of the states.
         name: of the layer.
     """
 
     def __init__(self, units: int, name: str) -> None:
         """See the class docstring."""
         super().__init__(dtype="float32", name=name)
-        self.units = units
         self.linear = Linear(units, name="linear")
 
     def build(self, input_shape: Any) -> None:
@@ -65,12 +64,13 @@ class FeedForwardCell(keras.layers.Layer):
         self.built = True
 
     def project(self, inputs: Tensor) -> Tensor:
-        """As LSTMCell: [..., units] of inputs [..., width]."""
+        """What `call` is given, float32 [..., units], of inputs [..., width]."""
         return self.linear(inputs)
 
     def call(self, inputs: Tensor, states: list[Tensor], training: bool = False) -> tuple[Tensor, list[Tensor]]:
-        """One step, [batch, units], and no states."""
-        return ops.tanh(inputs), []
+        """One step: h, float32 [batch, units], and both states."""
+        hidden = ops.tanh(inputs)
+        return hidden, [hidden, states[1]]
 
 
 class Bidirectional(keras.layers.Layer):
