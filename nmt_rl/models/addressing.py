@@ -65,7 +65,7 @@ def written(memory: Any, weights: Any, erase: Any, add: Any) -> Any:
         add: [batch, heads, width].
     """
     # Head by head: the gradient of a product over an axis takes several times as long.
-    for head in range(weights.shape[1]):
+    for head in range(erase.shape[1]):
         memory = memory * (1.0 - weights[:, head, :, None] * erase[:, head, None, :])
     return memory + ops.matmul(ops.transpose(weights, (0, 2, 1)), add)
 
