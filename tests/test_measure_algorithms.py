@@ -20,7 +20,7 @@ def script(monkeypatch):
 
 
 def test_shares_by_hand(script):
-    # One of two lines; of six symbols the first line's three, and one of the second's in its place: the third is missing.
+    # One of two lines; of six symbols the first line's three and one of the second's, whose d stands too early.
     assert script.right(["b c d", "b d"], ["b c d", "b c d"]) == (0.5, 4 / 6)
     assert script.right(["b c d d"], ["b c d"]) == (0.0, 1.0)
 
