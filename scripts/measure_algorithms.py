@@ -2,8 +2,8 @@
 
 Usage: python scripts/measure_algorithms.py OUT [--recipes copy-ntm ...] [--seeds 1 ...] [--lines 100]
 
-Trains each recipe with each seed as a run in OUT/runs, on one thread; what is finished is not done again. Then it
-translates greedily pairs of a seed of their own, of each size in SIZES. Beyond the training sizes a memory has
+Trains each recipe with each seed as a run in OUT/runs, on one thread, and translates greedily pairs of a seed of their
+own, of each size in SIZES; what is finished is not done again. Beyond the training sizes a memory has
 ROOM slots: no weight depends on their number. KERAS_BACKEND chooses the backend. Writes OUT/results.json and
 OUT/results.md.
 """
@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from comparison import write_json
+from comparison import read_json, write_json
 from measure_adaptation import ONE_THREAD, train
 
 from nmt_rl.config import MadeConfig, NTMConfig, SourceSpec, load_config
@@ -95,8 +95,8 @@ def table(systems: Sequence[dict[str, Any]]) -> str:
     for row in systems:
         sizes = ", ".join(f"{at['size']}: {at['whole']:.0%} ({at['symbols']:.1%})" for at in row["sizes"])
         text += (
-            f"| `{row['recipe']}` | {row['model']} | {row['weights']:,} | {row['seed']} | {row['cpu_minutes']:.1f} | "
-            f"{sizes} |\n"
+            f"| `{row['recipe']}` | {row['model']} | {row['weights']:,} | {row['seed']} | "
+            f"{row['backend']} | {row['cpu_minutes']:.1f} | {sizes} |\n"
         )
     return text
 
@@ -117,9 +117,12 @@ def main() -> None:
     parser.add_argument("--lines", type=int, default=100)
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="of all recipes")
     options = parser.parse_args()
-    systems = []
+    kept = options.out / "results.json"
+    systems = read_json(kept)["systems"] if kept.exists() else []
     for recipe in options.recipes:
         for seed in options.seeds:
+            if any((row["recipe"], row["seed"]) == (recipe, seed) for row in systems):
+                continue
             settings = [f"seed={seed}", *options.set]
             config = load_config(recipe, settings)
             assert isinstance(config.model, ExternalMemoryConfig)
@@ -129,10 +132,10 @@ def main() -> None:
             systems.append(
                 {"recipe": recipe, "model": kind(config.model), "weights": weights, "seed": seed}
                 | {"updates": config.pretrain.updates, "cpu_minutes": seconds / 60, "sizes": sizes}
+                | {"date": datetime.date.today().isoformat(), "backend": os.environ["KERAS_BACKEND"]}
             )
             print(table(systems[-1:]).splitlines()[-1], file=sys.stderr, flush=True)
-            told = {"date": datetime.date.today().isoformat(), "backend": os.environ["KERAS_BACKEND"]}
-            write_json(options.out / "results.json", told | {"systems": systems})
+            write_json(kept, {"systems": systems})
     (options.out / "results.md").write_text(table(systems), encoding="utf-8")
     print(table(systems))
 
