@@ -89,9 +89,8 @@ def scored(folder: Path, train_sources: Sequence[SourceSpec], lines: int) -> tup
 
 def table(systems: Sequence[dict[str, Any]]) -> str:
     """Every recipe and seed as a line of Markdown: at each size whole lines right (symbols right), in percent."""
-    text = (
-        "| recipe | model | weights | seed | CPU minutes | whole lines (symbols) right |\n|---|---|---|---|---|---|\n"
-    )
+    columns = ("recipe", "model", "weights", "seed", "backend", "CPU minutes", "size: whole lines (symbols) right")
+    text = f"| {' | '.join(columns)} |\n{'|---' * len(columns)}|\n"
     for row in systems:
         sizes = ", ".join(f"{at['size']}: {at['whole']:.0%} ({at['symbols']:.1%})" for at in row["sizes"])
         text += (
