@@ -82,9 +82,11 @@ class LSTMConfig(Section):
 
 
 class ExternalMemoryConfig(Section):
-    """What models with an external memory have in common: one controller, an LSTM, reads the source and then writes."""
+    """What models with an external memory have in common: one controller reads the source and then writes."""
 
     embedding: int = Field(128, ge=2, le=WIDEST)
+    controller: Literal["lstm", "feed-forward"] = "lstm"
+    """feed-forward: one layer without states of its own, which knows only what it reads (Graves et al., 2014, 3.4)."""
     units: int = Field(256, ge=2, le=WIDEST)
     """Of the controller."""
     slots: int = Field(64, ge=2, le=2**16)

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from nmt_rl.config import MadeConfig
 
 Pair = tuple[str, str]
-SYMBOLS = "abcdefghijklmnop"
+SYMBOLS = "bcdefghijklmnopq"
+"""Without a, an article that exact match and F1 of answers leave out."""
 NAMES = (
     "anna", "ben", "clara", "david", "emma", "felix", "greta", "henry", "ida", "jonas", "karla", "leo", "mia", "noah",
     "olga", "paul",
@@ -24,19 +25,19 @@ ITEM = 3
 
 
 def copied(draw: random.Random, size: int) -> Pair:
-    """`a c b` as it is."""
+    """`b d c` as it is."""
     symbols = " ".join(draw.choices(SYMBOLS, k=size))
     return symbols, symbols
 
 
 def repeated(draw: random.Random, size: int) -> Pair:
-    """`a c b 3` three times over; up to ten times."""
+    """`b d c 3` three times over; up to ten times."""
     symbols, times = draw.choices(SYMBOLS, k=size), draw.randint(1, 10)
     return " ".join([*symbols, str(times)]), " ".join(symbols * times)
 
 
 def recalled(draw: random.Random, size: int) -> Pair:
-    """Items of three symbols, then one of them: what followed it. `; a b c ; d e f ? a b c` is `d e f`."""
+    """Items of three symbols, then one of them: what followed it. `; b c d ; e f g ? b c d` is `e f g`."""
     count = max(size, 2)
     items: dict[str, None] = {}
     while len(items) < count:
@@ -47,7 +48,7 @@ def recalled(draw: random.Random, size: int) -> Pair:
 
 
 def sorted_by_priority(draw: random.Random, size: int) -> Pair:
-    """`a 7 c 2 b 9`, symbols with priorities, none twice, the highest first: `b a c`."""
+    """`b 7 d 2 c 9`, symbols with priorities, none twice, the highest first: `c b d`."""
     symbols, priorities = draw.choices(SYMBOLS, k=size), draw.sample(range(10 * max(size, 10)), size)
     source = itertools.chain.from_iterable(zip(symbols, map(str, priorities), strict=True))
     order = sorted(range(size), key=lambda i: -priorities[i])

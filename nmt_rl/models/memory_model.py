@@ -13,9 +13,10 @@ from nmt_rl.models.attention import SoftAttention, mask_bias
 from nmt_rl.models.embedding import Embeddings
 from nmt_rl.models.external_memory import DNCMemory, ExternalMemory, NTMMemory
 from nmt_rl.models.linear import Linear
-from nmt_rl.models.recurrence import LSTMCell
+from nmt_rl.models.recurrence import FeedForwardCell, LSTMCell
 from nmt_rl.models.seq2seq import PAD, Cache, DecoderStates, Encoded, Seq2Seq, Tensor, with_room
 
+CONTROLLERS = {"lstm": LSTMCell, "feed-forward": FeedForwardCell}
 LARGEST = 20.0
 """Of the numbers that a controller gives its memory (Collier and Beel, 2018, clip them so)."""
 
@@ -124,7 +125,7 @@ class MemoryCell(keras.layers.Layer):
             if isinstance(config, NTMConfig)
             else DNCMemory(config.slots, config.slot_width, config.read_heads)
         )
-        self.controller = LSTMCell(config.units, "controller")
+        self.controller = CONTROLLERS[config.controller](config.units, "controller")
         self.interface = Linear(self.memory.interface, name="interface")
         self.combine = Linear(config.embedding, name="combine")
         width = config.embedding

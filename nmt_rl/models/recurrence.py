@@ -1,4 +1,5 @@
-"""Long short-term memory (Hochreiter and Schmidhuber, 1997): a cell, and a layer of it that reads both ways."""
+"""Long short-term memory (Hochreiter and Schmidhuber, 1997): a cell, and a layer of it that reads both ways; and a cell
+that remembers nothing."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from nmt_rl.models.linear import product
+from nmt_rl.models.linear import Linear, product
 from nmt_rl.models.seq2seq import Tensor
 
 
@@ -42,6 +43,34 @@ class LSTMCell(keras.layers.LSTMCell):
         carry = ops.sigmoid(forget) * carry + ops.sigmoid(enter) * ops.tanh(new)
         hidden = ops.sigmoid(leave) * ops.tanh(carry)
         return hidden, [hidden, carry]
+
+
+class FeedForwardCell(keras.layers.Layer):
+    """tanh(W x + b) with the interface of LSTMCell: h is what it gave and is not looked at again, c stays as it is.
+
+    Args:
+        units: width of the states.
+        name: of the layer.
+    """
+
+    def __init__(self, units: int, name: str) -> None:
+        """See the class docstring."""
+        super().__init__(dtype="float32", name=name)
+        self.linear = Linear(units, name="linear")
+
+    def build(self, input_shape: Any) -> None:
+        """Make the weights for inputs [..., width]."""
+        self.linear.build(input_shape[-1])
+        self.built = True
+
+    def project(self, inputs: Tensor) -> Tensor:
+        """What `call` is given, float32 [..., units], of inputs [..., width]."""
+        return self.linear(inputs)
+
+    def call(self, inputs: Tensor, states: list[Tensor], training: bool = False) -> tuple[Tensor, list[Tensor]]:
+        """One step: h, float32 [batch, units], and both states."""
+        hidden = ops.tanh(inputs)
+        return hidden, [hidden, states[1]]
 
 
 class Bidirectional(keras.layers.Layer):

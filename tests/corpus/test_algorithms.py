@@ -5,8 +5,9 @@ import random
 import pytest
 
 from nmt_rl.config import CorpusConfig, MadeConfig
-from nmt_rl.corpus.algorithms import ALGORITHMS, made_pairs
+from nmt_rl.corpus.algorithms import ALGORITHMS, SYMBOLS, made_pairs
 from nmt_rl.corpus.sources import read_pairs
+from nmt_rl.evaluation.task_metrics import exact_match
 
 
 def drawn(name, size, seed=1):
@@ -31,6 +32,10 @@ def test_targets_follow_the_rules(seed):
     *told, question = text.split(" . ")
     name = question.split(" ")[2]
     assert [line.split(" ")[3] for line in told if line.startswith(f"{name} ")][-1] == target
+
+
+def test_exact_match_sees_every_symbol():
+    assert not any(exact_match(f"{symbol} z", "z") for symbol in SYMBOLS)
 
 
 def test_sizes_and_seeds():

@@ -11,7 +11,11 @@ from nmt_rl.decoding.search import Searcher
 from nmt_rl.models.build import build_model
 
 SMALL = {"embedding": 6, "units": 8, "slots": 5, "slot_width": 4}
-KINDS = {"ntm": NTMConfig(**SMALL, read_heads=2), "dnc": DNCConfig(**SMALL, read_heads=2)}
+KINDS = {
+    "ntm": NTMConfig(**SMALL, read_heads=2, write_heads=2),
+    "dnc": DNCConfig(**SMALL, read_heads=2),
+    "feed-forward": NTMConfig(**SMALL, controller="feed-forward"),
+}
 VOCABULARY = 9
 SOURCE = np.array([[4, 5, 6, 7, 3, 0], [6, 8, 3, 0, 0, 0]], "int32")
 TARGET_IN = np.array([[2, 5, 4, 7], [2, 8, 8, 4]], "int32")
@@ -64,6 +68,15 @@ def test_a_beam_carries_each_hypothesis_memory_along(kind):
         forced = ops.convert_to_numpy(score(SOURCE, np.pad(ids, ((0, 0), (1, 0)), constant_values=BOS)[:, :-1]))
         each = np.take_along_axis(forced, ids[..., None], axis=-1)[..., 0] * (ids != PAD)
         np.testing.assert_allclose(each.sum(axis=1), found.log_probs[:, n], atol=1e-4)
+
+
+def test_a_feed_forward_controller_knows_only_what_it_reads():
+    """Whatever its state was before, it does the same; an LSTM does not."""
+    for kind, same in (("feed-forward", True), ("ntm", False)):
+        cell = lively(kind).cell
+        (hidden, carry, *others), x = cell.initial(1), np.ones((1, 6), "float32")
+        outputs = [ops.convert_to_numpy(cell.advance(x, [h, h + carry, *others])[0]) for h in (hidden, hidden + 1.0)]
+        assert np.allclose(*outputs) is same
 
 
 def test_a_larger_memory_has_no_more_weights():
