@@ -4,7 +4,7 @@ Everything else is written in `keras.ops`. Importing it imports Keras and with i
 """
 
 from nmt_rl.backend import loading  # First, for it loads Keras without its greetings.
-from nmt_rl.backend.compiled import compile_accumulation, compile_fn, compile_update, in_chunks
+from nmt_rl.backend.compiled import compile_accumulation, compile_fn, compile_update, in_chunks, recomputed
 from nmt_rl.backend.devices import (
     device_count,
     has_accelerator,
@@ -38,6 +38,7 @@ __all__ = [
     "loading",
     "multiplies_bfloat16",
     "out_of_memory",
+    "recomputed",
     "runs_ahead",
     "scan",
     "seeded",

@@ -114,6 +114,21 @@ def in_chunks(function: Callable[..., Any], chunk: int, *arrays: Any) -> Any:
     return jax.tree.map(lambda x: x.swapaxes(0, 1).reshape(chunks * chunk, *x.shape[2:])[:rows], found)
 
 
+def recomputed(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, whose intermediate results are not kept for the gradient but computed once more.
+
+    Args:
+        function: of arrays that the gradient goes through; variables may be read through closure.
+    """
+    if is_jax():
+        import jax
+
+        return jax.checkpoint(function)
+    import tensorflow as tf
+
+    return tf.recompute_grad(function)
+
+
 def compile_accumulation(learner: keras.Model) -> tuple[Callable[[Any], tuple[Any, Any]], Callable[[Any], None]]:
     """The two halves of an update, for one that is made of several batches.
 
