@@ -64,7 +64,7 @@ def best_positions(log_weights: Tensor, count: int) -> tuple[Tensor, Tensor]:
 
 
 def contexts(values: Tensor, places: Tensor) -> Tensor:
-    """values[b, places[b, t, i]]: [batch, time, n, width] of values [batch, source, width] and int32 [batch, time, n]."""
+    """values[b, places[b, t, i]], of values [batch, source, width] and int32 [batch, time, n]."""
     n = places.shape[-1]
     found = gather(values, ops.reshape(places, (dimension(places, 0), -1)))
     return ops.reshape(found, (-1, dimension(places, 1), n, values.shape[-1]))

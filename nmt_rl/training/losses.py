@@ -155,7 +155,7 @@ class CrossEntropy:
         return self.of_states(model, self.states(model, batch, training), batch, training)
 
     def states(self, model: Seq2Seq, batch: dict[str, Tensor], training: bool) -> DecoderStates:
-        """Of the decoder before each label: its states [tokens, width], and its choice of a position if it makes one."""
+        """Of the decoder before each label: states [tokens, width], and the choice of a position if it makes one."""
         encoded, places = model.encode(batch["source"], training, self.packed), batch["positions"]
         output = model.decode_states(batch["target_in"], encoded, training)
         states = ops.take(ops.reshape(output.states, (-1, output.states.shape[-1])), places, axis=0)

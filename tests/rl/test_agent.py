@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from copy_task import Student, make_config, make_corpus, make_model
 
-from nmt_rl.config import LSTMConfig, TransformerConfig
+from nmt_rl.config import HardVariationalConfig, LSTMConfig, TransformerConfig
 from nmt_rl.rl.agent import by_length
 from nmt_rl.rl.episode import Episode, Origin
 from nmt_rl.rl.replay import Sampled
@@ -18,6 +18,10 @@ DQN["replay"] = {"ratio": 3, "batches": 1, "max_age": 4}
 STAGES = {
     "dqn-sa, additive": (LSTM, {"method": DQN, "cross_entropy": 0.1}),
     "dqn-sa, bilinear": (LSTM.model_copy(update={"attention": "bilinear"}), {"method": DQN}),
+    "dqn-sa, hard": (
+        LSTM.model_copy(update={"hard": HardVariationalConfig(positions=2)}),
+        {"method": DQN, "cross_entropy": 0.1},
+    ),
     "trajectories, priorities": (TRANSFORMER, {"method": {"type": "trajectory", "replay": REPLAY}}),
     "dueling heads": (TRANSFORMER, {"method": {"type": "trajectory", "q": {"type": "dueling"}, "replay": REPLAY}}),
     "mrt": (LSTM, {"method": {"type": "mrt", "samples": 2}}),
