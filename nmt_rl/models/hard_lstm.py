@@ -111,7 +111,9 @@ class HardLSTM(LSTM):
             return best_positions(log_q, self.hard.positions)
         shape = (dimension(log_q, 0), dimension(log_q, 1), self._samples)
         places = drawn(ops.stop_gradient(log_q), keras.random.uniform(shape, seed=self.generator))
-        return places, ops.take_along_axis(log_q, places, axis=-1)
+        weights = ops.take_along_axis(log_q, places, axis=-1)
+        # Keras takes one of them for one that is broadcast, and forgets how many there are.
+        return ops.reshape(places, (-1, *shape[1:])), ops.reshape(weights, (-1, *shape[1:]))
 
     def _log_posterior(self, target_in: Tensor, encoded: Encoded) -> Tensor:
         """log q(z|x, y) [batch, time, source] of whole targets."""
