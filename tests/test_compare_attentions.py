@@ -13,7 +13,7 @@ name: tiny
 recipe:
   name: attentions
   corpus: {source_language: de, target_language: en, train: DATA/train, valid: DATA/valid}
-  tokenizer: {vocabulary: 60, vocabulary_is_bound: true}
+  tokenizer: {vocabulary: 48, byte_fallback: false}
   model: {type: lstm, embedding: 4, units: 4, attention_units: 4}
   pretrain: {updates: 2, batch: {type: sentences, size: 10}, validation: {every: 2}}
   finetune: {method: dqn, updates: 2, sentences: 4, validation: {every: 2}}
