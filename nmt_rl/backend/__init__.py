@@ -4,7 +4,14 @@ Everything else is written in `keras.ops`. Importing it imports Keras and with i
 """
 
 from nmt_rl.backend import loading  # First, for it loads Keras without its greetings.
-from nmt_rl.backend.compiled import Gradients, compile_accumulation, compile_fn, compile_update, in_chunks
+from nmt_rl.backend.compiled import (
+    Gradients,
+    compile_accumulation,
+    compile_fn,
+    compile_update,
+    in_chunks,
+    recomputed,
+)
 from nmt_rl.backend.devices import (
     batch_parts,
     device_count,
@@ -41,6 +48,7 @@ __all__ = [
     "loading",
     "multiplies_bfloat16",
     "out_of_memory",
+    "recomputed",
     "runs_ahead",
     "scan",
     "seeded",

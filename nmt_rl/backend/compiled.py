@@ -115,6 +115,21 @@ def in_chunks(function: Callable[..., Any], chunk: int, *arrays: Any) -> Any:
     return jax.tree.map(lambda x: x.swapaxes(0, 1).reshape(chunks * chunk, *x.shape[2:])[:rows], found)
 
 
+def recomputed(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, whose intermediate results are not kept for the gradient but computed once more.
+
+    Args:
+        function: of arrays that the gradient goes through; variables may be read through closure.
+    """
+    if is_jax():
+        import jax
+
+        return jax.checkpoint(function)
+    import tensorflow as tf
+
+    return tf.recompute_grad(function)
+
+
 Gradients = Callable[[Sequence[Any]], tuple[list[Any], list[Any]]]
 """A function of the batches of an update: what the learner says of each, and the sum of their gradients."""
 

@@ -54,6 +54,48 @@ class TransformerConfig(Section):
         return self
 
 
+class HardConfig(Section):
+    """What hard attention has in common: a word is predicted from one position of the source, which is not observed."""
+
+    positions: int = Field(1, ge=1, le=256)
+    """Of the source that are considered when translating, those with the most weight, renormalised (k-max: Deng et al.,
+    2018); 1: the arg max. The softmax is computed for each."""
+
+
+class HardScoreConfig(HardConfig):
+    """E log p(word | position) by drawn positions and the score function (Xu et al., 2015)."""
+
+    type: Literal["score"] = "score"
+    samples: int = Field(1, ge=1, le=64)
+    """Positions drawn for each word."""
+    baseline: Literal["soft", "learned"] = "soft"
+    """What is subtracted from log p(word | position): that of the expected position, or a prediction by the state."""
+    entropy: float = Field(0.01, ge=0.0)
+    """Weight of the entropy of attention, in nats, which keeps it from being certain too early."""
+
+
+class HardMarginalConfig(HardConfig):
+    """log of the sum over positions of p(position) p(word | position) (Wu et al., 2018), of `positions` of them."""
+
+    type: Literal["marginal"] = "marginal"
+    positions: int = Field(4, ge=1, le=256)
+
+
+class HardVariationalConfig(HardConfig):
+    """A lower bound of that log, with positions from an inference network that sees the word (Deng et al., 2018)."""
+
+    type: Literal["variational"] = "variational"
+    samples: int = Field(1, ge=0, le=64)
+    """Positions drawn for each word; 0: none, but as many as `positions` are enumerated, the most likely ones."""
+    baseline: Literal["soft", "learned"] = "soft"
+    """As of `score`; nothing where nothing is drawn."""
+
+
+AnyHardConfig = Annotated[
+    HardScoreConfig | HardMarginalConfig | HardVariationalConfig, Field(discriminator="type"), BeforeValidator(named)
+]
+
+
 class LSTMConfig(Section):
     """Bidirectional LSTM encoder, stacked LSTM decoder with attention and input feeding (Luong et al., 2015)."""
 
@@ -69,6 +111,8 @@ class LSTMConfig(Section):
     """Hidden units of the additive score."""
     coverage: bool = False
     """Feed the sum of past attention into the score (See et al., 2017)."""
+    hard: AnyHardConfig | None = None
+    """Hard attention, and how it is trained: score, marginal or variational; null: soft attention."""
     tie: Literal["none", "target", "all"] = "target"
     dropout: float = Field(0.3, ge=0.0, lt=1.0)
     """On embeddings, between layers and before the softmax."""

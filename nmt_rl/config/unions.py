@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from nmt_rl.config.adaptation import AdaptConfig, KeepConfig
 from nmt_rl.config.methods import METHOD, MethodConfig, Q, QConfig
-from nmt_rl.config.model import ModelConfig
+from nmt_rl.config.model import AnyHardConfig, ModelConfig
 
 
 class Union(NamedTuple):
@@ -27,6 +27,7 @@ def _kinds(union: Any) -> dict[str, type[BaseModel]]:
 
 UNIONS: Mapping[tuple[str, ...], Union] = {
     ("model",): Union(_kinds(ModelConfig), None),
+    ("model", "hard"): Union(_kinds(AnyHardConfig), None),
     ("pretrain", "keep"): Union(_kinds(KeepConfig), None),
     ("pretrain", "adapt"): Union(_kinds(AdaptConfig), None),
     ("finetune", "adapt"): Union(_kinds(AdaptConfig), None),

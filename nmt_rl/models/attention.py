@@ -72,6 +72,12 @@ def parted_attention(
     return ops.matmul(weights[..., :length], first[1]) + ops.matmul(weights[..., length:], second[1])
 
 
+def weighted(scores: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+    """The mean of values [batch, source, units] by the softmax of scores [batch, n, source], and that softmax."""
+    weights = ops.softmax(scores, axis=-1)
+    return ops.matmul(weights, values), weights
+
+
 class SoftAttention(keras.layers.Layer):
     """Attention of an LSTM decoder (Luong et al., 2015; Bahdanau et al., 2015), with optional coverage.
 
@@ -123,6 +129,10 @@ class SoftAttention(keras.layers.Layer):
         Returns:
             (context [batch, beam, units], weights [batch, beam, source])
         """
+        return weighted(self.scores(query, keys, bias, covered), values)
+
+    def scores(self, query: Tensor, keys: Tensor, bias: Tensor, covered: Tensor | None) -> Tensor:
+        """Logarithms of the weights but for a constant of each query, [batch, beam, source]; see `attend`."""
         if self.kind == "additive":
             hidden = keys[:, None] + self.query_layer(query)[:, :, None]
             if covered is not None:
@@ -132,5 +142,4 @@ class SoftAttention(keras.layers.Layer):
             scores = ops.matmul(query, ops.transpose(keys, (0, 2, 1)))
             if covered is not None:
                 scores = scores + covered * ops.convert_to_tensor(self.coverage_weight)
-        weights = ops.softmax(scores + bias[:, None], axis=-1)
-        return ops.matmul(weights, values), weights
+        return scores + bias[:, None]

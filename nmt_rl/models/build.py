@@ -8,6 +8,7 @@ import keras
 
 from nmt_rl.backend import has_accelerator, multiplies_bfloat16, seeded
 from nmt_rl.config import AnyModelConfig, DNCConfig, LSTMConfig, NTMConfig, TransformerConfig
+from nmt_rl.models.hard_lstm import HardLSTM
 from nmt_rl.models.linear import results_in
 from nmt_rl.models.lstm import LSTM
 from nmt_rl.models.memory_model import MemoryModel
@@ -53,7 +54,7 @@ def build_model(
     if precision == "bfloat16" and not multiplies_bfloat16():
         logger.warning("this processor has no bfloat16: it takes several times as long as float32, which auto chooses")
     keras.config.set_dtype_policy("float32" if precision == "float32" else f"mixed_{precision}")
-    kind = KINDS[type(config)]
+    kind = HardLSTM if isinstance(config, LSTMConfig) and config.hard is not None else KINDS[type(config)]
     narrow = kind is Transformer and (has_accelerator() if narrow is None else narrow)
     try:
         with seeded(seed), results_in(precision if narrow else "float32"):

@@ -30,7 +30,7 @@ class Ensemble(Seq2Seq):
             raise ValueError(f"an ensemble needs members with the same vocabularies, found sizes {sorted(sizes)}")
         self.members = list(members)
         self.max_length = min(member.max_length for member in members)
-        self.widths = [member.embeddings.width for member in members]
+        self.widths = [member.width for member in members]
         self.embeddings: Any = SimpleNamespace(sizes=sizes.pop(), width=sum(self.widths))
         self.built = True
 
@@ -42,8 +42,9 @@ class Ensemble(Seq2Seq):
     def decode_states(self, target_in: Tensor, encoded: Encoded, training: bool = False) -> DecoderStates:
         """See Seq2Seq.decode_states; the attention is the mean of the members'."""
         pairs = zip(self.members, encoded["members"], strict=True)
-        states, attention = zip(*(member.decode_states(target_in, own, training) for member, own in pairs), strict=True)
-        return DecoderStates(ops.concatenate(states, axis=-1), ops.mean(ops.stack(attention), axis=0))
+        each = [member.decode_states(target_in, own, training) for member, own in pairs]
+        attention = ops.mean(ops.stack([output.attention for output in each]), axis=0)
+        return DecoderStates(ops.concatenate([output.states for output in each], axis=-1), attention)
 
     def project(self, states: Tensor) -> Tensor:
         """log of the mean probability, float32 [..., vocab], of states [..., sum of the widths]."""

@@ -8,9 +8,9 @@ from typing import Any
 import keras
 from keras import ops
 
-from nmt_rl.backend import dimension, gather_rows
+from nmt_rl.backend import dimension, gather_rows, scan
 from nmt_rl.config import LSTMConfig
-from nmt_rl.models.attention import SoftAttention, mask_bias
+from nmt_rl.models.attention import SoftAttention, mask_bias, weighted
 from nmt_rl.models.embedding import Embeddings
 from nmt_rl.models.linear import Linear
 from nmt_rl.models.recurrence import Bidirectional, LSTMCell
@@ -64,14 +64,25 @@ class LSTM(Seq2Seq):
 
     def decode_states(self, target_in: Tensor, encoded: Encoded, training: bool = False) -> DecoderStates:
         """See Seq2Seq.decode_states."""
-        memory = self._memory(encoded)
+        states, attention = self.read(self.loop(target_in, encoded, training), encoded["states"])
+        return DecoderStates(self.dropout(states, training=training), attention)
+
+    def loop(self, target_in: Tensor, encoded: Encoded, training: bool = False) -> Tensor:
+        """The cell's outputs for target prefixes int32 [batch, time]: [batch, time, ...]."""
         embedded = self.dropout(self.embeddings.target(target_in), training=training)
         inputs = self.cell.inputs(embedded, training)
-        outputs = self.decoder(inputs, initial_state=self._initial(encoded) + memory, training=training)
+        return self.decoder(inputs, initial_state=self._initial(encoded) + self._memory(encoded), training=training)
+
+    def read(self, outputs: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Decoder states [batch, n, width] and attention [batch, n, source] of the cell's outputs.
+
+        Args:
+            outputs: of n times or hypotheses of each source, [batch, n, ...].
+            values: what attention reads, [batch, source, units].
+        """
         width = self.settings.embedding
         # The loop's output has an open last dimension, because the attention in it has; the states' is known.
-        states = ops.reshape(outputs[..., :width], (-1, dimension(outputs, 1), width))
-        return DecoderStates(self.dropout(states, training=training), outputs[..., width:])
+        return ops.reshape(outputs[..., :width], (-1, dimension(outputs, 1), width)), outputs[..., width:]
 
     def start(self, encoded: Encoded, room: Tensor, beam: int = 1) -> Cache:
         """See Seq2Seq.start; an LSTM's cache does not depend on `room`."""
@@ -85,11 +96,11 @@ class LSTM(Seq2Seq):
         """See Seq2Seq.resume; an LSTM's cache does not depend on `room`."""
         memory, initial = self._memory(encoded), self._initial(encoded)
 
-        def step(states: list[Tensor], embedded: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-            new = self.cell.step(embedded, states, memory)[1]
-            return new, new
+        def step(states: list[Tensor], embedded: Tensor) -> tuple[list[Tensor], tuple[Tensor, list[Tensor]]]:
+            output, new = self.cell.step(embedded, states, memory)
+            return new, (output, new)
 
-        _, later = ops.scan(step, initial, self.embeddings.target(ops.transpose(target_in)))
+        _, (outputs, later) = scan(step, initial, self.embeddings.target(ops.transpose(target_in)))
         batch = dimension(target_in, 0)
         # One list of the states of all rows before the first token, then after it, and so on.
         places = ops.repeat(times * batch + rows, beam)
@@ -98,14 +109,16 @@ class LSTM(Seq2Seq):
             for first, after in zip(initial, later, strict=True)
         ]
         shared = [gather_rows(x, rows) for x in memory]
-        attentional = ops.transpose(later[2 * self.settings.decoder_layers], (1, 0, 2))
-        return attentional, {"shared": shared, "rows": states, **with_room([], ops.repeat(times, beam), room)}
+        read, _ = self.read(ops.transpose(outputs, (1, 0, 2)), encoded["states"])
+        return read, {"shared": shared, "rows": states, **with_room([], ops.repeat(times, beam), room)}
 
     def step_states(self, tokens: Tensor, cache: Cache) -> tuple[Tensor, Tensor, Cache]:
         """See Seq2Seq.step_states."""
         output, rows = self.cell.step(self.embeddings.target(tokens), cache["rows"], cache["shared"])
-        width = self.settings.embedding
-        return output[:, :width], output[:, width:], {**cache, "rows": rows, "time": cache["time"] + 1}
+        values = cache["shared"][1]
+        parted = ops.reshape(output, (dimension(values, 0), -1, dimension(output, 1)))
+        states, attention = (ops.reshape(x, (-1, dimension(x, 2))) for x in self.read(parted, values))
+        return states, attention, {**cache, "rows": rows, "time": cache["time"] + 1}
 
     def _memory(self, encoded: Encoded) -> list[Tensor]:
         states = encoded["states"]
@@ -127,7 +140,8 @@ class AttentionCell(keras.layers.Layer):
     """One decoder step: stacked LSTM cells on [embedding; h~], attention, the next h~.
 
     States: h and c of every layer, h~, the coverage if there is one; then the memory (keys, values, bias), which a
-    loop carries along unchanged. The output is [h~; attention weights].
+    loop carries along unchanged. The output is [h~; attention weights], with hard attention [h~; h; scores] of which h~
+    is that of soft attention: what is fed back (see models.hard_attention).
     """
 
     def __init__(self, config: LSTMConfig, name: str) -> None:
@@ -193,10 +207,16 @@ class AttentionCell(keras.layers.Layer):
         batch, width = dimension(keys, 0), dimension(keys, 1)
         query = ops.reshape(x, (batch, -1, units))
         covered = ops.reshape(rows[-1], (batch, -1, width)) if self.config.coverage else None
-        context, weights = self.attention.attend(query, keys, values, bias, covered)
+        scores = self.attention.scores(query, keys, bias, covered)
+        context, weights = weighted(scores, values)
         weights = ops.reshape(weights, (-1, width))
-        attentional = ops.tanh(self.combine(ops.concatenate([ops.reshape(context, (-1, units)), x], axis=-1)))
+        attentional = self.attentional(ops.reshape(context, (-1, units)), x)
         new.append(attentional)
         if self.config.coverage:
             new.append(rows[-1] + weights)
-        return ops.concatenate([attentional, weights], axis=-1), new
+        told = [weights] if self.config.hard is None else [x, ops.reshape(scores, (-1, width))]
+        return ops.concatenate([attentional, *told], axis=-1), new
+
+    def attentional(self, context: Tensor, hidden: Tensor) -> Tensor:
+        """h~ = tanh(W [context; h]) (Luong et al., 2015, equation 5), [..., embedding] of [..., units] each."""
+        return ops.tanh(self.combine(ops.concatenate([context, hidden], axis=-1)))

@@ -22,7 +22,7 @@ class QHeads(keras.Model):
         kind: `dueling`: one hidden layer and on it the streams V and A, Q = V + A - mean_a A (Wang et al., 2016,
             equation 9). `ilql`: two Q heads and a V head, each with a hidden layer of its own (Snell et al., 2023); of
             the two the smaller counts.
-        width: of the decoder's states.
+        width: of the decoder's states; of wider ones the first numbers are looked at.
         vocabulary: number of target pieces.
         units: of the hidden layers.
     """
@@ -30,7 +30,7 @@ class QHeads(keras.Model):
     def __init__(self, kind: Literal["dueling", "ilql"], width: int, vocabulary: int, units: int) -> None:
         """See the class docstring."""
         super().__init__(name="q_heads", dtype="float32")
-        self.kind = kind
+        self.kind, self.width = kind, width
         names = {"dueling": ("hidden",), "ilql": ("v_hidden", "q_0_hidden", "q_1_hidden")}[kind]
         self.hidden = [keras.layers.Dense(units, activation="relu", dtype="float32", name=name) for name in names]
         # The first output is V, the others have a row per piece.
@@ -73,7 +73,7 @@ class QHeads(keras.Model):
     def _output(self, index: int, states: Tensor) -> Tensor:
         """Output layer `index` on its hidden layer, or on the only one there is."""
         hidden = self.hidden[index % len(self.hidden)]
-        return self.out[index](hidden(ops.cast(states, "float32")))
+        return self.out[index](hidden(ops.cast(states[..., : self.width], "float32")))
 
 
 class QGuided(Wrapper):

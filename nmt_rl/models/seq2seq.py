@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import keras
 import numpy as np
@@ -32,6 +32,28 @@ other state. A search reorders `rows`, `past` and `recent`; the encoder's side i
 PAD = 0
 
 
+class Choice(NamedTuple):
+    """Positions of the source from one of which each word is predicted: what hard attention is trained by.
+
+    How it is done is in training.choices, of equations in models.hard_attention.
+    """
+
+    kind: Literal["sampled", "marginal", "enumerated"]
+    """How the n positions stand for all: drawn; as all there are, in the log; or in the mean."""
+    states: Tensor
+    """The decoder's state with each: [batch, time, n, width]."""
+    log_weights: Tensor
+    """Log-probability of each, by the distribution that it was drawn from: [batch, time, n]."""
+    divergence: Tensor | None = None
+    """KL of that distribution from the attention, nats: [batch, time]. Part of the bound."""
+    cost: Tensor | None = None
+    """Added to the loss: [batch, time]."""
+    soft: Tensor | None = None
+    """The state with the expected position, whose log-likelihood is the baseline: [batch, time, width]."""
+    baseline: Tensor | None = None
+    """A prediction of the log-likelihood, which is trained to be one: [batch, time]."""
+
+
 class DecoderStates(NamedTuple):
     """Decoder output before the vocabulary projection."""
 
@@ -39,6 +61,8 @@ class DecoderStates(NamedTuple):
     """[batch, time, width]"""
     attention: Tensor
     """Attention on the source, averaged over heads, of the last layer: [batch, time, source]."""
+    choice: Choice | None = None
+    """In training, of a model with hard attention."""
 
 
 class DecoderOutput(NamedTuple):
@@ -105,6 +129,11 @@ class Seq2Seq(keras.Model):
     embeddings: Embeddings
     """Embedding tables and softmax weights."""
 
+    @property
+    def width(self) -> int:
+        """Of the decoder's states. It may exceed the embedding's; heads look at as many numbers as that has."""
+        return self.embeddings.width
+
     @abstractmethod
     def encode(self, source: Tensor, training: bool = False, packed: bool = False) -> Encoded:
         """Encode source ids int32 [batch, source].
@@ -165,8 +194,8 @@ class Seq2Seq(keras.Model):
 
     def decode(self, target_in: Tensor, encoded: Encoded, training: bool = False) -> DecoderOutput:
         """Logits, states and attention for target prefixes int32 [batch, time]."""
-        states, attention = self.decode_states(target_in, encoded, training)
-        return DecoderOutput(self.project(states), states, attention)
+        output = self.decode_states(target_in, encoded, training)
+        return DecoderOutput(self.project(output.states), output.states, output.attention)
 
     def step(self, tokens: Tensor, cache: Cache) -> tuple[StepOutput, Cache]:
         """Feed one token int32 [rows]; rows are the hypotheses of source 0, then of source 1, and so on."""

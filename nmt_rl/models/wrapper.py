@@ -20,6 +20,11 @@ class Wrapper(Seq2Seq):
         super().__init__(name=name, dtype="float32")
         self.base, self.max_length, self.embeddings = base, base.max_length, base.embeddings
 
+    @property
+    def width(self) -> int:
+        """See Seq2Seq.width."""
+        return self.base.width
+
     def encode(self, source: Tensor, training: bool = False, packed: bool = False) -> Encoded:
         """See Seq2Seq.encode."""
         return self.base.encode(source, training, packed)

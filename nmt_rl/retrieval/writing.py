@@ -155,7 +155,7 @@ class _Writer:
                 count += len(sources)
         if not count:
             raise UserError("there is nothing to remember: no pair has text on both sides that the model has room for")
-        width = self.bundle.model.embeddings.width
+        width = self.bundle.model.width
         with (self.folder / STATES).open("wb") as file:
             shape = (raw.stat().st_size // (2 * width), width)
             header = {"descr": "<f2", "fortran_order": False, "shape": shape}
@@ -197,7 +197,7 @@ class _Writer:
     def _read(self, sources: list[list[int]], targets: list[list[int]]) -> np.ndarray:
         """float16 [pieces and ends, width], in the order of the pairs."""
         ends = np.cumsum([0, *(len(target) + 1 for target in targets)])
-        found = np.zeros((int(ends[-1]), self.bundle.model.embeddings.width), np.float16)
+        found = np.zeros((int(ends[-1]), self.bundle.model.width), np.float16)
         config = BatchConfig(type="tokens", size=TOKENS, max_length=max(self.longest + 1, 4))
         for batch in ordered_batches(sources, targets, config) if sources else ():
             states = ops.convert_to_numpy(self._states(batch.source, batch.target_in))

@@ -20,7 +20,7 @@ class ValueHead(keras.Model):
     V cancels in the policy's softmax, so it may know what the policy must not (asymmetric actor-critic).
 
     Args:
-        width: of the decoder states.
+        width: of the decoder states; of wider ones the first numbers are looked at.
         features: number of privileged features, 0 for none.
         units: of the hidden layer.
     """
@@ -32,12 +32,12 @@ class ValueHead(keras.Model):
         self.out = keras.layers.Dense(1, name="out")
         self.hidden.build((None, None, width + features))
         self.out.build((None, None, units))
-        self.features = features
+        self.width, self.features = width, features
         self.built = True
 
     def call(self, states: Tensor, features: Tensor) -> Tensor:
-        """V float32 [batch, time] of states [batch, time, width] and features [batch, time, features]."""
-        x = ops.cast(states, "float32")
+        """V float32 [batch, time] of states [batch, time, width or more] and features [batch, time, features]."""
+        x = ops.cast(states[..., : self.width], "float32")
         x = ops.concatenate([x, features], axis=-1) if self.features else x
         return self.out(self.hidden(x))[..., 0]
 

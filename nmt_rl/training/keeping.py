@@ -19,7 +19,7 @@ from nmt_rl.corpus.sources import read_pairs
 from nmt_rl.corpus.tokenizer import PAD, Tokenizers
 from nmt_rl.errors import UserError
 from nmt_rl.models.build import build_model
-from nmt_rl.models.seq2seq import Seq2Seq, Tensor
+from nmt_rl.models.seq2seq import DecoderStates, Seq2Seq, Tensor
 from nmt_rl.training.learner import Learner
 from nmt_rl.training.losses import CrossEntropy, with_positions
 
@@ -66,16 +66,16 @@ class Keeping(CrossEntropy):
         self.weight = weight
 
     @abstractmethod
-    def cost(self, model: Seq2Seq, states: Tensor, batch: dict[str, Tensor], tokens: Tensor) -> Tensor:
+    def cost(self, model: Seq2Seq, output: DecoderStates, batch: dict[str, Tensor], tokens: Tensor) -> Tensor:
         """In nats per token, [], of the decoder's states [tokens, width]."""
 
     def __call__(self, model: Seq2Seq, batch: dict[str, Tensor], training: bool) -> dict[str, Tensor]:
         """As CrossEntropy; `kept` is the cost."""
-        states = self.states(model, batch, training)
-        found = self.of_states(model, states, batch, training)
+        output = self.states(model, batch, training)
+        found = self.of_states(model, output, batch, training)
         if not training:
             return found
-        kept = self.cost(model, states, batch, found["tokens"]) * batch.get("share", 1.0)
+        kept = self.cost(model, output, batch, found["tokens"]) * batch.get("share", 1.0)
         return {**found, "loss": found["loss"] + self.weight * kept, "kept": kept}
 
 
@@ -93,10 +93,11 @@ class Distilled(Keeping):
         super().__init__(objective, weight)
         self.teacher = teacher
 
-    def cost(self, model: Seq2Seq, states: Tensor, batch: dict[str, Tensor], tokens: Tensor) -> Tensor:
+    def cost(self, model: Seq2Seq, output: DecoderStates, batch: dict[str, Tensor], tokens: Tensor) -> Tensor:
         """See Keeping.cost: the divergence."""
-        old = ops.stop_gradient(ops.log_softmax(self.teacher.project(self.states(self.teacher, batch, False)), axis=-1))
-        new = ops.log_softmax(model.project(states), axis=-1)
+        taught = self.teacher.project(self.states(self.teacher, batch, False).states)
+        old = ops.stop_gradient(ops.log_softmax(taught, axis=-1))
+        new = ops.log_softmax(model.project(output.states), axis=-1)
         weights = ops.cast(ops.not_equal(batch["labels"], PAD), "float32")
         divergence = ops.sum(ops.exp(old) * (old - new), axis=-1)
         return ops.sum(divergence * weights) / tokens
@@ -142,7 +143,7 @@ class Elastic(Keeping):
         super().__init__(objective, weight)
         self.anchor = anchor
 
-    def cost(self, model: Seq2Seq, states: Tensor, batch: dict[str, Tensor], tokens: Tensor) -> Tensor:
+    def cost(self, model: Seq2Seq, output: DecoderStates, batch: dict[str, Tensor], tokens: Tensor) -> Tensor:
         """See Keeping.cost: the penalty."""
         return self.anchor.penalty(model.trainable_variables)
 

@@ -11,7 +11,8 @@ from nmt_rl.config import BatchConfig
 from nmt_rl.corpus.batches import Batch, pad_mode
 from nmt_rl.corpus.tokenizer import PAD
 from nmt_rl.decoding.policies import pick
-from nmt_rl.models.seq2seq import Seq2Seq, Tensor
+from nmt_rl.models.seq2seq import DecoderStates, Seq2Seq, Tensor
+from nmt_rl.training.choices import at, choice_losses
 
 LOGITS = 2**26
 """256 MB of float32."""
@@ -153,22 +154,35 @@ class CrossEntropy:
         """
         return self.of_states(model, self.states(model, batch, training), batch, training)
 
-    def states(self, model: Seq2Seq, batch: dict[str, Tensor], training: bool) -> Tensor:
-        """Of the decoder before each label, [tokens, width]."""
-        encoded = model.encode(batch["source"], training, self.packed)
-        states = model.decode_states(batch["target_in"], encoded, training).states
-        return ops.take(ops.reshape(states, (-1, states.shape[-1])), batch["positions"], axis=0)
+    def states(self, model: Seq2Seq, batch: dict[str, Tensor], training: bool) -> DecoderStates:
+        """Of the decoder before each label: states [tokens, width], and the choice of a position if it makes one."""
+        encoded, places = model.encode(batch["source"], training, self.packed), batch["positions"]
+        output = model.decode_states(batch["target_in"], encoded, training)
+        states = ops.take(ops.reshape(output.states, (-1, output.states.shape[-1])), places, axis=0)
+        return output._replace(states=states, choice=None if output.choice is None else at(output.choice, places))
 
-    def of_states(self, model: Seq2Seq, states: Tensor, batch: dict[str, Tensor], training: bool) -> dict[str, Tensor]:
+    def of_states(
+        self, model: Seq2Seq, output: DecoderStates, batch: dict[str, Tensor], training: bool
+    ) -> dict[str, Tensor]:
         """As a call, of what `states` gives."""
         labels = batch["labels"]
         weights = ops.cast(ops.not_equal(labels, PAD), "float32")
         tokens = ops.maximum(ops.sum(weights), 1.0)
-        normaliser, chosen = chosen_logits(model, states, labels)
-        nll = normaliser - chosen
-        # mean(z) is linear in the state, so the [tokens, vocab] matrix need not be read for it.
-        loss = smoothed_cross_entropy(normaliser, chosen, model.mean_logit(states), self.smoothing) if training else nll
-        found = {"loss": ops.sum(loss * weights) / tokens, "nll": ops.sum(nll * weights) / tokens}
+
+        def log_likelihood(states: Tensor) -> tuple[Tensor, Tensor]:
+            normaliser, chosen = chosen_logits(model, states, labels)
+            if not training:
+                return chosen - normaliser, chosen - normaliser
+            # mean(z) is linear in the state, so the [tokens, vocab] matrix need not be read for it.
+            mean = model.mean_logit(states)
+            return -smoothed_cross_entropy(normaliser, chosen, mean, self.smoothing), chosen - normaliser
+
+        if output.choice is None:
+            smoothed, plain = log_likelihood(output.states)
+            each = {"loss": -smoothed, "nll": -plain}
+        else:
+            each = choice_losses(output.choice, log_likelihood)
+        found = {name: ops.sum(value * weights) / tokens for name, value in each.items()}
         if "share" in batch:
             found = {name: batch["share"] * value for name, value in found.items()}
         return {**found, "tokens": tokens}

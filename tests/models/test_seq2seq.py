@@ -20,6 +20,11 @@ VARIANTS = {
     "additive": LSTMConfig(embedding=12, units=16, attention_units=8),
     "additive-coverage": LSTMConfig(embedding=12, units=16, attention_units=8, coverage=True, decoder_layers=2),
     "bilinear-coverage": LSTMConfig(embedding=12, units=16, attention="bilinear", coverage=True, encoder_layers=2),
+    "hard-score": LSTMConfig(embedding=12, units=16, attention_units=8, hard="score", decoder_layers=2),
+    "hard-marginal": LSTMConfig(embedding=12, units=16, attention="dot", hard={"type": "marginal", "positions": 7}),
+    "hard-variational-coverage": LSTMConfig(
+        embedding=12, units=16, attention="bilinear", coverage=True, hard={"type": "variational", "positions": 2}
+    ),
     "ntm": NTMConfig(embedding=12, units=16, slots=6, slot_width=5, read_heads=2),
     "ntm-attention": NTMConfig(embedding=12, units=16, slots=6, slot_width=5, write_heads=2, attention=True),
     "dnc": DNCConfig(embedding=12, units=16, slots=6, slot_width=5, read_heads=2),
@@ -171,7 +176,7 @@ def test_only_products_are_in_the_compute_type(name, precision):
     model, source, target_in = make(name, precision), ids(2, 6), prefix(2, 3)
     encoded = model.encode(source)
     output, cache = model.step(target_in[:, 0], model.start(encoded, 3))
-    states, attention = model.decode_states(target_in, encoded, training=True)
+    states, attention, _ = model.decode_states(target_in, encoded, training=True)
     kept = [encoded["states"], output.states, output.attention, states, attention, *cache["rows"]]
     for array in map(np.asarray, kept):
         assert array.dtype == np.float32 and (array != np.asarray(ops.cast(array, precision), "float32")).any()

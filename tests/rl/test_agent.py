@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from copy_task import Student, make_config, make_corpus, make_model
 
-from nmt_rl.config import LSTMConfig, TransformerConfig
+from nmt_rl.config import HardVariationalConfig, LSTMConfig, TransformerConfig
 from nmt_rl.rl.agent import by_length, by_source
 from nmt_rl.rl.episode import Episode, Origin
 from nmt_rl.rl.replay import Sampled
@@ -21,6 +21,10 @@ STAGES = {
     "dqn-sa, additive": (LSTM, {"method": DQN, "cross_entropy": 0.1}),
     "dqn-sa, bilinear": (LSTM.model_copy(update={"attention": "bilinear"}), {"method": DQN}),
     "dqn, episodic": (TRANSFORMER, {"method": {**DQN, "episodic": {"capacity": 30, "neighbours": 4}}}),
+    "dqn-sa, hard": (
+        LSTM.model_copy(update={"hard": HardVariationalConfig(positions=2)}),
+        {"method": DQN, "cross_entropy": 0.1},
+    ),
     "trajectories, priorities": (TRANSFORMER, {"method": {"type": "trajectory", "replay": REPLAY}}),
     "dueling heads": (TRANSFORMER, {"method": {"type": "trajectory", "q": {"type": "dueling"}, "replay": REPLAY}}),
     "mrt": (LSTM, {"method": {"type": "mrt", "samples": 2}}),
