@@ -177,7 +177,7 @@ class Seq2Seq(keras.Model):
     def inspect(self, source: np.ndarray, target_in: np.ndarray) -> Insight:
         """What goes on while target prefixes int32 [batch, time] of sources int32 [batch, source] are written.
 
-        For people, and not compiled; the logits are those of `step`. Models that look at more than this shows override it.
+        For people, and not compiled; the logits are those of `step`. A model that looks at more shows it as well.
         """
         states, attention = self.decode_states(target_in, self.encode(source))
         return Insight(self.project(states), states, attention)
