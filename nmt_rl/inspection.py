@@ -138,16 +138,16 @@ class Inspector:
             if self._q().get("rescale"):
                 q, value = _numpy(unscaled(q)), _numpy(unscaled(value))
             return Values(q, q - value[:, None], value)
-        if self._q().get("type") == "logits":
-            q = _numpy(self.plain.inspect(source, target_in).logits)[0]
-            value = q.max(axis=-1)
-            return Values(q, q - value[:, None], value)
-        if self.prior is None:
+        if self.prior is not None:
+            both = (ops.log_softmax(m.inspect(source, target_in).logits) for m in (self.plain, self.prior))
+            kappa = log_ratio(*(_numpy(x)[0] for x in both))
+            advantage = q_values(0.0, kappa, self.method.get("tau", 1.0))
+            return Values(advantage, advantage, None)
+        if self._q().get("type") != "logits":
             return None
-        both = (ops.log_softmax(m.inspect(source, target_in).logits) for m in (self.plain, self.prior))
-        kappa = log_ratio(*(_numpy(x)[0] for x in both))
-        advantage = q_values(0.0, kappa, self.method.get("tau", 1.0))
-        return Values(advantage, advantage, None)
+        q = _numpy(self.plain.inspect(source, target_in).logits)[0]
+        value = q.max(axis=-1)
+        return Values(q, q - value[:, None], value)
 
     def _q(self) -> dict[str, Any]:
         q = self.method.get("q")
@@ -156,10 +156,9 @@ class Inspector:
     def _what_values_are(self) -> str:
         if self.config.model.q_heads is not None:
             return "Q and advantage A = Q - V of the model's Q heads, in BLEU of [0, 1]."
-        if self._q().get("type") == "logits":
-            return "Q are the logits themselves, which are no returns; A = Q - max Q."
         if self.prior is None:
-            return ""
+            logits = "Q are the logits themselves, which are no returns; A = Q - max Q."
+            return logits if self._q().get("type") == "logits" else ""
         if "tau" not in self.method:
             return "A is log p / p₀ in nats, p₀ of the prior: the model's method has no tau that would make BLEU of it."
         tau = f"tau {self.method['tau']:g}"

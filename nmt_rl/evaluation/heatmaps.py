@@ -20,8 +20,13 @@ body { max-width: 76rem; }
 .heat thead th { writing-mode: vertical-rl; transform: rotate(180deg); text-align: left; vertical-align: bottom; }
 .heat thead td { border: 0; }
 .heat tbody th { position: sticky; left: 0; background: var(--page); text-align: right; }
+.heat caption { white-space: nowrap; }
+.heat.steps thead th { writing-mode: horizontal-tb; transform: none; }
+.heat small { display: block; }
+.w small { color: inherit; }
 .w { background: color-mix(in srgb, var(--heat) var(--w), transparent); min-width: 1.7rem; }
-.heads { display: flex; flex-wrap: wrap; gap: .4rem 1.2rem; align-items: flex-start; }
+.heads { display: flex; flex-wrap: wrap; gap: .4rem 1.6rem; align-items: flex-start; }
+.heads figure { margin: .5rem 0; max-width: 100%; }
 svg { display: block; }
 svg text { fill: var(--ink); font: 11px ui-monospace, Menlo, Consolas, "DejaVu Sans Mono", monospace; }
 svg .ground { fill: var(--box); stroke: var(--line); }
@@ -69,7 +74,7 @@ def head_pictures(found: HeatMap) -> str:
     for head, values in enumerate(found.values, start=1):
         picture = _picture(values, found.rows, found.columns, (SMALL, SMALL))
         pictures.append(_figure(picture, f"head {head}" if many else ""))
-    return f'<div class="heads">{"".join(pictures)}</div>'
+    return side_by_side(pictures)
 
 
 def time_pictures(found: HeatMap) -> str:
@@ -83,6 +88,11 @@ def time_pictures(found: HeatMap) -> str:
         picture = _picture(values.T, found.columns, found.rows, (LINE, LINE), (labels, found.rows), found.read)
         pictures.append(_figure(picture, f"{found.name}, head {head}" if many else found.name))
     return "".join(pictures)
+
+
+def side_by_side(figures: Iterable[str]) -> str:
+    """Figures beside each other, as many as there is room for."""
+    return f'<div class="heads">{"".join(figures)}</div>'
 
 
 def _figure(picture: str, caption: str) -> str:

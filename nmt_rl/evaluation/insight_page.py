@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from nmt_rl.evaluation.heatmaps import STYLE, head_pictures, heat_cell, heat_table, time_pictures
+from nmt_rl.evaluation.heatmaps import STYLE, head_pictures, heat_cell, heat_table, side_by_side, time_pictures
 from nmt_rl.evaluation.insights import Alternative, Insights, Sentence, Step
 from nmt_rl.evaluation.markup import escape, whole_page
 
@@ -48,7 +48,7 @@ def _sentence(sentence: Sentence, found: Insights) -> Iterable[str]:
         yield f"<details><summary>{escape(layer.name)}</summary>{head_pictures(layer)}</details>"
     if sentence.memory:
         yield f'<h3>Memory</h3><p class="soft">{escape(MEMORY_NOTE)}</p>'
-        yield from map(time_pictures, sentence.memory)
+        yield side_by_side(map(time_pictures, sentence.memory))
     yield f"<h3>Pieces and their alternatives</h3>{_steps(sentence.steps, found.values)}"
     if sentence.pairs:
         yield _remembered(sentence)
@@ -65,7 +65,7 @@ def _steps(steps: tuple[Step, ...], values: str) -> str:
     if values:
         caption += f" {values} ▲: of those shown, the largest."
     return (
-        f'<div class="scroll"><table class="heat steps"><caption>{escape(caption)}</caption>'
+        f'<p class="soft">{escape(caption)}</p><div class="scroll"><table class="heat steps">'
         f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
     )
 

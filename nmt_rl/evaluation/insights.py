@@ -32,7 +32,7 @@ class Alternative:
     piece: str
     probability: float
     q: float | None = None
-    """Q(s, a) less V(s) if there is no V; None: the model has none."""
+    """Q(s, a); None: there is none, or only less an unknown V(s)."""
     advantage: float | None = None
 
 
