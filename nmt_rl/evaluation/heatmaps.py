@@ -21,7 +21,7 @@ body { max-width: 76rem; }
 .heat thead td { border: 0; }
 .heat tbody th { position: sticky; left: 0; background: var(--page); text-align: right; }
 .heat caption { white-space: nowrap; }
-.heat.steps thead th { writing-mode: horizontal-tb; transform: none; }
+.heat.steps thead th { writing-mode: horizontal-tb; transform: none; text-align: center; }
 .heat small { display: block; }
 .w small { color: inherit; }
 .w { background: color-mix(in srgb, var(--heat) var(--w), transparent); min-width: 1.7rem; }

@@ -61,7 +61,7 @@ def _steps(steps: tuple[Step, ...], values: str) -> str:
     columns = ["chosen", *["V"] * value, *["memory, %"] * memory, *(f"{n}." for n in range(1, best + 1))]
     head = "".join(f'<th scope="col">{name}</th>' for name in columns)
     rows = "".join(_step(step, memory) for step in steps)
-    caption = "The most probable pieces, with their probabilities in %, as far as the model sees them."
+    caption = "Probabilities in %, of the piece that stands there and of the most probable ones."
     if values:
         caption += f" {values} ▲: of those shown, the largest."
     return (
