@@ -17,6 +17,7 @@ from nmt_rl.corpus.batches import pad_source
 from nmt_rl.corpus.characters import plain
 from nmt_rl.corpus.tokenizer import BOS, EOS
 from nmt_rl.decoding.marks import Marks
+from nmt_rl.decoding.request import Request
 from nmt_rl.decoding.translator import Translator, encode_sources, override
 from nmt_rl.evaluation.insights import Alternative, HeatMap, Insights, Neighbour, Sentence, Step
 from nmt_rl.models.neighbours import FAR
@@ -72,6 +73,7 @@ class Inspector:
         bundle = load_bundle(folder)
         self.folder, self.config, self.tokenizers, self.all_heads = folder, bundle.config, bundle.tokenizers, all_heads
         self.settings, marks = override(bundle.config.decoding, overrides or {}), Marks(tag)
+        self.request = Request(tag=tag, memory=memory)
         self.plain: Seq2Seq = bundle.model
         self.memory = None if memory is None else Memory.open(memory)
         model = self.plain if memory is None else remembering(self.plain, memory)
@@ -90,7 +92,7 @@ class Inspector:
             given = target is not None
             sentences.append(self.sentence(number, source, target))
         corpus = self.config.corpus
-        how = "a given translation, piece by piece" if given else self.settings.summary()
+        how = "given" if given else self.request.summary(self.settings)
         languages = (corpus.source_language, corpus.target_language)
         return Insights(self.config.name, languages, how, self._what_values_are(), tuple(sentences))
 
