@@ -18,6 +18,7 @@ from nmt_rl.cli.compare import compare
 from nmt_rl.cli.evaluate import evaluate
 from nmt_rl.cli.export import export
 from nmt_rl.cli.info import info
+from nmt_rl.cli.inspect import inspect
 from nmt_rl.cli.merge import merge
 from nmt_rl.cli.remember import remember
 from nmt_rl.cli.report import report
@@ -39,7 +40,7 @@ app = typer.Typer(
 )
 TRAINING = (quickstart, prepare, pretrain, finetune, run, tune, chain)
 FOLDERS = (average, merge, remember, export, info, verify)
-for verb in (*TRAINING, report, translate, score, choose, evaluate, compare, *FOLDERS):
+for verb in (*TRAINING, report, translate, score, choose, evaluate, compare, inspect, *FOLDERS):
     app.command(cls=Verb)(verb)
 
 # The base of all errors in a command line. Typer names only this subclass of it, and has moved it from click to itself.

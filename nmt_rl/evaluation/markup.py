@@ -74,12 +74,12 @@ PANEL = 800
 """Pixels; a wider picture has several panels beside each other, which a phone scrolls and does not shrink."""
 
 
-def whole_page(title: str, body: Iterable[str]) -> str:
-    """A page without scripts or outside files, of the parts that are not empty."""
+def whole_page(title: str, body: Iterable[str], style: str = "") -> str:
+    """A page without scripts or outside files, of the parts that are not empty; `style` is added to that of all."""
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
+        f"<title>{escape(title)}</title>\n<style>{STYLE}{style}</style>\n</head>\n<body>\n"
         + "\n".join(part for part in body if part)
         + "\n</body>\n</html>\n"
     )

@@ -20,6 +20,7 @@ from nmt_rl.models.addressing import (
     usage,
     written,
 )
+from nmt_rl.models.insight import Axis
 
 Tensor = Any
 EMPTY = 1e-6
@@ -35,6 +36,8 @@ class ExternalMemory(Protocol):
     """Numbers that a step needs of the controller."""
     reads: int
     """Numbers that a step reads."""
+    shown: dict[str, Axis | tuple[str, ...]]
+    """What can be looked at, and what its columns are."""
 
     def initial(self, batch: Tensor) -> list[Tensor]:
         """The state of an empty memory, each [batch, ...]; `batch` is a number or int32 []."""
@@ -45,6 +48,14 @@ class ExternalMemory(Protocol):
         Args:
             interface: [batch, interface].
             state: as `initial`.
+        """
+
+    def look(self, interface: Tensor, state: list[Tensor]) -> dict[str, Tensor]:
+        """What a step did, for people: of each name of `shown` numbers in [0, 1], [batch, heads, columns].
+
+        Args:
+            interface: of the step.
+            state: after it.
         """
 
 
@@ -61,9 +72,15 @@ class NTMMemory:
     def __init__(self, slots: int, width: int, read_heads: int, write_heads: int) -> None:
         """See the class docstring."""
         self.slots, self.width, self.read_heads, self.write_heads = slots, width, read_heads, write_heads
-        self.head = width + 3 + SHIFTS
+        self.address = [width, 1, 1, 1, SHIFTS]
+        self.head = sum(self.address)
         self.interface = (read_heads + write_heads) * self.head + 2 * write_heads * width
         self.reads = read_heads * width
+        self.shown: dict[str, Axis | tuple[str, ...]] = {
+            "write": "slots",
+            "read": "slots",
+            "by content": (*_numbered("write", write_heads), *_numbered("read", read_heads)),
+        }
 
     def initial(self, batch: Tensor) -> list[Tensor]:
         """See ExternalMemory; all heads are at the first slot."""
@@ -75,17 +92,31 @@ class NTMMemory:
         """See ExternalMemory."""
         memory, reading, writing = state
         heads = self.write_heads
-        writes, erase, add, reads = _parts(
-            interface, [heads * self.head, heads * self.width, heads * self.width, self.read_heads * self.head]
-        )
+        writes, erase, add, reads = self._asked(interface)
         writing = self._address(_by_head(writes, heads), memory, writing)
         memory = written(memory, writing, ops.sigmoid(_by_head(erase, heads)), ops.tanh(_by_head(add, heads)))
         reading = self._address(_by_head(reads, self.read_heads), memory, reading)
         return ops.reshape(read(memory, reading), (-1, self.reads)), [memory, reading, writing]
 
+    def look(self, interface: Tensor, state: list[Tensor]) -> dict[str, Tensor]:
+        """See ExternalMemory.look; `by content` are the gates of equation 7, one column for each head."""
+        _, reading, writing = state
+        writes, _, _, reads = self._asked(interface)
+        gates = [
+            ops.sigmoid(_parts(_by_head(given, heads), self.address)[2][..., 0])
+            for given, heads in ((writes, self.write_heads), (reads, self.read_heads))
+        ]
+        return {"write": writing, "read": reading, "by content": ops.concatenate(gates, axis=-1)[:, None]}
+
+    def _asked(self, interface: Tensor) -> list[Tensor]:
+        """The interface, divided: addresses to write at, erase and add vectors, addresses to read from."""
+        heads = self.write_heads
+        sizes = [heads * self.head, heads * self.width, heads * self.width, self.read_heads * self.head]
+        return _parts(interface, sizes)
+
     def _address(self, given: Tensor, memory: Tensor, before: Tensor) -> Tensor:
         """Weightings by numbers [batch, heads, head]."""
-        key, strength, gate, power, shifts = _parts(given, [self.width, 1, 1, 1, SHIFTS])
+        key, strength, gate, power, shifts = _parts(given, self.address)
         content = content_weights(memory, ops.tanh(key), ops.softplus(strength[..., 0]))
         weights = gated(content, before, ops.sigmoid(gate[..., 0]))
         return sharpened(shifted(weights, ops.softmax(shifts, axis=-1)), 1.0 + ops.softplus(power[..., 0]))
@@ -107,6 +138,13 @@ class DNCMemory:
         self.slots, self.width, self.read_heads = slots, width, read_heads
         self.sizes = [read_heads * width, read_heads, width, 1, width, width, read_heads, 1, 1, 3 * read_heads]
         self.interface, self.reads = sum(self.sizes), read_heads * width
+        self.shown: dict[str, Axis | tuple[str, ...]] = {
+            "write": "slots",
+            "read": "slots",
+            "usage": "slots",
+            "gates": ("write", "allocate", *_numbered("free", read_heads)),
+            "read modes": ("backward", "by content", "forward"),
+        }
 
     def initial(self, batch: Tensor) -> list[Tensor]:
         """See ExternalMemory."""
@@ -129,6 +167,23 @@ class DNCMemory:
         reading = by_modes(ops.softmax(_by_head(modes, self.read_heads), axis=-1), content, reading, linked)
         found = ops.reshape(read(memory, reading), (-1, self.reads))
         return found, [memory, used, last, linked, writing, reading]
+
+    def look(self, interface: Tensor, state: list[Tensor]) -> dict[str, Tensor]:
+        """See ExternalMemory.look; `gates` have a column for each."""
+        _, used, _, _, writing, reading = state
+        *_, free, allocate, write, modes = _parts(interface, self.sizes)
+        return {
+            "write": writing[:, None],
+            "read": reading,
+            "usage": used[:, None],
+            "gates": ops.sigmoid(ops.concatenate([write, allocate, free], axis=-1))[:, None],
+            "read modes": ops.softmax(_by_head(modes, self.read_heads), axis=-1),
+        }
+
+
+def _numbered(name: str, heads: int) -> list[str]:
+    """Names of heads: one needs no number."""
+    return [name] if heads == 1 else [f"{name} {n}" for n in range(1, heads + 1)]
 
 
 def _by_head(values: Tensor, heads: int) -> Tensor:

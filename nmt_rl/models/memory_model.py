@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from nmt_rl.backend import dimension, gather_rows, scan
@@ -12,6 +15,7 @@ from nmt_rl.config import DNCConfig, NTMConfig
 from nmt_rl.models.attention import SoftAttention, mask_bias
 from nmt_rl.models.embedding import Embeddings
 from nmt_rl.models.external_memory import DNCMemory, ExternalMemory, NTMMemory
+from nmt_rl.models.insight import Insight, Weighting
 from nmt_rl.models.linear import Linear
 from nmt_rl.models.recurrence import FeedForwardCell, LSTMCell
 from nmt_rl.models.seq2seq import PAD, Cache, DecoderStates, Encoded, Seq2Seq, Tensor, with_room
@@ -50,31 +54,60 @@ class MemoryModel(Seq2Seq):
         """See Seq2Seq.encode; `final` is the state after the source; raises ValueError if packed."""
         if packed:
             raise ValueError("a controller with a memory reads no packed rows: one sentence would be in the next's")
+        return self._read(source, training)[0]
+
+    def _read(
+        self, source: Tensor, training: bool, look: Callable[[list[Tensor]], Any] = lambda states: ()
+    ) -> tuple[Encoded, Any]:
+        """Encode, and `look` at the states after every step: arrays [source, batch, ...]."""
         mask = ops.not_equal(source, PAD)
         embedded = self.dropout(self.embeddings.source(source), training=training)
 
-        def step(states: list[Tensor], now: tuple[Tensor, Tensor]) -> tuple[list[Tensor], Tensor]:
+        def step(states: list[Tensor], now: tuple[Tensor, Tensor]) -> tuple[list[Tensor], tuple[Tensor, Any]]:
             x, is_piece = now
             output, new = self.cell.advance(x, states)
-            return [_where(is_piece, after, before) for after, before in zip(new, states, strict=True)], output
+            kept = [_where(is_piece, after, before) for after, before in zip(new, states, strict=True)]
+            return kept, (output, look(new))
 
         batch = dimension(source, 0)
         times = (ops.transpose(embedded, (1, 0, 2)), ops.transpose(mask))
-        final, outputs = scan(step, self.cell.initial(batch), times)
-        return {"mask": mask, "final": final, "states": ops.transpose(outputs, (1, 0, 2))}
+        final, (outputs, seen) = scan(step, self.cell.initial(batch), times)
+        return {"mask": mask, "final": final, "states": ops.transpose(outputs, (1, 0, 2))}, seen
 
     def decode_states(self, target_in: Tensor, encoded: Encoded, training: bool = False) -> DecoderStates:
         """See Seq2Seq.decode_states."""
+        return self._write(target_in, encoded, training)[0]
+
+    def _write(
+        self,
+        target_in: Tensor,
+        encoded: Encoded,
+        training: bool,
+        look: Callable[[list[Tensor]], Any] = lambda states: (),
+    ) -> tuple[DecoderStates, Any]:
+        """Decoder states, and what `look` sees in the states after every step: arrays [time, batch, ...]."""
         looked = self.cell.looked_at(encoded)
         embedded = self.dropout(self.embeddings.target(target_in), training=training)
 
-        def step(states: list[Tensor], x: Tensor) -> tuple[list[Tensor], tuple[Tensor, Tensor]]:
+        def step(states: list[Tensor], x: Tensor) -> tuple[list[Tensor], tuple[Tensor, Tensor, Any]]:
             output, attention, new = self.cell.step(x, states, looked)
-            return new, (output, attention)
+            return new, (output, attention, look(new))
 
-        _, (outputs, attention) = scan(step, encoded["final"], ops.transpose(embedded, (1, 0, 2)))
+        _, (outputs, attention, seen) = scan(step, encoded["final"], ops.transpose(embedded, (1, 0, 2)))
         states = ops.reshape(ops.transpose(outputs, (1, 0, 2)), (-1, dimension(target_in, 1), self.settings.embedding))
-        return DecoderStates(self.dropout(states, training=training), ops.transpose(attention, (1, 0, 2)))
+        return DecoderStates(self.dropout(states, training=training), ops.transpose(attention, (1, 0, 2))), seen
+
+    def inspect(self, source: np.ndarray, target_in: np.ndarray) -> Insight:
+        """See Seq2Seq.inspect; the memory is shown as it is after each step."""
+        encoded, read = self._read(source, False, self.cell.look)
+        (states, attention), written = self._write(target_in, encoded, False, self.cell.look)
+        seen = []
+        for name, columns in self.cell.memory.shown.items():
+            # [time, batch, heads, columns]; the source comes first.
+            values = ops.transpose(ops.concatenate([read[name], written[name]]), (1, 2, 0, 3))
+            seen.append(Weighting(name, "memory", values, "time", columns))
+        attention = attention if self.cell.attention is not None else None
+        return Insight(self.project(states), states, attention, tuple(seen))
 
     def start(self, encoded: Encoded, room: Tensor, beam: int = 1) -> Cache:
         """See Seq2Seq.start; the cache does not depend on `room`."""
@@ -153,10 +186,18 @@ class MemoryCell(keras.layers.Layer):
         hidden, carry, before, *memory = states
         x = ops.concatenate([embedded, before], axis=-1)
         hidden, controller = self.controller(self.controller.project(x), [hidden, carry])
-        interface = ops.clip(self.interface(hidden), -LARGEST, LARGEST)
-        reads, memory = self.memory.update(interface, memory)
+        reads, memory = self.memory.update(self._asked(hidden), memory)
         output = ops.tanh(self.combine(ops.concatenate([hidden, reads], axis=-1)))
         return output, [*controller, reads, *memory]
+
+    def look(self, states: list[Tensor]) -> dict[str, Tensor]:
+        """What the memory shows of itself after a step, by the states after it; see `ExternalMemory.look`."""
+        hidden, _, _, *memory = states
+        return self.memory.look(self._asked(hidden), memory)
+
+    def _asked(self, hidden: Tensor) -> Tensor:
+        """The memory's interface [rows, interface]."""
+        return ops.clip(self.interface(hidden), -LARGEST, LARGEST)
 
     def looked_at(self, encoded: Encoded) -> list[Tensor]:
         """What attention needs of a source: keys, outputs, and a bias [batch, source] that blocks padding."""

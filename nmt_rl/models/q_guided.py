@@ -6,8 +6,10 @@ from functools import reduce
 from typing import Literal
 
 import keras
+import numpy as np
 from keras import ops
 
+from nmt_rl.models.insight import ActionValues, Insight
 from nmt_rl.models.seq2seq import Seq2Seq, Tensor
 from nmt_rl.models.wrapper import Wrapper
 
@@ -110,3 +112,8 @@ class QGuided(Wrapper):
     def mean_logit(self, states: Tensor) -> Tensor:
         """See Seq2Seq.mean_logit."""
         return self.base.mean_logit(states) + self.beta * ops.mean(self.heads.advantage(states), axis=-1)
+
+    def inspect(self, source: np.ndarray, target_in: np.ndarray) -> Insight:
+        """See Seq2Seq.inspect; with what the heads say."""
+        seen = super().inspect(source, target_in)
+        return seen._replace(q=ActionValues(self.heads.q(seen.states), self.heads.value(seen.states)))

@@ -10,6 +10,7 @@ import numpy as np
 from keras import ops
 
 from nmt_rl.backend import call_host, dimension, gather_rows
+from nmt_rl.models.insight import Insight, Neighbours
 from nmt_rl.models.neighbours import (
     adaptive_share,
     distance_share,
@@ -65,13 +66,16 @@ class Store(Protocol):
             count: of neighbours; where there are fewer, the distance is FAR.
         """
 
+    def pairs(self, states: Tensor, recalled: dict[str, Tensor], count: int) -> Tensor:
+        """Of which remembered pair each of these is, int32 [rows, count]."""
+
 
 class Recalled:
     """A store that is looked up by sources, before their translations begin, and small for each (Dai et al., 2023).
 
     Args:
-        recall: from sources int32 [sources, time] to `keys` float32 [sources, n, width], and `values` int32
-            [sources, n], PAD where there is none.
+        recall: from sources int32 [sources, time] to `keys` float32 [sources, n, width], `values` int32 [sources, n],
+            PAD where there is none, and, to look in, `pairs` int32 [sources, n].
     """
 
     def __init__(self, recall: Callable[[np.ndarray], dict[str, np.ndarray]]) -> None:
@@ -80,11 +84,19 @@ class Recalled:
 
     def nearest(self, states: Tensor, recalled: dict[str, Tensor], count: int) -> tuple[Tensor, Tensor]:
         """See Store."""
-        keys, values = recalled["keys"], recalled["values"]
+        return self._nearest(states, recalled, "values", count)
+
+    def pairs(self, states: Tensor, recalled: dict[str, Tensor], count: int) -> Tensor:
+        """See Store."""
+        return self._nearest(states, recalled, "pairs", count)[1]
+
+    def _nearest(self, states: Tensor, recalled: dict[str, Tensor], what: str, count: int) -> tuple[Tensor, Tensor]:
+        """Distances of the nearest keys, and what stands for them in one of the arrays."""
+        keys, exists = recalled["keys"], recalled["values"] != PAD
         queries = ops.reshape(states, (dimension(keys, 0), -1, keys.shape[2]))
-        found = nearest(squared_distances(queries, keys, values != PAD), values, count)
-        near, pieces = (ops.reshape(x, (-1, count)) for x in found)
-        return near, pieces
+        found = nearest(squared_distances(queries, keys, exists), recalled[what], count)
+        near, values = (ops.reshape(x, (-1, count)) for x in found)
+        return near, values
 
 
 class Searched:
@@ -92,11 +104,16 @@ class Searched:
 
     Args:
         search: from states float32 [rows, width] and a count to distances float32 and pieces int32 [rows, count].
+        origins: from the same to the pairs they are of, int32 [rows, count].
     """
 
-    def __init__(self, search: Callable[[np.ndarray, int], tuple[np.ndarray, np.ndarray]]) -> None:
+    def __init__(
+        self,
+        search: Callable[[np.ndarray, int], tuple[np.ndarray, np.ndarray]],
+        origins: Callable[[np.ndarray, int], np.ndarray],
+    ) -> None:
         """See the class docstring."""
-        self._search = search
+        self._search, self._origins = search, origins
 
     def recall(self, source: np.ndarray) -> dict[str, np.ndarray]:
         """See Store; nothing."""
@@ -105,6 +122,10 @@ class Searched:
     def nearest(self, states: Tensor, recalled: dict[str, Tensor], count: int) -> tuple[Tensor, Tensor]:
         """See Store."""
         return call_host(lambda rows: self._search(np.asarray(rows), count), count, ops.cast(states, "float32"))
+
+    def pairs(self, states: Tensor, recalled: dict[str, Tensor], count: int) -> Tensor:
+        """See Store; not inside of a loop."""
+        return self._origins(ops.convert_to_numpy(ops.cast(states, "float32")), count)
 
 
 class Retrieval(Wrapper):
@@ -149,9 +170,25 @@ class Retrieval(Wrapper):
         """See Seq2Seq.step; the logits are log-probabilities."""
         output, after = super().step(tokens, cache)
         near, pieces = self.store.nearest(output.states, cache["shared"]["recalled"], self.mixing.neighbours)
-        log_probs, weights = ops.log_softmax(output.logits), neighbour_weights(near, self.mixing.temperature)
+        return output._replace(logits=self._mixed(output.logits, near, pieces)[0]), after
+
+    def inspect(self, source: np.ndarray, target_in: np.ndarray) -> Insight:
+        """See Seq2Seq.inspect; with the neighbours."""
+        seen, recalled, count = self.base.inspect(source, target_in), self.store.recall(source), self.mixing.neighbours
+        # All times of a source are its rows.
+        states, logits = (ops.reshape(x, (-1, x.shape[-1])) for x in (seen.states, seen.logits))
+        near, pieces = self.store.nearest(states, recalled, count)
+        logits, weights, share = self._mixed(logits, near, pieces)
+        share = ops.where(ops.sum(weights, axis=-1) > 0, share, 0.0)
+        found = (near, pieces, self.store.pairs(states, recalled, count), weights, share)
+        by_time = (ops.reshape(x, (*target_in.shape, *x.shape[1:])) for x in (logits, *found))
+        return seen._replace(logits=next(by_time), neighbours=Neighbours(*by_time))
+
+    def _mixed(self, logits: Tensor, near: Tensor, pieces: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Log-probabilities [rows, vocab], the weights of neighbours [rows, count], and their share [rows]."""
+        log_probs, weights = ops.log_softmax(logits), neighbour_weights(near, self.mixing.temperature)
         share = self.mixing.share(near, pieces, weights, log_probs)
-        return output._replace(logits=mixed(log_probs, pieces, weights, share)), after
+        return mixed(log_probs, pieces, weights, share), weights, share
 
 
 def _beside(cache: Cache, recalled: dict[str, Tensor]) -> Cache:

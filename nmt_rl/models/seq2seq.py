@@ -10,6 +10,7 @@ import numpy as np
 from keras import ops
 
 from nmt_rl.backend import dimension, gather
+from nmt_rl.models.insight import Insight
 
 if TYPE_CHECKING:
     from nmt_rl.models.embedding import Embeddings
@@ -201,6 +202,14 @@ class Seq2Seq(keras.Model):
         """Feed one token int32 [rows]; rows are the hypotheses of source 0, then of source 1, and so on."""
         states, attention, cache = self.step_states(tokens, cache)
         return StepOutput(self.project(states), states, attention), cache
+
+    def inspect(self, source: np.ndarray, target_in: np.ndarray) -> Insight:
+        """What goes on while target prefixes int32 [batch, time] of sources int32 [batch, source] are written.
+
+        For people, and not compiled; the logits are those of `step`. A model that looks at more shows it as well.
+        """
+        states, attention = self.decode_states(target_in, self.encode(source))
+        return Insight(self.project(states), states, attention)
 
     def call(self, inputs: dict[str, Tensor], training: bool = False) -> Tensor:
         """Logits float32 [batch, time, vocab], teacher-forced."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import keras
+import numpy as np
 from keras import ops
 
 from nmt_rl.backend import dimension, gather_rows
@@ -14,6 +15,7 @@ from nmt_rl.config.model import NORM_EPSILON
 from nmt_rl.config.positions import sinusoids
 from nmt_rl.models.attention import causal_bias, dot_attention, mask_bias, merge_heads, parted_attention, split_heads
 from nmt_rl.models.embedding import Embeddings
+from nmt_rl.models.insight import Insight, Weighting
 from nmt_rl.models.linear import Linear, result_type
 from nmt_rl.models.segments import positions_within, same_segment, source_segments, target_segments
 from nmt_rl.models.seq2seq import PAD, Cache, DecoderStates, Encoded, Seq2Seq, Tensor, with_room
@@ -58,6 +60,10 @@ class Transformer(Seq2Seq):
 
     def encode(self, source: Tensor, training: bool = False, packed: bool = False) -> Encoded:
         """See Seq2Seq.encode."""
+        return self._encode(source, training, packed)[0]
+
+    def _encode(self, source: Tensor, training: bool, packed: bool) -> tuple[Encoded, list[Tensor]]:
+        """Also the weights [batch, heads, source, source] of every layer's self-attention."""
         mask = ops.not_equal(source, PAD)
         bias, positions, segments = mask_bias(mask)[:, None, None, :], ops.arange(dimension(source, 1))[None], {}
         if packed:
@@ -65,9 +71,12 @@ class Transformer(Seq2Seq):
             positions, own = positions_within(segments["segments"]), same_segment(*2 * [segments["segments"]])
             bias = bias + mask_bias(own)[:, None]
         x = self.source_positions.add(self.embeddings.source(source), positions, training)
+        weights = []
         for layer in self.encoder:
-            x = layer.encode(x, bias, training)
-        return {"states": x if self.encoder_norm is None else self.encoder_norm(x), "mask": mask, **segments}
+            x, own = layer.encode(x, bias, training)
+            weights.append(own)
+        x = x if self.encoder_norm is None else self.encoder_norm(x)
+        return {"states": x, "mask": mask, **segments}, weights
 
     def decode_states(self, target_in: Tensor, encoded: Encoded, training: bool = False) -> DecoderStates:
         """See Seq2Seq.decode_states."""
@@ -87,7 +96,7 @@ class Transformer(Seq2Seq):
         """See Seq2Seq.resume."""
         shared, hypotheses = self._shared(encoded), ops.repeat(rows, beam)
         # What was fed after a hypothesis' own tokens is masked.
-        output, past = self._decode(target_in, shared, False)
+        output, past, _ = self._decode(target_in, shared, False)
         past = keras.tree.map_structure(lambda x: gather_rows(x, hypotheses), past)
         shared = keras.tree.map_structure(lambda x: gather_rows(x, rows), shared)
         return output.states, {"shared": shared, "rows": [], **with_room(past, ops.repeat(times, beam), room)}
@@ -104,14 +113,31 @@ class Transformer(Seq2Seq):
         x = x if self.decoder_norm is None else self.decoder_norm(x)
         return x[:, 0], weights, {**cache, "recent": recents, "time": time + 1}
 
+    def inspect(self, source: np.ndarray, target_in: np.ndarray) -> Insight:
+        """See Seq2Seq.inspect."""
+        encoded, encoder = self._encode(source, False, False)
+        (states, attention), _, decoder = self._decode(target_in, self._shared(encoded), False)
+        kind: Literal["attention"] = "attention"
+        seen = []
+        for layer, (_, cross) in enumerate(decoder, start=1):
+            seen.append(Weighting(f"decoder layer {layer}, on the source", kind, cross, "target", "source"))
+        for layer, (own, _) in enumerate(decoder, start=1):
+            seen.append(Weighting(f"decoder layer {layer}, on itself", kind, own, "target", "target"))
+        for layer, own in enumerate(encoder, start=1):
+            seen.append(Weighting(f"encoder layer {layer}, on itself", kind, own, "source", "source"))
+        return Insight(self.project(states), states, attention, tuple(seen))
+
     def _shared(self, encoded: Encoded) -> dict[str, Any]:
         """What all hypotheses of a source share: its additive bias, and every layer's keys and values of it."""
         memory = [layer.cross_memory(encoded["states"]) for layer in self.decoder]
         packed = {"segments": encoded["segments"]} if "segments" in encoded else {}
         return {"bias": mask_bias(encoded["mask"]), "memory": memory, **packed}
 
-    def _decode(self, target_in: Tensor, shared: dict[str, Any], training: bool) -> tuple[DecoderStates, list[Any]]:
-        """Teacher-forced: states, and every layer's keys and values [batch, heads, time, size] of the tokens."""
+    def _decode(
+        self, target_in: Tensor, shared: dict[str, Any], training: bool
+    ) -> tuple[DecoderStates, list[Any], list[tuple[Tensor, Tensor]]]:
+        """Teacher-forced: states, every layer's keys and values [batch, heads, time, size] of the tokens, and its
+        weights [batch, heads, time, time or source] on them and on the source."""
         time = dimension(target_in, 1)
         causal, bias, positions = causal_bias(time), shared["bias"][:, None, None, :], ops.arange(time)[None]
         if "segments" in shared:
@@ -120,12 +146,13 @@ class Transformer(Seq2Seq):
             bias = bias + mask_bias(same_segment(own, shared["segments"]))[:, None]
             positions = positions_within(own)
         x = self.target_positions.add(self.embeddings.target(target_in), positions, training)
-        pasts = []
+        pasts, weights = [], []
         for layer, memory in zip(self.decoder, shared["memory"], strict=True):
-            x, weights, past = layer.decode(x, causal, memory, bias, training)
+            x, both, past = layer.decode(x, causal, memory, bias, training)
             pasts.append(past)
+            weights.append(both)
         x = x if self.decoder_norm is None else self.decoder_norm(x)
-        return DecoderStates(x, ops.mean(weights, axis=1)), pasts
+        return DecoderStates(x, ops.mean(weights[-1][1], axis=1)), pasts, weights
 
 
 def _final_norm(config: TransformerConfig, name: str) -> keras.layers.Layer | None:
@@ -223,19 +250,21 @@ class _Layer(keras.layers.Layer):
             norm.build((None, None, width))
         self.built = True
 
-    def encode(self, x: Tensor, bias: Tensor, training: bool) -> Tensor:
-        """Encoder layer over [batch, source, width]."""
-        x, _ = self._residual("self", x, lambda y: self._self_attention(y, bias, training), training)
-        return self._residual("feed_forward", x, lambda y: (self._feed_forward(y, training), None), training)[0]
+    def encode(self, x: Tensor, bias: Tensor, training: bool) -> tuple[Tensor, Tensor]:
+        """Encoder layer over [batch, source, width]; also the weights [batch, heads, source, source]."""
+        x, (_, weights) = self._residual("self", x, lambda y: self._self_attention(y, bias, training), training)
+        x, _ = self._residual("feed_forward", x, lambda y: (self._feed_forward(y, training), None), training)
+        return x, weights
 
     def decode(
         self, x: Tensor, causal: Tensor, memory: KeysValues, bias: Tensor, training: bool
-    ) -> tuple[Tensor, Tensor, KeysValues]:
-        """Decoder layer over [batch, time, width]; also the weights [batch, heads, time, source], keys and values."""
-        x, past = self._residual("self", x, lambda y: self._self_attention(y, causal, training), training)
+    ) -> tuple[Tensor, tuple[Tensor, Tensor], KeysValues]:
+        """Decoder layer over [batch, time, width]; also the weights [batch, heads, time, time or source] on the tokens
+        and on the source, keys and values."""
+        x, (past, own) = self._residual("self", x, lambda y: self._self_attention(y, causal, training), training)
         x, weights = self._residual("cross", x, lambda y: self._cross_attention(y, memory, bias, training), training)
         x, _ = self._residual("feed_forward", x, lambda y: (self._feed_forward(y, training), None), training)
-        return x, weights, past
+        return x, (own, weights), past
 
     def step(
         self, x: Tensor, past: KeysValues, recent: KeysValues, now: _Now, memory: KeysValues, bias: Tensor
@@ -266,10 +295,10 @@ class _Layer(keras.layers.Layer):
         # The keys, once, and not the query: TensorFlow 2.21 miscompiles product * scale + bias inside a loop.
         return keys * (self.config.width // self.heads) ** -0.5
 
-    def _self_attention(self, x: Tensor, bias: Tensor, training: bool) -> tuple[Tensor, KeysValues]:
+    def _self_attention(self, x: Tensor, bias: Tensor, training: bool) -> tuple[Tensor, tuple[KeysValues, Tensor]]:
         query, keys, values = self._query_key_value(x)
-        context, _ = dot_attention(query, keys, values, bias, self.attention_dropout, training)
-        return self.self_out(merge_heads(context, self.heads)), (keys, values)
+        context, weights = dot_attention(query, keys, values, bias, self.attention_dropout, training)
+        return self.self_out(merge_heads(context, self.heads)), ((keys, values), weights)
 
     def _cached_self_attention(
         self, x: Tensor, past: KeysValues, recent: KeysValues, now: _Now

@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops
 
 from nmt_rl.corpus.tokenizer import EOS
+from nmt_rl.models.insight import Insight
 from nmt_rl.models.seq2seq import Cache, Seq2Seq, StepOutput, Tensor
 from nmt_rl.models.wrapper import Wrapper
 
@@ -44,6 +45,11 @@ class WordReward(Wrapper):
         """See Seq2Seq.step; lowered are the logits of the base's own step."""
         output, cache = self.base.step(tokens, cache)
         return output._replace(logits=self._lowered(output.logits)), cache
+
+    def inspect(self, source: np.ndarray, target_in: np.ndarray) -> Insight:
+        """See Seq2Seq.inspect; lowered are the base's own logits."""
+        seen = self.base.inspect(source, target_in)
+        return seen._replace(logits=self._lowered(seen.logits))
 
     def _lowered(self, logits: Tensor) -> Tensor:
         return logits - self.reward * (np.arange(logits.shape[-1]) == EOS).astype("float32")

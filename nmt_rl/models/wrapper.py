@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from nmt_rl.models.insight import Insight
 from nmt_rl.models.seq2seq import Cache, DecoderStates, Encoded, Seq2Seq, Tensor
 
 
@@ -50,3 +51,8 @@ class Wrapper(Seq2Seq):
     def step_states(self, tokens: Tensor, cache: Cache) -> tuple[Tensor, Tensor, Cache]:
         """See Seq2Seq.step_states."""
         return self.base.step_states(tokens, cache)
+
+    def inspect(self, source: np.ndarray, target_in: np.ndarray) -> Insight:
+        """See Seq2Seq.inspect; with this one's logits."""
+        seen = self.base.inspect(source, target_in)
+        return seen._replace(logits=self.project(seen.states))

@@ -68,7 +68,7 @@ class Memory:
 
     def store(self) -> Store:
         """As a model looks it up."""
-        return Searched(self.search) if self.scope == "all" else Recalled(self.recall)
+        return Searched(self.search, self.origins) if self.scope == "all" else Recalled(self.recall)
 
     @cached_property
     def values(self) -> NDArray[np.int32]:
@@ -83,6 +83,12 @@ class Memory:
         """The nearest of all states: squared distances float32 and pieces int32 [rows, count]."""
         distances, places = self.places(states, count)
         return distances, np.where(places >= 0, self.values[places], 0).astype(np.int32)
+
+    def origins(self, states: NDArray[Any], count: int) -> NDArray[np.int32]:
+        """Of which pairs the nearest of all states are, int32 [rows, count]; 0 where there is none."""
+        places = np.maximum(self.places(states, count)[1], 0)
+        ends = self.pairs.sides[1].offsets[1:] + np.arange(len(self.pairs))
+        return np.searchsorted(ends, places).astype(np.int32)
 
     def places(self, states: NDArray[Any], count: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """The same with places of states, -1 where there is none, int64 [rows, count]."""
@@ -123,14 +129,17 @@ class Memory:
     def recall(self, source: NDArray[np.int32]) -> dict[str, NDArray[Any]]:
         """See `models.retrieval.Recalled`; the number of keys is a power of two, so that there are few shapes."""
         rows = [row[(row != PAD) & (row != EOS)].tolist() for row in source]
-        found = [self.keys(pairs) for pairs in self.found(rows)]
-        most = max([self.mixing.neighbours, 32, *(len(values) for _, values in found)])
+        found = self.found(rows)
+        kept = [self.keys(pairs) for pairs in found]
+        most = max([self.mixing.neighbours, 32, *(len(values) for _, values in kept)])
         size = 1 << (most - 1).bit_length()
         keys = np.zeros((len(rows), size, self.states.shape[1]), np.float32)
-        values = np.zeros((len(rows), size), np.int32)
-        for row, (states, pieces) in enumerate(found):
+        values, pairs = np.zeros((2, len(rows), size), np.int32)
+        for row, (states, pieces) in enumerate(kept):
             keys[row, : len(states)], values[row, : len(pieces)] = states, pieces
-        return {"keys": keys, "values": values}
+            lengths = self.pairs.sides[1].lengths(found[row]) + 1
+            pairs[row, : len(pieces)] = np.repeat(found[row], lengths)[: len(pieces)]
+        return {"keys": keys, "values": values, "pairs": pairs}
 
 
 def remembering(model: Seq2Seq, folder: Path) -> Seq2Seq:

@@ -123,7 +123,7 @@ for words in (
     ["evaluate", model, *texts, *keras],
     ["compare", model, text, *texts, *keras], ["average", model, model, "-o", "average"],
     ["remember", model, "--source", text, "--target", text, "-o", "memory"],
-    ["choose", model, "-i", text, "--choices", text],
+    ["choose", model, "-i", text, "--choices", text], ["inspect", model, "--source", text, "--html", "page.html"],
     ["pretrain", recipe, "--out", "run"], ["run", recipe, "--out", "run"],
     ["chain", chain, "--out", "chain"],
     ["info", model], ["evaluate", "--hypothesis", text, *texts],
@@ -160,7 +160,8 @@ def test_every_verb_that_needs_a_backend_says_so_before_it_does_anything(
     lines = done.stderr.splitlines()
     failed, worked = lines[:-2], lines[-2:]
     assert all(line.startswith(error) for line in failed[::2]), done.stderr
-    verbs = ("translate", "score", "evaluate", "compare", "average", "remember", "choose", "pretrain", "run", "chain")
+    verbs = ("translate", "score", "evaluate", "compare", "average", "remember", "choose", "inspect", "pretrain", "run")
+    verbs += ("chain",)
     assert failed[1::2] == [f"{verb} 2" for verb in verbs]
     assert worked == ["info 0", "evaluate 0"] and list(tmp_path.iterdir()) == []
 

@@ -85,7 +85,10 @@ def test_a_store_that_is_searched_as_a_whole_finds_the_same(model):
         return np.take_along_axis(distances, order, 1).astype("float32"), values[order].astype("int32")
 
     mixing = Mixing("distance", 4, 0.5, (2.0,))
-    whole = Searcher(Retrieval(model, Searched(search), mixing), DecodingConfig(beam=3))(SOURCES, 6)
+    whole = Searcher(
+        Retrieval(model, Searched(search, lambda states, count: search(states, count)[1]), mixing),
+        DecodingConfig(beam=3),
+    )(SOURCES, 6)
 
     def everything(source):
         count = len(source)
