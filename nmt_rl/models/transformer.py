@@ -96,13 +96,15 @@ class Transformer(Seq2Seq):
         """See Seq2Seq.step_states."""
         time, shared = cache["time"], cache["shared"]
         x = self.target_positions.add(self.embeddings.target(tokens[:, None]), time[:, None], False)
-        recents, now = [], _Now(cache, self.settings.heads)
+        recents, looked, now = [], [], _Now(cache, self.settings.heads)
         layers = zip(self.decoder, shared["memory"], cache["past"], cache["recent"], strict=True)
         for layer, memory, past, recent in layers:
             x, weights, recent = layer.step(x, past, recent, now, memory, shared["bias"][:, None, None, :])
+            looked.append(weights)
             recents.append(recent)
         x = x if self.decoder_norm is None else self.decoder_norm(x)
-        return x[:, 0], weights, {**cache, "recent": recents, "time": time + 1}
+        weights = self._attention(looked)
+        return x[:, 0], ops.reshape(weights, (-1, dimension(weights, 2))), {**cache, "recent": recents, "time": time + 1}
 
     def _shared(self, encoded: Encoded) -> dict[str, Any]:
         """What all hypotheses of a source share: its additive bias, and every layer's keys and values of it."""
@@ -120,12 +122,18 @@ class Transformer(Seq2Seq):
             bias = bias + mask_bias(same_segment(own, shared["segments"]))[:, None]
             positions = positions_within(own)
         x = self.target_positions.add(self.embeddings.target(target_in), positions, training)
-        pasts = []
+        pasts, looked = [], []
         for layer, memory in zip(self.decoder, shared["memory"], strict=True):
             x, weights, past = layer.decode(x, causal, memory, bias, training)
+            looked.append(weights)
             pasts.append(past)
         x = x if self.decoder_norm is None else self.decoder_norm(x)
-        return DecoderStates(x, ops.mean(weights, axis=1)), pasts
+        return DecoderStates(x, self._attention(looked)), pasts
+
+    def _attention(self, looked: list[Tensor]) -> Tensor:
+        """The alignment [batch, time, source] of every layer's weights [batch, heads, time, source]."""
+        layer = self.settings.alignment_layer
+        return ops.mean(looked[-1], axis=1) if layer is None else looked[layer - 1][:, 0]
 
 
 def _final_norm(config: TransformerConfig, name: str) -> keras.layers.Layer | None:
@@ -240,14 +248,15 @@ class _Layer(keras.layers.Layer):
     def step(
         self, x: Tensor, past: KeysValues, recent: KeysValues, now: _Now, memory: KeysValues, bias: Tensor
     ) -> tuple[Tensor, Tensor, KeysValues]:
-        """Decoder layer for one position [rows, 1, width]: output, weights [rows, source], recent keys and values."""
+        """Decoder layer for one position [rows, 1, width]: output, weights [sources, heads, rows of a source, source],
+        recent keys and values."""
         x, recent = self._residual("self", x, lambda y: self._cached_self_attention(y, past, recent, now), False)
         # The hypotheses of a source take the place of time, so its keys are never copied beam-wide.
         x = ops.reshape(x, (dimension(bias, 0), -1, self.config.width))
         x, weights = self._residual("cross", x, lambda y: self._cross_attention(y, memory, bias, False), False)
         x = ops.reshape(x, (-1, 1, self.config.width))
         x, _ = self._residual("feed_forward", x, lambda y: (self._feed_forward(y, False), None), False)
-        return x, ops.reshape(ops.mean(weights, axis=1), (-1, dimension(weights, 3))), recent
+        return x, weights, recent
 
     def cross_memory(self, states: Tensor) -> KeysValues:
         """Keys and values [batch, heads, source, size] of encoder states."""

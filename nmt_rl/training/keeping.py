@@ -62,7 +62,7 @@ class Keeping(CrossEntropy):
 
     def __init__(self, objective: CrossEntropy, weight: float) -> None:
         """See the class docstring."""
-        super().__init__(objective.smoothing, objective.packed)
+        super().__init__(objective.smoothing, objective.packed, objective.guidance)
         self.weight = weight
 
     @abstractmethod
@@ -71,11 +71,11 @@ class Keeping(CrossEntropy):
 
     def __call__(self, model: Seq2Seq, batch: dict[str, Tensor], training: bool) -> dict[str, Tensor]:
         """As CrossEntropy; `kept` is the cost."""
-        states = self.states(model, batch, training)
-        found = self.of_states(model, states, batch, training)
+        decoded = self.states(model, batch, training)
+        found = self.of_states(model, decoded, batch, training)
         if not training:
             return found
-        kept = self.cost(model, states, batch, found["tokens"]) * batch.get("share", 1.0)
+        kept = self.cost(model, decoded.states, batch, found["tokens"]) * batch.get("share", 1.0)
         return {**found, "loss": found["loss"] + self.weight * kept, "kept": kept}
 
 
@@ -95,7 +95,7 @@ class Distilled(Keeping):
 
     def cost(self, model: Seq2Seq, states: Tensor, batch: dict[str, Tensor], tokens: Tensor) -> Tensor:
         """See Keeping.cost: the divergence."""
-        old = ops.stop_gradient(ops.log_softmax(self.teacher.project(self.states(self.teacher, batch, False)), axis=-1))
+        old = ops.stop_gradient(ops.log_softmax(self.teacher.project(self.states(self.teacher, batch, False).states), axis=-1))
         new = ops.log_softmax(model.project(states), axis=-1)
         weights = ops.cast(ops.not_equal(batch["labels"], PAD), "float32")
         divergence = ops.sum(ops.exp(old) * (old - new), axis=-1)

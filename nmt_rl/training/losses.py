@@ -11,10 +11,12 @@ from nmt_rl.config import BatchConfig
 from nmt_rl.corpus.batches import Batch, pad_mode
 from nmt_rl.corpus.tokenizer import PAD
 from nmt_rl.decoding.policies import pick
-from nmt_rl.models.seq2seq import Seq2Seq, Tensor
+from nmt_rl.models.seq2seq import DecoderStates, Seq2Seq, Tensor
 
 LOGITS = 2**26
 """256 MB of float32."""
+LEAST = 1e-9
+"""Attention below it counts as it, so that its logarithm is finite."""
 
 
 def normaliser_and_chosen(logits: Tensor, pieces: Tensor) -> tuple[Tensor, Tensor]:
@@ -114,17 +116,20 @@ def smoothed_cross_entropy(log_normaliser: Tensor, chosen: Tensor, mean: Tensor,
 
 def with_positions(batch: Batch, config: BatchConfig) -> dict[str, np.ndarray]:
     """What `CrossEntropy` reads: `source`, `target_in`, the flat `positions` of real target tokens and
-    their `labels`, both int32 [tokens].
+    their `labels`, both int32 [tokens], and their `alignment`, bool [tokens, source], of a batch that has one.
 
     The vocabulary projection, half of the work of a small model, then sees no padding. Where shapes must be few
     (buckets), all positions are kept and PAD labels weigh nothing.
     """
     positions = real_positions(batch.target_out, config)
+    alignment = batch.alignment
+    aligned = {} if alignment is None else {"alignment": alignment.reshape(-1, alignment.shape[2])[positions]}
     return {
         "source": batch.source,
         "target_in": batch.target_in,
         "positions": positions,
         "labels": batch.target_out.reshape(-1)[positions],
+        **aligned,
     }
 
 
@@ -134,34 +139,58 @@ def real_positions(tokens: NDArray[np.int32], config: BatchConfig) -> NDArray[np
     return (np.arange(len(flat)) if pad_mode(config) == "buckets" else np.flatnonzero(flat != PAD)).astype("int32")
 
 
+def alignment_cross_entropy(attention: Tensor, alignment: Tensor) -> Tensor:
+    """- sum_i A_i log a_i, A the alignment divided by its sum (Chen et al., 2016, equation 7); 0 without a link.
+
+    Args:
+        attention: a, [tokens, source].
+        alignment: bool [tokens, source].
+
+    Returns:
+        float32 [tokens], in nats.
+    """
+    links = ops.cast(alignment, "float32")
+    shares = links / ops.maximum(ops.sum(links, axis=-1, keepdims=True), 1.0)
+    return -ops.sum(shares * ops.log(ops.maximum(ops.cast(attention, "float32"), LEAST)), axis=-1)
+
+
 class CrossEntropy:
     """The pretraining objective: mean smoothed cross-entropy per target token.
 
     Args:
         smoothing: label smoothing e.
         packed: rows hold several sentences.
+        guidance: weight of the cross-entropy between alignment and attention, per target token, which is added where a
+            batch has an alignment.
     """
 
-    def __init__(self, smoothing: float, packed: bool = False) -> None:
+    def __init__(self, smoothing: float, packed: bool = False, guidance: float = 0.0) -> None:
         """See the class docstring."""
-        self.smoothing, self.packed = smoothing, packed
+        self.smoothing, self.packed, self.guidance = smoothing, packed, guidance
 
     def __call__(self, model: Seq2Seq, batch: dict[str, Tensor], training: bool) -> dict[str, Tensor]:
-        """`loss` (smoothed), `nll`, both in nats per token, and `tokens`, for a batch of `with_positions`.
+        """`loss` (smoothed), `nll`, both in nats per token, and `tokens`, for a batch of `with_positions`; `alignment`,
+        which is part of the loss, if that is guided.
 
-        Of a batch with a `share` of its update, it is that share of both.
+        Of a batch with a `share` of its update, it is that share of each.
         """
         return self.of_states(model, self.states(model, batch, training), batch, training)
 
-    def states(self, model: Seq2Seq, batch: dict[str, Tensor], training: bool) -> Tensor:
-        """Of the decoder before each label, [tokens, width]."""
+    def states(self, model: Seq2Seq, batch: dict[str, Tensor], training: bool) -> DecoderStates:
+        """Of the decoder before each label: [tokens, width], and the attention [tokens, source]."""
         encoded = model.encode(batch["source"], training, self.packed)
-        states = model.decode_states(batch["target_in"], encoded, training).states
-        return ops.take(ops.reshape(states, (-1, states.shape[-1])), batch["positions"], axis=0)
+        decoded = model.decode_states(batch["target_in"], encoded, training)
 
-    def of_states(self, model: Seq2Seq, states: Tensor, batch: dict[str, Tensor], training: bool) -> dict[str, Tensor]:
+        def at_labels(x: Tensor) -> Tensor:
+            return ops.take(ops.reshape(x, (-1, dimension(x, 2))), batch["positions"], axis=0)
+
+        return DecoderStates(*map(at_labels, decoded))
+
+    def of_states(
+        self, model: Seq2Seq, decoded: DecoderStates, batch: dict[str, Tensor], training: bool
+    ) -> dict[str, Tensor]:
         """As a call, of what `states` gives."""
-        labels = batch["labels"]
+        labels, states = batch["labels"], decoded.states
         weights = ops.cast(ops.not_equal(labels, PAD), "float32")
         tokens = ops.maximum(ops.sum(weights), 1.0)
         normaliser, chosen = chosen_logits(model, states, labels)
@@ -169,6 +198,9 @@ class CrossEntropy:
         # mean(z) is linear in the state, so the [tokens, vocab] matrix need not be read for it.
         loss = smoothed_cross_entropy(normaliser, chosen, model.mean_logit(states), self.smoothing) if training else nll
         found = {"loss": ops.sum(loss * weights) / tokens, "nll": ops.sum(nll * weights) / tokens}
+        if training and self.guidance and "alignment" in batch:
+            found["alignment"] = ops.sum(alignment_cross_entropy(decoded.attention, batch["alignment"])) / tokens
+            found["loss"] = found["loss"] + self.guidance * found["alignment"]
         if "share" in batch:
             found = {name: batch["share"] * value for name, value in found.items()}
         return {**found, "tokens": tokens}
