@@ -79,6 +79,16 @@ class Config(ModelDescription):
         return with_guided_layer(with_task_defaults(tree)) if isinstance(tree, dict) else tree
 
     @model_validator(mode="after")
+    def _adapters_can_drop_out(self) -> Self:
+        if getattr(self.pretrain.adapt, "dropout", 0.0) and self.model.type != "transformer":
+            raise ValueError(
+                f"pretrain.adapt.dropout is of Transformers, found model.type {self.model.type}: leave it out"
+            )
+        if getattr(self.finetune.adapt, "dropout", 0.0):
+            raise ValueError("finetune.adapt.dropout: fine-tuning drops nothing out, it learns of what it plays; leave it out")
+        return self
+
+    @model_validator(mode="after")
     def _alignments_can_be_learnt(self) -> Self:
         check_guidance(self)
         return self

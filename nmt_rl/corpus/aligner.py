@@ -124,10 +124,8 @@ def grow_diag_final_and(forward: Links, backward: Links) -> Links:
         if not new.any():
             break
         found = found | new
-    for one in (forward, backward):
-        row, column = _covered(found)
-        found = found | (one & ~row & ~column)
-    return found
+    row, column = _covered(found)
+    return found | (either & ~row & ~column)
 
 
 def _covered(links: Links) -> tuple[Links, Links]:

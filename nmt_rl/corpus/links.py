@@ -114,7 +114,10 @@ def piece_links(words: WordLinks, source: list[int], target: list[int]) -> list[
 def computed_links(corpus: EncodedCorpus) -> Iterator[list[int]]:
     """Links of each pair, source and target pieces by turns, by an aligner that has learnt from the corpus itself."""
     log.info("aligning the pieces of %s training pairs", f"{len(corpus):,}")
-    aligner = Aligner([grids for _, grids in _grids(corpus, _sample(corpus))])
+    return _aligned(corpus, Aligner([grids for _, grids in _grids(corpus, _sample(corpus))]))
+
+
+def _aligned(corpus: EncodedCorpus, aligner: Aligner) -> Iterator[list[int]]:
     for start in range(0, len(corpus), POOL):
         pool = np.arange(start, min(start + POOL, len(corpus)))
         found: list[list[int]] = [[] for _ in pool]

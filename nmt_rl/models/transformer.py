@@ -14,7 +14,7 @@ from nmt_rl.config.model import NORM_EPSILON
 from nmt_rl.config.positions import sinusoids
 from nmt_rl.models.attention import causal_bias, dot_attention, mask_bias, merge_heads, parted_attention, split_heads
 from nmt_rl.models.embedding import Embeddings
-from nmt_rl.models.linear import Linear, result_type
+from nmt_rl.models.linear import Linear, result_type, training_products
 from nmt_rl.models.segments import positions_within, same_segment, source_segments, target_segments
 from nmt_rl.models.seq2seq import PAD, Cache, DecoderStates, Encoded, Seq2Seq, Tensor, with_room
 
@@ -65,13 +65,15 @@ class Transformer(Seq2Seq):
             positions, own = positions_within(segments["segments"]), same_segment(*2 * [segments["segments"]])
             bias = bias + mask_bias(own)[:, None]
         x = self.source_positions.add(self.embeddings.source(source), positions, training)
-        for layer in self.encoder:
-            x = layer.encode(x, bias, training)
+        with training_products(training):
+            for layer in self.encoder:
+                x = layer.encode(x, bias, training)
         return {"states": x if self.encoder_norm is None else self.encoder_norm(x), "mask": mask, **segments}
 
     def decode_states(self, target_in: Tensor, encoded: Encoded, training: bool = False) -> DecoderStates:
         """See Seq2Seq.decode_states."""
-        return self._decode(target_in, self._shared(encoded), training)[0]
+        with training_products(training):
+            return self._decode(target_in, self._shared(encoded), training)[0]
 
     def start(self, encoded: Encoded, room: Tensor, beam: int = 1) -> Cache:
         """See Seq2Seq.start."""
