@@ -88,9 +88,9 @@ class SourceSpec(Section):
     made: MadeConfig | None = None
     """Pairs made by a rule."""
     alignment: tuple[str, ...] = ()
-    """Of training text in files of one's own: word alignments that `pretrain.guided_alignment` teaches, `0-0 1-2` in line
-    n for the words between blanks of pair n, source before target, from 0; a file for each source file. Where none is
-    given, `nmt-rl prepare` aligns the text itself."""
+    """Of training text in files of one's own: word alignments that `pretrain.guided_alignment` teaches, `0-0 1-2` in
+    line n for the words between blanks of pair n, source before target, from 0; a file for each source file. Where none
+    is given, `nmt-rl prepare` aligns the text itself."""
     name: str | None = None
     """Name under which scores on this set are reported; the file name if absent."""
     limit: int | None = Field(None, ge=1, le=10**15)
@@ -124,7 +124,10 @@ class SourceSpec(Section):
         if isinstance(value, str):
             value = source_fields(value)
         if isinstance(value, dict):
-            value = {k: (v,) if k in ("source", "target", "alignment") and isinstance(v, str) else v for k, v in value.items()}
+            value = {
+                k: (v,) if k in ("source", "target", "alignment") and isinstance(v, str) else v
+                for k, v in value.items()
+            }
         return value
 
     @field_validator("source", "target", "alignment", "prefix", "tsv", "hub")

@@ -85,7 +85,9 @@ class Config(ModelDescription):
                 f"pretrain.adapt.dropout is of Transformers, found model.type {self.model.type}: leave it out"
             )
         if getattr(self.finetune.adapt, "dropout", 0.0):
-            raise ValueError("finetune.adapt.dropout: fine-tuning drops nothing out, it learns of what it plays; leave it out")
+            raise ValueError(
+                "finetune.adapt.dropout: fine-tuning drops nothing out, it learns of what it plays; leave it out"
+            )
         return self
 
     @model_validator(mode="after")

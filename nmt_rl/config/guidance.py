@@ -39,8 +39,8 @@ def check_guidance(config: Config) -> None:
     if guided is None:
         if given:
             raise ValueError(
-                f"corpus.train.alignment {given[0]} has no effect without pretrain.guided_alignment: give that, such as "
-                "{weight: 0.1}, or leave it out"
+                f"corpus.train.alignment {given[0]} has no effect without pretrain.guided_alignment: give that, such "
+                "as {weight: 0.1}, or leave it out"
             )
         return
     if model.type in ("ntm", "dnc") and not model.attention:

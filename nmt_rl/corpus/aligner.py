@@ -1,7 +1,7 @@
 """A statistical word aligner: which piece of a source each piece of its translation comes from, learnt from the text.
 
-IBM model 2 with a prior around the diagonal and sparse lexicons (Dyer et al., 2013), in both directions, whose alignments
-are joined (Och and Ney, 2003). Pieces are ids from 1; 0 is padding and stands for no piece.
+IBM model 2 with a prior around the diagonal and sparse lexicons (Dyer et al., 2013), in both directions, whose
+alignments are joined (Och and Ney, 2003). Pieces are ids from 1; 0 is padding and stands for no piece.
 """
 
 from __future__ import annotations
@@ -112,8 +112,9 @@ def _inside(source: Grid, target: Grid) -> NDArray[np.bool_]:
 
 
 def grow_diag_final_and(forward: Links, backward: Links) -> Links:
-    """One alignment of the two directions' (Koehn et al., 2003): what both have; round by round what one has beside that,
-    diagonally too, where the source or the target piece is still without; and at last what one has where both are.
+    """One alignment of the two directions' (Koehn et al., 2003): what both have; round by round what one has beside
+    that, diagonally too, where the source or the target piece is still without; and at last what one has where both
+    are.
 
     All links of a round are judged by those before it, so that their order does not matter.
     """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,7 @@ from nmt_rl.corpus.encoding import fitting
 from nmt_rl.corpus.pair_progress import pair_progress
 from nmt_rl.corpus.pharaoh import WordLinks, with_links
 from nmt_rl.corpus.sources import read_pairs, tagged
-from nmt_rl.corpus.store import EncodedCorpus, LinkWriter, PackedSide
+from nmt_rl.corpus.store import EncodedCorpus, LinkWriter, PackedSide, ragged
 from nmt_rl.corpus.tokenizer import Tokenizers
 from nmt_rl.corpus.word_pieces import word_starts
 
@@ -75,7 +75,7 @@ def _given(config: Config, text: CleanText) -> Iterator[WordLinks | None]:
 
 
 def _of_clean(spec: SourceSpec, config: Config) -> Iterator[WordLinks | None]:
-    """Of each pair of a source that passes cleaning; the raw text is cleaned once more, and lets the same pairs pass."""
+    """Of each pair of a source that passes cleaning, which is done once more and lets the same pairs pass."""
     if not spec.alignment:
         yield from itertools.repeat(None)
     for (source, target), links in _of_words(spec, config):
@@ -105,16 +105,26 @@ def piece_links(words: WordLinks, source: list[int], target: list[int]) -> list[
     """
     if any(i + 1 >= len(source) or j + 1 >= len(target) for i, j in words):
         return None
-    pieces = (
-        itertools.product(range(source[i], source[i + 1]), range(target[j], target[j + 1])) for i, j in words
-    )
+    pieces = (itertools.product(range(source[i], source[i + 1]), range(target[j], target[j + 1])) for i, j in words)
     return [place for word in pieces for link in word for place in link]
 
 
 def computed_links(corpus: EncodedCorpus) -> Iterator[list[int]]:
     """Links of each pair, source and target pieces by turns, by an aligner that has learnt from the corpus itself."""
     log.info("aligning the pieces of %s training pairs", f"{len(corpus):,}")
-    return _aligned(corpus, Aligner([grids for _, grids in _grids(corpus, _sample(corpus))]))
+    return _aligned(corpus, _learnt(corpus))
+
+
+def align_texts(
+    corpus: EncodedCorpus, source: Sequence[Sequence[int]], target: Sequence[Sequence[int]]
+) -> list[list[int]]:
+    """Links of other pairs, piece ids, as `computed_links` has them, by an aligner that has learnt from a corpus."""
+    sides = (PackedSide.concatenate([ragged(side)]) for side in (source, target))
+    return list(_aligned(EncodedCorpus(*sides, {}), _learnt(corpus)))
+
+
+def _learnt(corpus: EncodedCorpus) -> Aligner:
+    return Aligner([grids for _, grids in _grids(corpus, _sample(corpus))])
 
 
 def _aligned(corpus: EncodedCorpus, aligner: Aligner) -> Iterator[list[int]]:

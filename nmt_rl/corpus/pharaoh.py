@@ -30,7 +30,9 @@ def parse_links(line: str, words: tuple[int, int], where: str) -> WordLinks:
     for entry in line.split():
         match = LINK.fullmatch(entry)
         if match is None:
-            raise UserError(f"{where}: {entry!r} is no link of two words; one is written 0-0, source before target, from 0")
+            raise UserError(
+                f"{where}: {entry!r} is no link of two words; one is written 0-0, source before target, from 0"
+            )
         link = (int(match[1]), int(match[2]))
         for number, count, side in zip(link, words, ("source", "target"), strict=True):
             if number >= count:

@@ -106,7 +106,11 @@ class Transformer(Seq2Seq):
             recents.append(recent)
         x = x if self.decoder_norm is None else self.decoder_norm(x)
         weights = self._attention(looked)
-        return x[:, 0], ops.reshape(weights, (-1, dimension(weights, 2))), {**cache, "recent": recents, "time": time + 1}
+        return (
+            x[:, 0],
+            ops.reshape(weights, (-1, dimension(weights, 2))),
+            {**cache, "recent": recents, "time": time + 1},
+        )
 
     def _shared(self, encoded: Encoded) -> dict[str, Any]:
         """What all hypotheses of a source share: its additive bias, and every layer's keys and values of it."""

@@ -95,7 +95,9 @@ class Distilled(Keeping):
 
     def cost(self, model: Seq2Seq, states: Tensor, batch: dict[str, Tensor], tokens: Tensor) -> Tensor:
         """See Keeping.cost: the divergence."""
-        old = ops.stop_gradient(ops.log_softmax(self.teacher.project(self.states(self.teacher, batch, False).states), axis=-1))
+        old = ops.stop_gradient(
+            ops.log_softmax(self.teacher.project(self.states(self.teacher, batch, False).states), axis=-1)
+        )
         new = ops.log_softmax(model.project(states), axis=-1)
         weights = ops.cast(ops.not_equal(batch["labels"], PAD), "float32")
         divergence = ops.sum(ops.exp(old) * (old - new), axis=-1)

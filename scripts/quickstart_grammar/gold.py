@@ -62,6 +62,4 @@ def sure_links(english: str, german: str) -> set[Link]:
             spans.append((range(start, start + size), [j for j, word in enumerate(sides[1]) if word in forms]))
         start += max(size, 1)
     claims = [j for _, places in spans for j in places]
-    return {
-        (i, places[0]) for span, places in spans if len(places) == 1 and claims.count(places[0]) == 1 for i in span
-    }
+    return {(i, places[0]) for span, places in spans if len(places) == 1 and claims.count(places[0]) == 1 for i in span}
