@@ -218,7 +218,7 @@ def test_a_source_is_of_one_kind():
         (
             "corpus.train={prefix: a, alignment: b}",
             [
-                "corpus.train.alignment b has no effect without pretrain.guided_alignment: give that, such as {weight: 0.1}"
+                ["corpus.train.alignment b has no effect without pretrain.guided_alignment: give that"],
             ],
         ),
         ("corpus.train={hub: a, alignment: b}", ["corpus.train.0: alignment is of text in files", "found hub"]),
