@@ -271,14 +271,14 @@ def test_a_guided_transformer_has_its_alignment_in_the_last_layer_or_the_one_tha
     assert load_config(recipe, [GUIDED, "model={type: lstm}"]).model.type == "lstm"
 
 
-def test_dropout_of_adapters_is_refused_where_there_is_none(recipe):
+@pytest.mark.parametrize("stage", ["pretrain", "finetune"])
+def test_dropout_of_adapters_is_refused_where_loops_have_none(recipe, stage):
     tree = yaml.safe_load(dump_config(load_config(recipe)))
-    tree["pretrain"] |= {"start": "m", "adapt": {"type": "lora", "dropout": 0.1}}
-    assert parse_config(tree, "it").pretrain.adapt.dropout == 0.1
-    with pytest.raises(UserError, match=r"pretrain\.adapt\.dropout is of Transformers, found model\.type lstm"):
+    tree["pretrain"]["start"] = "m"
+    tree[stage]["adapt"] = {"type": "lora", "dropout": 0.1}
+    assert getattr(parse_config(tree, "it"), stage).adapt.dropout == 0.1
+    with pytest.raises(UserError, match=rf"{stage}\.adapt\.dropout is of Transformers, found model\.type lstm"):
         parse_config({**tree, "model": {"type": "lstm"}}, "it")
-    with pytest.raises(UserError, match=r"finetune\.adapt\.dropout: fine-tuning drops nothing out"):
-        load_config(recipe, ["finetune.adapt={type: lora, dropout: 0.1}"])
 
 
 def test_a_missing_key_is_named(tmp_path):

@@ -26,7 +26,7 @@ class LoRAConfig(Section):
     products: Literal["all", "attention", "feed-forward"] = "all"
     """Which matrices have one: those of attention, all others but the embeddings, or both."""
     dropout: float = Field(0.0, ge=0.0, lt=1.0)
-    """In pretraining of a Transformer, on what A is multiplied by; W sees all of it."""
+    """Of a Transformer, where its own dropout is on, too: of what A is multiplied by; W sees all of it."""
 
 
 class BiasConfig(Section):

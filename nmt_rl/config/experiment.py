@@ -80,14 +80,11 @@ class Config(ModelDescription):
 
     @model_validator(mode="after")
     def _adapters_can_drop_out(self) -> Self:
-        if getattr(self.pretrain.adapt, "dropout", 0.0) and self.model.type != "transformer":
-            raise ValueError(
-                f"pretrain.adapt.dropout is of Transformers, found model.type {self.model.type}: leave it out"
-            )
-        if getattr(self.finetune.adapt, "dropout", 0.0):
-            raise ValueError(
-                "finetune.adapt.dropout: fine-tuning drops nothing out, it learns of what it plays; leave it out"
-            )
+        for stage, adapt in (("pretrain", self.pretrain.adapt), ("finetune", self.finetune.adapt)):
+            if getattr(adapt, "dropout", 0.0) and self.model.type != "transformer":
+                raise ValueError(
+                    f"{stage}.adapt.dropout is of Transformers, found model.type {self.model.type}; leave it out"
+                )
         return self
 
     @model_validator(mode="after")
