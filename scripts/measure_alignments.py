@@ -6,13 +6,14 @@ The models translate English to German. Sure links are those of the grammar's no
 (`quickstart_grammar.gold`); of what is found, links of the German words that have one count. A model's links are those
 of `nmt-rl score --alignment pharaoh` with the references. With --aligner RUN, a run that was prepared for guided
 alignment, also the error of the statistical aligner, which has learnt from the training text of that run. Writes
-OUT/results.json.
+OUT/results.json; what that holds already is not measured again.
 """
 
 from __future__ import annotations
 
 import argparse
 import datetime
+import json
 import os
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -74,20 +75,23 @@ def main() -> None:
     files = [Path(f"{options.test}.{language}") for language in LANGUAGES]
     texts = [file.read_text(encoding="utf-8").splitlines() for file in files]
     gold, log = [sure_links(*pair) for pair in zip(*texts, strict=True)], options.out / "log"
-    found: dict[str, Any] = {}
+    results = options.out / "results.json"
+    found: dict[str, Any] = json.loads(results.read_text())["systems"] if results.exists() else {}
     for name, model in (given.split("=", 1) for given in options.models):
+        if name in found:
+            continue
         output = options.out / f"{name}.de"
         nmt_rl("translate", model, "-i", files[0], "-o", output, log=log)
         bleu = file_scores(output, files[1], "en-de", "bleu", log)["bleu"]
         found[name] = {**scores(of_model(Path(model), files, log), gold), "bleu": bleu}
-    if options.aligner:
+    if options.aligner and "statistical aligner" not in found:
         found["statistical aligner"] = scores(of_aligner(options.aligner, texts), gold)
     count = sum(map(len, gold))
     for name, each in found.items():
         rates = (f"{key.replace('_', ' ')} {each[key]:.1%}" for key in ("error_rate", "precision", "recall"))
         print(f"{name}: {', '.join(rates)}")
     result = {"date": datetime.date.today().isoformat(), "lines": len(gold), "links": count, "systems": found}
-    write_json(options.out / "results.json", result)
+    write_json(results, result)
 
 
 if __name__ == "__main__":

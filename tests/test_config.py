@@ -217,9 +217,7 @@ def test_a_source_is_of_one_kind():
         ("pretrain.guided_alignment={wieght: 1}", ["pretrain.guided_alignment.wieght", "did you mean weight?"]),
         (
             "corpus.train={prefix: a, alignment: b}",
-            [
-                ["corpus.train.alignment b has no effect without pretrain.guided_alignment: give that"],
-            ],
+            ["corpus.train.alignment b has no effect without pretrain.guided_alignment: give that"],
         ),
         ("corpus.train={hub: a, alignment: b}", ["corpus.train.0: alignment is of text in files", "found hub"]),
         ("corpus.train={prefix: a, alignment: [b, c]}", ["corpus.train.0: 1 source files but 2 alignment files"]),
