@@ -131,7 +131,7 @@ def grow_diag_final_and(forward: Links, backward: Links) -> Links:
 
 def _covered(links: Links) -> tuple[Links, Links]:
     """Which target and which source pieces have links."""
-    return links.any(axis=2, keepdims=True), links.any(axis=1, keepdims=True)
+    return np.any(links, axis=2, keepdims=True), np.any(links, axis=1, keepdims=True)
 
 
 def _beside(links: Links) -> Links:

@@ -119,8 +119,8 @@ def align_texts(
     corpus: EncodedCorpus, source: Sequence[Sequence[int]], target: Sequence[Sequence[int]]
 ) -> list[list[int]]:
     """Links of other pairs, piece ids, as `computed_links` has them, by an aligner that has learnt from a corpus."""
-    sides = (PackedSide.concatenate([ragged(side)]) for side in (source, target))
-    return list(_aligned(EncodedCorpus(*sides, {}), _learnt(corpus)))
+    rows, columns = (PackedSide.concatenate([ragged(side)]) for side in (source, target))
+    return list(_aligned(EncodedCorpus(rows, columns, {}), _learnt(corpus)))
 
 
 def _learnt(corpus: EncodedCorpus) -> Aligner:
