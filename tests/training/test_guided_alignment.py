@@ -1,17 +1,22 @@
 """Attention that is taught word alignments: the equation, what a batch carries, and that it is learnt."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from keras import ops
 
 from nmt_rl.backend import compile_accumulation
-from nmt_rl.config import BatchConfig, LSTMConfig, OptimizerConfig, TransformerConfig
+from nmt_rl.config import BatchConfig, LSTMConfig, OptimizerConfig, TransformerConfig, load_config
 from nmt_rl.corpus.batches import collate, with_rows
+from nmt_rl.corpus.prepare import prepare
 from nmt_rl.corpus.store import ragged
+from nmt_rl.corpus.tokenizer import EOS, PAD
 from nmt_rl.decoding.attention import Attention
 from nmt_rl.models.build import build_model
 from nmt_rl.training.learner import Learner, joined
 from nmt_rl.training.losses import CrossEntropy, alignment_cross_entropy, with_positions
+from nmt_rl.training.pretrain import CorpusTrainer
 
 pytestmark = pytest.mark.jax
 
@@ -131,3 +136,18 @@ def _watched(function, seen):
         return context, weights
 
     return call
+
+
+def test_a_prepared_run_gives_every_update_its_alignment(tiny_recipe, tmp_path):
+    """A row for each label; of most pieces something is known, and of the end nothing."""
+    config = load_config(str(tiny_recipe), ["pretrain.guided_alignment={weight: 1}"])
+    prepared = prepare(config, tmp_path)
+    trainer = CorpusTrainer(SimpleNamespace(), prepared.train, config, prepared.tokenizers, 64)
+    ((batch,), tokens) = trainer._next()
+    trainer.close()
+    alignment = np.asarray(batch["alignment"])
+    assert alignment.shape == (len(batch["positions"]), batch["source"].shape[1])
+    linked = alignment.any(axis=1)
+    assert 0.5 * tokens < linked.sum() <= tokens
+    labels = np.asarray(batch["labels"])
+    assert not linked[(labels == EOS) | (labels == PAD)].any()
