@@ -218,6 +218,16 @@ def test_a_source_is_of_one_kind():
         ("model={type: lstm, hard: {type: marginal, samples: 2}}", ["unknown key model.hard.samples with hard.type"]),
         ("decoding.word_reward=-101", ["decoding.word_reward", "greater than or equal to -100, found -101"]),
         ("decoding.word_reward=.nan", ["decoding.word_reward", "finite number"]),
+        ("pretrain.guided_alignment={weight: 0}", ["pretrain.guided_alignment.weight", "greater than 0, found 0"]),
+        ("pretrain.guided_alignment={layer: 9}", ["model: alignment_layer 9 is not among the 6 decoder layers"]),
+        ("pretrain.guided_alignment={wieght: 1}", ["pretrain.guided_alignment.wieght", "did you mean weight?"]),
+        (
+            "corpus.train={prefix: a, alignment: b}",
+            ["corpus.train.alignment b has no effect without pretrain.guided_alignment: give that"],
+        ),
+        ("corpus.train={hub: a, alignment: b}", ["corpus.train.0: alignment is of text in files", "found hub"]),
+        ("corpus.train={prefix: a, alignment: [b, c]}", ["corpus.train.0: 1 source files but 2 alignment files"]),
+        ("corpus.valid={prefix: a, alignment: b}", ["corpus: valid: alignment is of corpus.train, found b"]),
         ("seed.x=1", ["seed"]),
         ("pretrain.updates", ["'pretrain.updates'", "section.key=value"]),
         ("=3", ["'=3'", "section.key=value"]),
@@ -227,6 +237,52 @@ def test_mistakes_are_explained_in_one_sentence(recipe, override, parts):
     text = message(recipe, override)
     for part in parts:
         assert part in text
+
+
+GUIDED = "pretrain.guided_alignment={weight: 0.1}"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (["tokenizer.sampling=true"], "pretrain.guided_alignment needs tokenizer.sampling false: it aligns the pieces"),
+        (
+            ["model={type: ntm, tie: none}"],
+            "pretrain.guided_alignment needs attention to guide: give model.attention true",
+        ),
+        (
+            ["model={type: lstm}", "pretrain.guided_alignment.layer=1"],
+            "pretrain.guided_alignment.layer is of Transformers, found model.type lstm",
+        ),
+        (
+            ["corpus.train={prefix: a, alignment: b}", "corpus.terms={file: t.tsv}"],
+            "corpus: terms are written into sources, whose words b counts; leave out one of them",
+        ),
+    ],
+)
+def test_alignments_that_cannot_be_learnt_are_refused(recipe, overrides, words):
+    with pytest.raises(UserError) as error:
+        load_config(recipe, [GUIDED, *overrides])
+    assert words in str(error.value)
+
+
+def test_a_guided_transformer_has_its_alignment_in_the_last_layer_or_the_one_that_is_given(recipe):
+    assert load_config(recipe).model.alignment_layer is None
+    guided = load_config(recipe, [GUIDED])
+    assert guided.model.alignment_layer == guided.model.decoder_layers == 6
+    assert parse_config(yaml.safe_load(dump_config(guided)), "again") == guided
+    assert load_config(recipe, [GUIDED, "pretrain.guided_alignment.layer=5"]).model.alignment_layer == 5
+    assert load_config(recipe, [GUIDED, "model={type: lstm}"]).model.type == "lstm"
+
+
+@pytest.mark.parametrize("stage", ["pretrain", "finetune"])
+def test_dropout_of_adapters_is_refused_where_loops_have_none(recipe, stage):
+    tree = yaml.safe_load(dump_config(load_config(recipe)))
+    tree["pretrain"]["start"] = "m"
+    tree[stage]["adapt"] = {"type": "lora", "dropout": 0.1}
+    assert getattr(parse_config(tree, "it"), stage).adapt.dropout == 0.1
+    with pytest.raises(UserError, match=rf"{stage}\.adapt\.dropout is of Transformers, found model\.type lstm"):
+        parse_config({**tree, "model": {"type": "lstm"}}, "it")
 
 
 def test_a_missing_key_is_named(tmp_path):

@@ -25,6 +25,8 @@ class LoRAConfig(Section):
     alpha: float = Field(32.0, gt=0.0)
     products: Literal["all", "attention", "feed-forward"] = "all"
     """Which matrices have one: those of attention, all others but the embeddings, or both."""
+    dropout: float = Field(0.0, ge=0.0, lt=1.0)
+    """Of a Transformer, where its own dropout is on, too: of what A is multiplied by; W sees all of it."""
 
 
 class BiasConfig(Section):

@@ -87,6 +87,10 @@ class SourceSpec(Section):
     """Split of the quickstart corpus that ships with nmt-rl."""
     made: MadeConfig | None = None
     """Pairs made by a rule."""
+    alignment: tuple[str, ...] = ()
+    """Of training text in files of one's own: word alignments that `pretrain.guided_alignment` teaches, `0-0 1-2` in
+    line n for the words between blanks of pair n, source before target, from 0; a file for each source file. Where none
+    is given, `nmt-rl prepare` aligns the text itself."""
     name: str | None = None
     """Name under which scores on this set are reported; the file name if absent."""
     limit: int | None = Field(None, ge=1, le=10**15)
@@ -120,10 +124,13 @@ class SourceSpec(Section):
         if isinstance(value, str):
             value = source_fields(value)
         if isinstance(value, dict):
-            value = {k: (v,) if k in ("source", "target") and isinstance(v, str) else v for k, v in value.items()}
+            value = {
+                k: (v,) if k in ("source", "target", "alignment") and isinstance(v, str) else v
+                for k, v in value.items()
+            }
         return value
 
-    @field_validator("source", "target", "prefix", "tsv", "hub")
+    @field_validator("source", "target", "alignment", "prefix", "tsv", "hub")
     @classmethod
     def _from_home(cls, value: Any) -> Any:
         """`~/text`, which no shell expands behind `--set corpus.train=`."""
@@ -145,6 +152,10 @@ class SourceSpec(Section):
             )
         if len(self.source) != len(self.target):
             raise ValueError(f"{len(self.source)} source files but {len(self.target)} target files")
+        if self.alignment and kinds[0] not in ("source", "prefix", "tsv"):
+            raise ValueError(f"alignment is of text in files: source+target, prefix or tsv; found {kinds[0]}")
+        if self.alignment and len(self.alignment) != max(len(self.source), 1):
+            raise ValueError(f"{max(len(self.source), 1)} source files but {len(self.alignment)} alignment files")
         return self
 
 
@@ -233,6 +244,15 @@ class CorpusConfig(Section):
         for split, spec in self.held_out.items():
             if spec.weight != 1.0:
                 raise ValueError(f"{split}: weight is of corpus.train, found {spec.weight}; leave it out")
+            if spec.alignment:
+                raise ValueError(f"{split}: alignment is of corpus.train, found {spec.alignment[0]}; leave it out")
+        return self
+
+    @model_validator(mode="after")
+    def _words_of_alignments_stay(self) -> CorpusConfig:
+        given = [file for spec in self.train for file in spec.alignment]
+        if given and self.terms is not None:
+            raise ValueError(f"terms are written into sources, whose words {given[0]} counts; leave out one of them")
         return self
 
     @property

@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 from nmt_rl.config.corpus import CorpusConfig, TokenizerConfig
 from nmt_rl.config.decoding import DecodingConfig, EvaluationConfig
 from nmt_rl.config.finetuning import FinetuneConfig
+from nmt_rl.config.guidance import check_guidance, with_guided_layer
 from nmt_rl.config.model import ModelConfig
 from nmt_rl.config.section import Section
 from nmt_rl.config.task import METRICS, TaskName, with_task_defaults
@@ -75,7 +76,21 @@ class Config(ModelDescription):
     @model_validator(mode="before")
     @classmethod
     def _metrics_of_the_task(cls, tree: Any) -> Any:
-        return with_task_defaults(tree) if isinstance(tree, dict) else tree
+        return with_guided_layer(with_task_defaults(tree)) if isinstance(tree, dict) else tree
+
+    @model_validator(mode="after")
+    def _adapters_can_drop_out(self) -> Self:
+        for stage, adapt in (("pretrain", self.pretrain.adapt), ("finetune", self.finetune.adapt)):
+            if getattr(adapt, "dropout", 0.0) and self.model.type != "transformer":
+                raise ValueError(
+                    f"{stage}.adapt.dropout is of Transformers, found model.type {self.model.type}; leave it out"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _alignments_can_be_learnt(self) -> Self:
+        check_guidance(self)
+        return self
 
     @property
     def score(self) -> str:

@@ -43,6 +43,9 @@ class TransformerConfig(Section):
     """After embeddings and sub-layers."""
     attention_dropout: float = Field(0.0, ge=0.0, lt=1.0)
     activation_dropout: float = Field(0.0, ge=0.0, lt=1.0)
+    alignment_layer: int | None = Field(None, ge=1)
+    """Decoder layer, from 1, whose first attention head is the model's alignment of pieces, as
+    `pretrain.guided_alignment` sets it; without: the mean of the last layer's heads."""
     q_heads: QHeadsConfig | None = None
 
     @model_validator(mode="after")
@@ -51,6 +54,9 @@ class TransformerConfig(Section):
             raise ValueError(f"width {self.width} is not a multiple of heads {self.heads}")
         if self.positions == "sinusoidal" and self.width % 2:
             raise ValueError(f"sinusoidal positions need an even width, found {self.width}")
+        if (self.alignment_layer or 0) > self.decoder_layers:
+            layers = f"{self.decoder_layers} decoder layer{'s' * (self.decoder_layers > 1)}"
+            raise ValueError(f"alignment_layer {self.alignment_layer} is not among the {layers}")
         return self
 
 

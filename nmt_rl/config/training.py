@@ -8,6 +8,7 @@ from pydantic import Field, PositiveInt, field_validator, model_validator
 
 from nmt_rl.config.adaptation import AdaptConfig, FullConfig, KeepConfig, NothingConfig
 from nmt_rl.config.corpus import BatchConfig
+from nmt_rl.config.guidance import GuidedAlignmentConfig
 from nmt_rl.config.section import Section
 from nmt_rl.storage.streams import from_home
 
@@ -85,6 +86,8 @@ class PretrainConfig(Section):
     batch: BatchConfig = BatchConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     label_smoothing: float = Field(0.1, ge=0.0, lt=1.0)
+    guided_alignment: GuidedAlignmentConfig | None = None
+    """Teach the attention word alignments: `{weight: 0.1}`."""
     devices: PositiveInt | Literal["all"] = 1
     """GPUs, or whatever JAX computes with, that batches are divided among (data parallel); TensorFlow uses one."""
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "float32"

@@ -167,15 +167,16 @@ class BatchStream:
 
     def _build(self, sides: tuple[PackedSide, PackedSide], pool: Indices, cut: Cut, at: Position) -> Batch:
         source, target = (side.gather(cut.places) for side in sides)
+        links = None if self.corpus.links is None else self.corpus.links.gather(pool[cut.places])
         if cut.rows is not None:
             width = self.config.packed_length
             rows = self.config.size // width
-            return collate(source, target, pool[cut.places], rows, (width, width), cut.rows)
+            return collate(source, target, pool[cut.places], rows, (width, width), cut.rows, links)
         planned = max(int(source[1].max()), int(target[1].max())) + 1
         if self.resample is not None:
             rng = np.random.default_rng([self.seed, at.epoch, at.batch, len(cut.places)])
             source, target = self.resample(source, target, rng)
-        return collate_by(self.config, source, target, pool[cut.places], planned, len(self.corpus))
+        return collate_by(self.config, source, target, pool[cut.places], planned, len(self.corpus), links)
 
 
 def subword_sampler(

@@ -26,12 +26,14 @@ class Batch:
         target_out: int32 [B, T], pieces and EOS.
         indices: int64 [B], which pair each row is; -1 for a row that is only padding. Of packed rows int64 [pairs]: the
             pairs as they stand in the rows.
+        alignment: bool [B, T, S], which pieces of `target_out` come from which of `source`; None: it is not known.
     """
 
     source: NDArray[np.int32]
     target_in: NDArray[np.int32]
     target_out: NDArray[np.int32]
     indices: Indices
+    alignment: NDArray[np.bool_] | None = None
 
 
 def pad_mode(config: BatchConfig) -> str:
@@ -81,6 +83,7 @@ def collate(
     rows: int = 0,
     widths: tuple[int, int] = (0, 0),
     row_of: Indices | None = None,
+    links: Ragged | None = None,
 ) -> Batch:
     """Lay pairs into rows of PAD.
 
@@ -90,6 +93,7 @@ def collate(
         rows: of the batch, at least.
         widths: of source and target, at least; the longest decides.
         row_of: the row of each pair, int64 [pairs], rising; a pair each if it is not given.
+        links: of each pair, places in source and target by turns.
     """
     own = np.arange(len(indices)) if row_of is None else row_of
     rows = max(rows, int(own.max(initial=-1)) + 1)
@@ -106,6 +110,7 @@ def collate(
         target_in=cells[1].filled(target[0], begin=BOS),
         target_out=cells[1].filled(target[0], end=EOS),
         indices=numbers,
+        alignment=None if links is None else _alignment(links, *cells),
     )
 
 
@@ -116,7 +121,8 @@ def with_rows(batch: Batch, multiple: int) -> Batch:
         return batch
     sides = (batch.source, batch.target_in, batch.target_out)
     source, target_in, target_out = (np.pad(side, ((0, more), (0, 0)), constant_values=PAD) for side in sides)
-    return Batch(source, target_in, target_out, np.pad(batch.indices, (0, more), constant_values=-1))
+    alignment = None if batch.alignment is None else np.pad(batch.alignment, ((0, more), (0, 0), (0, 0)))
+    return Batch(source, target_in, target_out, np.pad(batch.indices, (0, more), constant_values=-1), alignment)
 
 
 def divided(batch: Batch, parts: int) -> list[Batch]:
@@ -130,8 +136,9 @@ def divided(batch: Batch, parts: int) -> list[Batch]:
         return [batch]
     rows = [slice(first, None, parts) for first in range(parts)]
     pairs = rows if len(batch.indices) == len(batch.source) else [slice(None), *[slice(0)] * (parts - 1)]
+    arrays = {name: array for name, array in vars(batch).items() if name != "indices" and array is not None}
     return [
-        Batch(batch.source[own], batch.target_in[own], batch.target_out[own], batch.indices[held])
+        Batch(**{name: array[own] for name, array in arrays.items()}, indices=batch.indices[held])
         for own, held in zip(rows, pairs, strict=True)
     ]
 
@@ -167,7 +174,13 @@ def cut_by_length(longest: NDArray[np.int64], config: BatchConfig) -> list[slice
 
 
 def collate_by(
-    config: BatchConfig, source: Ragged, target: Ragged, indices: Indices, planned: int, total: int
+    config: BatchConfig,
+    source: Ragged,
+    target: Ragged,
+    indices: Indices,
+    planned: int,
+    total: int,
+    links: Ragged | None = None,
 ) -> Batch:
     """Pad as the configuration says; `planned` is the longer side's length by which the batch was cut.
 
@@ -175,11 +188,11 @@ def collate_by(
     the number of rows.
     """
     if pad_mode(config) == "longest":
-        return collate(source, target, indices)
+        return collate(source, target, indices, links=links)
     planned = int(bucket_lengths(np.array([planned]), config.buckets)[0])
     rows = min(total, config.size if config.type == "sentences" else config.size // planned)
     longest = (int(source[1].max()) + 1, int(target[1].max()) + 1)
-    return collate(source, target, indices, rows, side_widths(longest, planned, config))
+    return collate(source, target, indices, rows, side_widths(longest, planned, config), links=links)
 
 
 class _Cells:
@@ -202,3 +215,12 @@ class _Cells:
         if end is not None:
             out[self.begins + self.lengths] = end
         return out.reshape(self.shape)
+
+
+def _alignment(links: Ragged, source: _Cells, target: _Cells) -> NDArray[np.bool_]:
+    """bool [rows, target, source] of links of pairs, places in source and target by turns."""
+    flat, pair = links[0].reshape(-1, 2), np.repeat(np.arange(len(links[1])), links[1] // 2)
+    row, column = np.divmod(source.begins[pair] + flat[:, 0], source.shape[1])
+    found = np.zeros((target.shape[0], target.shape[1], source.shape[1]), np.bool_)
+    found[row, (target.begins[pair] + flat[:, 1]) % target.shape[1], column] = True
+    return found

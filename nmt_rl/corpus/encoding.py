@@ -40,7 +40,7 @@ def encode(text: CleanText, tokenizers: Path, max_length: int, folder: Path, pro
                 digest.update(f"{source}\t{target}\n".encode())
             with np.load(encoded, allow_pickle=False) as arrays:
                 sides = [(arrays[side], arrays[f"{side}_lengths"]) for side in ("source", "target")]
-                fits = (sides[0][1] < max_length) & (sides[1][1] < max_length)
+            fits = fitting(path, max_length)
             too_long += int(np.count_nonzero(~fits))
             rows, columns = ((flat[np.repeat(fits, lengths)], lengths[fits]) for flat, lengths in sides)
             writer.append_ragged(rows, columns, number)
@@ -64,6 +64,13 @@ def encode_part(path: Path, kept: NDArray[np.bool_] | None, tokenizers: Path, ma
     with written_file(encoded) as file:
         np.savez(file, **arrays)  # type: ignore[arg-type]
     return encoded
+
+
+def fitting(path: Path, max_length: int) -> NDArray[np.bool_]:
+    """Which pairs that are left of a part, encoded, go into the store: bool [pairs]."""
+    with np.load(path.with_suffix(".npz"), allow_pickle=False) as arrays:
+        fits: NDArray[np.bool_] = (arrays["source_lengths"] < max_length) & (arrays["target_lengths"] < max_length)
+    return fits
 
 
 @functools.lru_cache(maxsize=1)

@@ -12,6 +12,7 @@ from nmt_rl.corpus.cleaning import Pair
 from nmt_rl.corpus.encoding import encode
 from nmt_rl.corpus.glossary import CLOSE, OPEN, annotated_pairs, read_glossary
 from nmt_rl.corpus.languages import bleu_tokenizer
+from nmt_rl.corpus.links import check_alignments, write_links
 from nmt_rl.corpus.overlap import HeldOut
 from nmt_rl.corpus.prepared import (
     FILES,
@@ -94,6 +95,7 @@ def _prepare_into(folder: Path, work: Path, config: Config, processes: int) -> N
             raise UserError(
                 f"corpus.terms needs a tokenizer with the pieces {OPEN} and {CLOSE}, which tokenizer.model lacks"
             )
+    check_alignments(config)
     for spec in config.corpus.held_out.values():  # What every validation needs is found missing now.
         word_splitter(bleu_tokenizer(target_language(spec, config.corpus)))
     hashes = {split: _copy_split(folder, split, spec, config) for split, spec in config.corpus.held_out.items()}
@@ -113,6 +115,8 @@ def _prepare_into(folder: Path, work: Path, config: Config, processes: int) -> N
             raise UserError(
                 f"every training pair is longer than pretrain.batch.max_length {longest}; {text.report.summary()}"
             )
+        if config.pretrain.guided_alignment is not None:
+            write_links(folder / "train", config, text, tokenizers)
     except UserError:
         # Other settings are needed, or another text; unless reading broke off, such as that of a hub set.
         if CleanText(work / "text").is_finished or not any(work.glob("text/*.json")):

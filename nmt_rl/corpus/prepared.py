@@ -27,7 +27,8 @@ log = logging.getLogger("nmt_rl")
 
 TOKENIZERS = ("tokenizer.model", "tokenizer.source.model", "tokenizer.target.model")
 FILES = (
-    "train/", "train/corpus.json", "train/source.*.npy", "train/target.*.npy", "valid*.source", "valid*.target",
+    "train/", "train/corpus.json", "train/source.*.npy", "train/target.*.npy", "train/links.*.npy",
+    "valid*.source", "valid*.target",
     "test.source", "test.target", *TOKENIZERS, "cleaning.json", "prepared.json", HASHES,
 )  # fmt: skip
 """What RUN/corpus holds; see `ownership.must_be_ours`."""
@@ -93,7 +94,7 @@ def open_prepared(config: Config, run: Path) -> Prepared:
             texts[split], hashes[split] = checked_split(folder, split, record)
         return Prepared(
             tokenizers=Tokenizers.load(tokenizer_folder(run)),
-            train=_mixed(EncodedCorpus.open(folder / "train"), config.corpus, folder),
+            train=_linked(_mixed(EncodedCorpus.open(folder / "train"), config.corpus, folder), config, run),
             valid=texts["valid"],
             further={spec.label: texts[split] for split, spec in config.corpus.further.items()},
             test=texts.get("test", []),
@@ -112,6 +113,17 @@ def _mixed(corpus: EncodedCorpus, config: CorpusConfig, folder: Path) -> Encoded
             "corpus.temperature need"
         )
     corpus.mix(weights, config.temperature)
+    return corpus
+
+
+def _linked(corpus: EncodedCorpus, config: Config, run: Path) -> EncodedCorpus:
+    if config.pretrain.guided_alignment is None:
+        corpus.links = None
+    elif corpus.links is None:
+        raise UserError(
+            f"{run} was prepared without alignments, which pretrain.guided_alignment needs; choose another --out, or "
+            "nmt-rl prepare --fresh starts the whole run over"
+        )
     return corpus
 
 

@@ -17,7 +17,7 @@ Record = dict[str, Any]
 """Of one source, JSON: its `spec`, the `folder` that relative paths started from, and its `files` with `path`, `size`
 in bytes, `modified` in nanoseconds, `sha256`; files are null where only the spec is known."""
 
-PATHS = ("source", "target", "prefix", "tsv")
+PATHS = ("source", "target", "alignment", "prefix", "tsv")
 """Keys of a spec that only say where the text lies."""
 
 
@@ -62,12 +62,20 @@ def _splits(config: CorpusConfig) -> list[tuple[str, tuple[SourceSpec, ...]]]:
 
 def record_source(spec: SourceSpec, config: CorpusConfig, split: str) -> Record:
     """A source of one split as it is now; raises UserError for a file that is not there."""
-    files = source_files(spec, config, hub_split(split))
+    files = _files(spec, config, split)
     return {
         "spec": spec.model_dump(mode="json"),
         "folder": str(Path.cwd()),
         "files": [_file(path) for path in files],
     }
+
+
+def _files(spec: SourceSpec, config: CorpusConfig, split: str) -> list[Path]:
+    """What a source is read from, its alignments last; raises UserError for a file that is not there."""
+    alignments = [Path(name) for name in spec.alignment]
+    if missing := [path for path in alignments if not path.exists()]:
+        raise UserError(f"{missing[0]} does not exist")
+    return [*source_files(spec, config, hub_split(split)), *alignments]
 
 
 def _file(path: Path) -> Record:
@@ -85,7 +93,7 @@ def _change(old: Record, spec: SourceSpec, config: CorpusConfig, split: str, con
     if old["files"] is None:  # Of nmt-rl 0.2.0, which recorded no files.
         return None if same_place else other
     try:
-        files = source_files(spec, config, hub_split(split))
+        files = _files(spec, config, split)
     except UserError as error:
         if same_place:
             return Change("gone", split, str(error))

@@ -64,10 +64,15 @@ class EncodedCorpus:
         source: the source side.
         target: the target side.
         header: content of corpus.json.
+        links: what `LinkWriter` wrote.
     """
 
-    def __init__(self, source: PackedSide, target: PackedSide, header: dict[str, Any]) -> None:
+    def __init__(
+        self, source: PackedSide, target: PackedSide, header: dict[str, Any], links: PackedSide | None = None
+    ) -> None:
         self.sides = (source, target)
+        self.links = links
+        """Of each pair: which pieces belong together, places in source and target by turns."""
         self.header = header
         self.mixture = Mixture(self.pairs_of_sources, self.pairs_of_sources)
         """Of the sources in an epoch."""
@@ -90,7 +95,8 @@ class EncodedCorpus:
         sources = must_be(header.get("sources", []), list, f"{where}: sources")
         if sources and sum(must_be(count, int, f"{where}: sources") for count in sources) != pairs:
             raise UserError(f"{where} is damaged: sources has {sources}, but there are {pairs} pairs")
-        return cls(source, target, header)
+        links = _open_side(folder, "links", header) if "links_tokens" in header else None
+        return cls(source, target, header, links)
 
     def __len__(self) -> int:
         return len(self.sides[0].offsets) - 1
@@ -140,7 +146,7 @@ class EncodedCorpus:
 
     def release(self) -> None:
         """Give the pages read so far back to the system, so that resident memory does not grow with the corpus."""
-        for side in self.sides:
+        for side in (*self.sides, *([] if self.links is None else [self.links])):
             for array in (side.tokens, side.offsets):
                 mapped: Any = array
                 while mapped is not None and not isinstance(mapped, mmap.mmap):
@@ -239,6 +245,34 @@ class CorpusWriter:
             "sha256": digest,
         }
         write_json(self.folder / "corpus.json", header)
+
+
+class LinkWriter:
+    """Writes the links of all pairs of a store in a stream; a context manager, complete when it closes.
+
+    Args:
+        folder: of the store.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """See the class docstring."""
+        self.folder = folder
+        self._side = _SideWriter(folder, "links", np.dtype(np.uint16))
+
+    def append(self, links: Sequence[int]) -> None:
+        """Add those of the next pair: places of a source and of a target piece, by turns."""
+        flat = np.asarray(links, np.int32)
+        kept = flat if flat.max(initial=0) < 2**16 else flat[:0]
+        self._side.append(kept, np.array([len(kept)]))
+
+    def __enter__(self) -> LinkWriter:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        self._side.close()
+        if kind is None:
+            path = self.folder / "corpus.json"
+            write_json(path, {**read_json(path), "links_tokens": self._side.tokens.length})
 
 
 class _SideWriter:

@@ -1,4 +1,4 @@
-"""Which source words a translation's words look at: the attention of the last decoder layer, word by word."""
+"""Which source words a translation's words look at: the attention of the model's alignment, word by word."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from nmt_rl.corpus.byte_pieces import parts_words, spelled
 from nmt_rl.corpus.tokenizer import SPACE
+from nmt_rl.corpus.word_pieces import word_starts
 
 if TYPE_CHECKING:
     from nmt_rl.corpus.tokenizer import Tokenizers
@@ -80,15 +81,6 @@ def align_words(source: Sequence[str], target: Sequence[str], attention: np.ndar
     there = [np.flatnonzero(each != "") for each in words]  # What is a blank alone is no word.
     weights = weights.reshape(len(rows), len(columns))[np.ix_(*there)]
     return Alignment(tuple(words[1][there[1]]), tuple(words[0][there[0]]), weights)
-
-
-def word_starts(pieces: Sequence[str]) -> list[int]:
-    """Where words begin: at the first piece and at pieces with SentencePiece's sign of a blank.
-
-    A blank that is a piece of its own belongs to the word behind it.
-    """
-    alone = [i > 0 and pieces[i - 1] == SPACE for i in range(len(pieces))]
-    return [i for i, piece in enumerate(pieces) if i == 0 or (piece.startswith(SPACE) and not alone[i])]
 
 
 def _words(pieces: Sequence[str], starts: list[int]) -> tuple[str, ...]:

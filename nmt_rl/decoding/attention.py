@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Attention:
-    """That of the last decoder layer, the mean of its heads.
+    """That which is the model's alignment, see `DecoderStates`.
 
     Args:
         model: its current weights are used at each call.

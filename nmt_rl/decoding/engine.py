@@ -92,7 +92,7 @@ class EngineSearcher:
         return self._ordered(found)
 
     def attention(self, source: list[list[int]], target: list[list[int]]) -> list[np.ndarray]:
-        """The attention of the last decoder layer, mean of its heads, float32 [target pieces or more, source pieces].
+        """The attention that is the model's alignment, float32 [target pieces or more, source pieces], of each pair.
 
         Args:
             source, target: piece ids of sentences and translations of them, without EOS.

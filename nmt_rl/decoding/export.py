@@ -122,8 +122,8 @@ def _specification(config: TransformerConfig, tokenizers: Tokenizers, weights: _
         pre_norm=config.norm == "pre",
         activation=kinds[config.activation],
         ffn_glu=config.activation == "swiglu",
-        alignment_layer=-1,
-        alignment_heads=config.heads,
+        alignment_layer=-1 if config.alignment_layer is None else config.alignment_layer - 1,
+        alignment_heads=config.heads if config.alignment_layer is None else 1,
     )
     spec.config.layer_norm_epsilon = NORM_EPSILON
     spec.config.decoder_start_token = spec.config.bos_token

@@ -34,17 +34,19 @@ class Adapters(keras.layers.Layer):
         matrices: variables that layers multiply by.
         rank: columns of A, rows of B.
         alpha: see above.
+        dropout: of what A is multiplied by, in training.
     """
 
-    def __init__(self, matrices: list[keras.Variable], rank: int, alpha: float) -> None:
+    def __init__(self, matrices: list[keras.Variable], rank: int, alpha: float, dropout: float = 0.0) -> None:
         """See the class docstring."""
         super().__init__(name="adapters", dtype="float32")
+        self.seeds = keras.random.SeedGenerator() if dropout else None
         for matrix in matrices:
             rows, columns = matrix.shape
             name = matrix.path.replace("/", ".")
             down = self.add_weight(shape=(rows, rank), initializer="he_uniform", name=f"{name}.down")
             up = self.add_weight(shape=(rank, columns), initializer="zeros", name=f"{name}.up")
-            matrix.low_rank = LowRank(down, up, alpha / rank)
+            matrix.low_rank = LowRank(down, up, alpha / rank, dropout, self.seeds)
         self.built = True
 
 
@@ -64,7 +66,7 @@ def adapt(model: Seq2Seq, settings: Adapt, seed: int) -> None:
     if isinstance(settings, LoRAConfig):
         matrices = list(_matrices(model, settings.products))
         with seeded(seed):
-            adapters = Adapters(matrices, settings.rank, settings.alpha)
+            adapters = Adapters(matrices, settings.rank, settings.alpha, settings.dropout)
         model._tracker.unlock()  # As Keras does in its own `enable_lora`.
         model.adapters = adapters
         model._tracker.lock()

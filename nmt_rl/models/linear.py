@@ -35,6 +35,22 @@ def results_in(dtype: str) -> Iterator[None]:
         _results.reset(token)
 
 
+_drops_out: ContextVar[bool] = ContextVar("drops_out", default=False)
+
+
+@contextmanager
+def training_products(training: bool) -> Iterator[None]:
+    """Whether products inside drop out of the input of low-rank matrices.
+
+    Not around a loop: a random generator cannot be advanced inside of those of JAX.
+    """
+    token = _drops_out.set(training)
+    try:
+        yield
+    finally:
+        _drops_out.reset(token)
+
+
 class LowRank(NamedTuple):
     """What is added to a matrix as a product: scale * down @ up. It is the attribute `low_rank` of a variable."""
 
@@ -43,6 +59,15 @@ class LowRank(NamedTuple):
     up: keras.Variable
     """[rank, columns]"""
     scale: float
+    dropout: float = 0.0
+    """Of what `down` is multiplied by, in `training_products` alone."""
+    seeds: keras.random.SeedGenerator | None = None
+
+    def product(self, x: Tensor, dtype: str) -> Tensor:
+        """What is added to x W, [n, columns], of x [n, rows] in `dtype`."""
+        if self.dropout and _drops_out.get():
+            x = keras.random.dropout(x, self.dropout, seed=self.seeds)
+        return self.scale * ops.matmul(ops.matmul(x, _in_type(self.down, dtype)), _in_type(self.up, dtype))
 
 
 class Linear(keras.layers.Layer):
@@ -121,8 +146,7 @@ def product(x: Tensor, weight: keras.Variable, dtype: str, transposed: bool = Fa
     flat = ops.cast(ops.reshape(x, (-1, rows)), dtype)
     y = ops.matmul(flat, matrix)
     if (low_rank := getattr(weight, "low_rank", None)) is not None:
-        down, up, scale = low_rank
-        y = y + scale * ops.matmul(ops.matmul(flat, _in_type(down, dtype)), _in_type(up, dtype))
+        y = y + low_rank.product(flat, dtype)
     shape = (-1, *(dimension(x, axis) for axis in range(1, len(x.shape) - 1)), columns)
     return ops.cast(ops.reshape(y, shape), result)
 

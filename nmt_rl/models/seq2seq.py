@@ -61,7 +61,8 @@ class DecoderStates(NamedTuple):
     states: Tensor
     """[batch, time, width]"""
     attention: Tensor
-    """Attention on the source, averaged over heads, of the last layer: [batch, time, source]."""
+    """Attention on the source that is the model's alignment, of a Transformer that of `alignment_layer`, of others the
+    only one there is: [batch, time, source]."""
     choice: Choice | None = None
     """In training, of a model with hard attention."""
 

@@ -16,7 +16,7 @@ from nmt_rl.config.positions import sinusoids
 from nmt_rl.models.attention import causal_bias, dot_attention, mask_bias, merge_heads, parted_attention, split_heads
 from nmt_rl.models.embedding import Embeddings
 from nmt_rl.models.insight import Insight, Weighting
-from nmt_rl.models.linear import Linear, result_type
+from nmt_rl.models.linear import Linear, result_type, training_products
 from nmt_rl.models.segments import positions_within, same_segment, source_segments, target_segments
 from nmt_rl.models.seq2seq import PAD, Cache, DecoderStates, Encoded, Seq2Seq, Tensor, with_room
 
@@ -72,15 +72,17 @@ class Transformer(Seq2Seq):
             bias = bias + mask_bias(own)[:, None]
         x = self.source_positions.add(self.embeddings.source(source), positions, training)
         weights = []
-        for layer in self.encoder:
-            x, own = layer.encode(x, bias, training)
-            weights.append(own)
+        with training_products(training):
+            for layer in self.encoder:
+                x, own = layer.encode(x, bias, training)
+                weights.append(own)
         x = x if self.encoder_norm is None else self.encoder_norm(x)
         return {"states": x, "mask": mask, **segments}, weights
 
     def decode_states(self, target_in: Tensor, encoded: Encoded, training: bool = False) -> DecoderStates:
         """See Seq2Seq.decode_states."""
-        return self._decode(target_in, self._shared(encoded), training)[0]
+        with training_products(training):
+            return self._decode(target_in, self._shared(encoded), training)[0]
 
     def start(self, encoded: Encoded, room: Tensor, beam: int = 1) -> Cache:
         """See Seq2Seq.start."""
@@ -105,18 +107,24 @@ class Transformer(Seq2Seq):
         """See Seq2Seq.step_states."""
         time, shared = cache["time"], cache["shared"]
         x = self.target_positions.add(self.embeddings.target(tokens[:, None]), time[:, None], False)
-        recents, now = [], _Now(cache, self.settings.heads)
+        recents, looked, now = [], [], _Now(cache, self.settings.heads)
         layers = zip(self.decoder, shared["memory"], cache["past"], cache["recent"], strict=True)
         for layer, memory, past, recent in layers:
             x, weights, recent = layer.step(x, past, recent, now, memory, shared["bias"][:, None, None, :])
+            looked.append(weights)
             recents.append(recent)
         x = x if self.decoder_norm is None else self.decoder_norm(x)
-        return x[:, 0], weights, {**cache, "recent": recents, "time": time + 1}
+        weights = self._attention(looked)
+        return (
+            x[:, 0],
+            ops.reshape(weights, (-1, dimension(weights, 2))),
+            {**cache, "recent": recents, "time": time + 1},
+        )
 
     def inspect(self, source: np.ndarray, target_in: np.ndarray) -> Insight:
         """See Seq2Seq.inspect."""
         encoded, encoder = self._encode(source, False, False)
-        (states, attention), _, decoder = self._decode(target_in, self._shared(encoded), False)
+        output, _, decoder = self._decode(target_in, self._shared(encoded), False)
         kind: Literal["attention"] = "attention"
         seen = []
         for layer, (_, cross) in enumerate(decoder, start=1):
@@ -125,7 +133,7 @@ class Transformer(Seq2Seq):
             seen.append(Weighting(f"decoder layer {layer}, on itself", kind, own, "target", "target"))
         for layer, own in enumerate(encoder, start=1):
             seen.append(Weighting(f"encoder layer {layer}, on itself", kind, own, "source", "source"))
-        return Insight(self.project(states), states, attention, tuple(seen))
+        return Insight(self.project(output.states), output.states, output.attention, tuple(seen))
 
     def _shared(self, encoded: Encoded) -> dict[str, Any]:
         """What all hypotheses of a source share: its additive bias, and every layer's keys and values of it."""
@@ -152,7 +160,12 @@ class Transformer(Seq2Seq):
             pasts.append(past)
             weights.append(both)
         x = x if self.decoder_norm is None else self.decoder_norm(x)
-        return DecoderStates(x, ops.mean(weights[-1][1], axis=1)), pasts, weights
+        return DecoderStates(x, self._attention([cross for _, cross in weights])), pasts, weights
+
+    def _attention(self, looked: list[Tensor]) -> Tensor:
+        """The alignment [batch, time, source] of every layer's weights [batch, heads, time, source]."""
+        layer = self.settings.alignment_layer
+        return ops.mean(looked[-1], axis=1) if layer is None else looked[layer - 1][:, 0]
 
 
 def _final_norm(config: TransformerConfig, name: str) -> keras.layers.Layer | None:
@@ -269,14 +282,15 @@ class _Layer(keras.layers.Layer):
     def step(
         self, x: Tensor, past: KeysValues, recent: KeysValues, now: _Now, memory: KeysValues, bias: Tensor
     ) -> tuple[Tensor, Tensor, KeysValues]:
-        """Decoder layer for one position [rows, 1, width]: output, weights [rows, source], recent keys and values."""
+        """Decoder layer for one position [rows, 1, width]: output, weights [sources, heads, rows of a source, source],
+        recent keys and values."""
         x, recent = self._residual("self", x, lambda y: self._cached_self_attention(y, past, recent, now), False)
         # The hypotheses of a source take the place of time, so its keys are never copied beam-wide.
         x = ops.reshape(x, (dimension(bias, 0), -1, self.config.width))
         x, weights = self._residual("cross", x, lambda y: self._cross_attention(y, memory, bias, False), False)
         x = ops.reshape(x, (-1, 1, self.config.width))
         x, _ = self._residual("feed_forward", x, lambda y: (self._feed_forward(y, False), None), False)
-        return x, ops.reshape(ops.mean(weights, axis=1), (-1, dimension(weights, 3))), recent
+        return x, weights, recent
 
     def cross_memory(self, states: Tensor) -> KeysValues:
         """Keys and values [batch, heads, source, size] of encoder states."""

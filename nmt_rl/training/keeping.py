@@ -62,7 +62,7 @@ class Keeping(CrossEntropy):
 
     def __init__(self, objective: CrossEntropy, weight: float) -> None:
         """See the class docstring."""
-        super().__init__(objective.smoothing, objective.packed)
+        super().__init__(objective.smoothing, objective.packed, objective.guidance)
         self.weight = weight
 
     @abstractmethod

@@ -16,6 +16,8 @@ from nmt_rl.training.choices import at, choice_losses
 
 LOGITS = 2**26
 """256 MB of float32."""
+LEAST = 1e-9
+"""Attention below it counts as it, so that its logarithm is finite."""
 
 
 def normaliser_and_chosen(logits: Tensor, pieces: Tensor) -> tuple[Tensor, Tensor]:
@@ -115,17 +117,20 @@ def smoothed_cross_entropy(log_normaliser: Tensor, chosen: Tensor, mean: Tensor,
 
 def with_positions(batch: Batch, config: BatchConfig) -> dict[str, np.ndarray]:
     """What `CrossEntropy` reads: `source`, `target_in`, the flat `positions` of real target tokens and
-    their `labels`, both int32 [tokens].
+    their `labels`, both int32 [tokens], and their `alignment`, bool [tokens, source], of a batch that has one.
 
     The vocabulary projection, half of the work of a small model, then sees no padding. Where shapes must be few
     (buckets), all positions are kept and PAD labels weigh nothing.
     """
     positions = real_positions(batch.target_out, config)
+    alignment = batch.alignment
+    aligned = {} if alignment is None else {"alignment": alignment.reshape(-1, alignment.shape[2])[positions]}
     return {
         "source": batch.source,
         "target_in": batch.target_in,
         "positions": positions,
         "labels": batch.target_out.reshape(-1)[positions],
+        **aligned,
     }
 
 
@@ -135,31 +140,54 @@ def real_positions(tokens: NDArray[np.int32], config: BatchConfig) -> NDArray[np
     return (np.arange(len(flat)) if pad_mode(config) == "buckets" else np.flatnonzero(flat != PAD)).astype("int32")
 
 
+def alignment_cross_entropy(attention: Tensor, alignment: Tensor) -> Tensor:
+    """- sum_i A_i log a_i, A the alignment divided by its sum (Chen et al., 2016, equation 7); 0 without a link.
+
+    Args:
+        attention: a, [tokens, source].
+        alignment: bool [tokens, source].
+
+    Returns:
+        float32 [tokens], in nats.
+    """
+    links = ops.cast(alignment, "float32")
+    shares = links / ops.maximum(ops.sum(links, axis=-1, keepdims=True), 1.0)
+    return -ops.sum(shares * ops.log(ops.maximum(ops.cast(attention, "float32"), LEAST)), axis=-1)
+
+
 class CrossEntropy:
     """The pretraining objective: mean smoothed cross-entropy per target token.
 
     Args:
         smoothing: label smoothing e.
         packed: rows hold several sentences.
+        guidance: weight of the cross-entropy between alignment and attention, per target token, which is added where a
+            batch has an alignment.
     """
 
-    def __init__(self, smoothing: float, packed: bool = False) -> None:
+    def __init__(self, smoothing: float, packed: bool = False, guidance: float = 0.0) -> None:
         """See the class docstring."""
-        self.smoothing, self.packed = smoothing, packed
+        self.smoothing, self.packed, self.guidance = smoothing, packed, guidance
 
     def __call__(self, model: Seq2Seq, batch: dict[str, Tensor], training: bool) -> dict[str, Tensor]:
-        """`loss` (smoothed), `nll`, both in nats per token, and `tokens`, for a batch of `with_positions`.
+        """`loss` (smoothed), `nll`, both in nats per token, and `tokens`, for a batch of `with_positions`; `alignment`,
+        which is part of the loss, if that is guided.
 
-        Of a batch with a `share` of its update, it is that share of both.
+        Of a batch with a `share` of its update, it is that share of each.
         """
         return self.of_states(model, self.states(model, batch, training), batch, training)
 
     def states(self, model: Seq2Seq, batch: dict[str, Tensor], training: bool) -> DecoderStates:
-        """Of the decoder before each label: states [tokens, width], and the choice of a position if it makes one."""
+        """Of the decoder before each label: states [tokens, width], attention [tokens, source], and the choice of a
+        position if it makes one."""
         encoded, places = model.encode(batch["source"], training, self.packed), batch["positions"]
         output = model.decode_states(batch["target_in"], encoded, training)
-        states = ops.take(ops.reshape(output.states, (-1, output.states.shape[-1])), places, axis=0)
-        return output._replace(states=states, choice=None if output.choice is None else at(output.choice, places))
+
+        def at_labels(x: Tensor) -> Tensor:
+            return ops.take(ops.reshape(x, (-1, dimension(x, 2))), places, axis=0)
+
+        choice = None if output.choice is None else at(output.choice, places)
+        return DecoderStates(at_labels(output.states), at_labels(output.attention), choice)
 
     def of_states(
         self, model: Seq2Seq, output: DecoderStates, batch: dict[str, Tensor], training: bool
@@ -183,6 +211,9 @@ class CrossEntropy:
         else:
             each = choice_losses(output.choice, log_likelihood)
         found = {name: ops.sum(value * weights) / tokens for name, value in each.items()}
+        if training and self.guidance and "alignment" in batch:
+            found["alignment"] = ops.sum(alignment_cross_entropy(output.attention, batch["alignment"])) / tokens
+            found["loss"] = found["loss"] + self.guidance * found["alignment"]
         if "share" in batch:
             found = {name: batch["share"] * value for name, value in found.items()}
         return {**found, "tokens": tokens}

@@ -130,7 +130,8 @@ def pretrain(config: Config, prepared: Prepared, run: Path) -> dict[str, Any]:
     size, products = f"{model.count_params():,}", compute_type(settings.precision)
     text = "pretrain: %s with %s parameters, products in %s, on %d device%s"
     logger.info(text, config.model.type, size, products, devices, "s" * (devices > 1))
-    objective = CrossEntropy(settings.label_smoothing, packed=settings.batch.type == "packed")
+    guidance = settings.guided_alignment.weight if settings.guided_alignment is not None else 0.0
+    objective = CrossEntropy(settings.label_smoothing, settings.batch.type == "packed", guidance)
     objective, beside = keeping(config, model, tokenizers, objective)
     learner = Learner(model, objective, settings.optimizer, settings.precision, beside)
     pairs = prepared.valid[: settings.validation.sentences]

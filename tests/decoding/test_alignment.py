@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from nmt_rl.decoding.alignment import align_words, word_starts
+from nmt_rl.corpus.word_pieces import word_starts
+from nmt_rl.decoding.alignment import align_words
 from nmt_rl.decoding.scorer import Scorer
 
 

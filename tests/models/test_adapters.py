@@ -8,7 +8,7 @@ from keras import ops
 from nmt_rl.config import BiasConfig, EmbeddingsConfig, LoRAConfig, LSTMConfig, OptimizerConfig, TransformerConfig
 from nmt_rl.models.adapters import adapt, merged_weights
 from nmt_rl.models.build import build_model
-from nmt_rl.models.linear import Linear, LowRank, converted_weights
+from nmt_rl.models.linear import Linear, LowRank, converted_weights, training_products
 from nmt_rl.training.learner import Learner
 from nmt_rl.training.losses import CrossEntropy
 
@@ -103,3 +103,52 @@ def test_attention_alone_or_all_else():
         found[products] = {v.name for v in model.trainable_variables}
     assert found["attention"] | found["feed-forward"] == found["all"]
     assert all("wide" in name or "narrow" in name for name in found["feed-forward"])
+
+
+def dropping_layer(rate):
+    """x W + 2 (drop(x) down) up, of 3 inputs and 2 units."""
+    layer = Linear(2, use_bias=False)
+    layer.build(3)
+    layer.kernel.assign([[1.0, 1.0], [1.0, 2.0], [0.0, 1.0]])
+    down, up = keras.Variable([[1.0], [-1.0], [0.5]]), keras.Variable([[2.0, 3.0]])
+    layer.kernel.low_rank = LowRank(down, up, 2.0, rate, keras.random.SeedGenerator(1))
+    return layer
+
+
+def test_dropout_of_an_adapter_keeps_its_mean_and_leaves_the_matrix_alone():
+    """At a rate of 0.9 an input is 0, or ten times itself: x W stays, and the mean of many draws of the rest."""
+    x = np.tile(np.array([[1.0, 2.0, 4.0]], np.float32), (20_000, 1))
+    layer = dropping_layer(0.9)
+    whole = ops.convert_to_numpy(layer(x[:1]))[0]
+    with training_products(True):
+        drawn = ops.convert_to_numpy(layer(x))
+    own = np.array([3.0, 9.0])  # x W
+    assert (np.abs(drawn - own).max(axis=1) < 1e-5).mean() == pytest.approx(0.9**3, abs=0.01)
+    np.testing.assert_allclose(drawn.mean(axis=0), whole, atol=0.5)  # Of a standard error of about 0.12 and 0.18.
+    np.testing.assert_allclose(whole, own + 2 * (1 - 2 + 2) * np.array([2.0, 3.0]), atol=1e-5)
+
+
+def test_dropout_of_an_adapter_is_of_training_alone():
+    model = build_model(MODELS["transformer"], 9, 9, seed=1)
+    adapt(model, LoRAConfig(rank=2, dropout=0.5), seed=1)
+    plain = build_model(MODELS["transformer"], 9, 9, seed=1)
+    trained(model)
+    plain.set_weights(merged_weights(model))
+    np.testing.assert_allclose(logits(plain), logits(model), atol=1e-5)
+
+    def states(training):
+        encoded = model.encode(BATCH["source"], training)
+        return ops.convert_to_numpy(model.decode_states(BATCH["target_in"], encoded, training).states)
+
+    np.testing.assert_array_equal(states(False), states(False))
+    assert np.abs(states(True) - states(True)).max() > 1e-4, "each pass draws anew"
+
+
+def test_an_adapter_with_dropout_is_all_that_is_trained_and_its_draws_are_part_of_the_state():
+    model = build_model(MODELS["transformer"], 9, 9, seed=1)
+    adapt(model, LoRAConfig(rank=2, dropout=0.5), seed=1)
+    seeds = model.adapters.seeds.state
+    before = np.array(seeds.value)
+    changed = trained(model)
+    assert changed and all("adapters" in path for path in changed)
+    assert any(v is seeds for v in model.variables) and not np.array_equal(before, np.array(seeds.value))

@@ -16,6 +16,7 @@ VARIANTS = {
     "post-learned-swiglu": TransformerConfig(
         **SMALL, norm="post", positions="learned", activation="swiglu", tie="target"
     ),
+    "pre-aligned": TransformerConfig(**SMALL, alignment_layer=1),
     "pre-learned-gelu": TransformerConfig(**SMALL, positions="learned", activation="gelu", tie="none"),
     "additive": LSTMConfig(embedding=12, units=16, attention_units=8),
     "additive-coverage": LSTMConfig(embedding=12, units=16, attention_units=8, coverage=True, decoder_layers=2),
