@@ -58,6 +58,7 @@ from nmt_rl.config.model import (
     LSTMConfig,
     ModelConfig,
     NTMConfig,
+    PairMemoryConfig,
     QHeadsConfig,
     TransformerConfig,
 )
@@ -108,6 +109,7 @@ __all__ = [
     "NothingConfig",
     "OptimizerConfig",
     "PairReplayConfig",
+    "PairMemoryConfig",
     "PretrainConfig",
     "QHeadsConfig",
     "RLOOConfig",
