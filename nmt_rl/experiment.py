@@ -156,13 +156,24 @@ def _begun(config: Config, run: Path, stage: str, prepared: Prepared, fresh: boo
                 release(run)
         begin_stage(config, run, stage, prepared)
         write_config(config, run, stage)
-        yield
+        with _recalled(config, prepared):
+            yield
     except BaseException:
         if fresh and not has_begun(run, stage):
             put_back(run, prepared.train.header.get("sha256"))
         raise
     release(run)
     drop_replaced(run)
+
+
+def _recalled(config: Config, prepared: Prepared) -> contextlib.AbstractContextManager[None]:
+    """Inside, a model with `model.memory` recalls training pairs, but for those of the source itself."""
+    if config.model.memory is None:
+        return contextlib.nullcontext()
+    from nmt_rl.models.pair_memory import recalling
+    from nmt_rl.retrieval.pairs import SimilarPairs
+
+    return recalling(SimilarPairs(prepared.train, count=config.model.memory.pairs, without_itself=True))
 
 
 def results(run: Path) -> dict[str, dict[str, Any]]:

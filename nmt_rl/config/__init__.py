@@ -12,6 +12,7 @@ from nmt_rl.config.adaptation import (
     FullConfig,
     LoRAConfig,
     NothingConfig,
+    OnlyMemoryConfig,
 )
 from nmt_rl.config.corpus import BatchConfig, CleaningConfig, CorpusConfig, MadeConfig, SourceSpec, TokenizerConfig
 from nmt_rl.config.decoding import DecodingConfig, EvaluationConfig
@@ -107,9 +108,10 @@ __all__ = [
     "ModelDescription",
     "NTMConfig",
     "NothingConfig",
+    "OnlyMemoryConfig",
     "OptimizerConfig",
-    "PairReplayConfig",
     "PairMemoryConfig",
+    "PairReplayConfig",
     "PretrainConfig",
     "QHeadsConfig",
     "RLOOConfig",
