@@ -45,6 +45,7 @@ BELOW = {
         "rl",
         "training",
         "results",
+        "retrieval",
         "evaluation",
         "decoding",
         "bundle",

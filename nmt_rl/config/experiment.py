@@ -79,9 +79,7 @@ class Config(ModelDescription):
                 raise ValueError(f"{stage}.adapt.type 'memory' needs model.memory")
         if self.model.memory is not None:
             if self.pretrain.batch.type == "packed":
-                raise ValueError(
-                    "model.memory recalls pairs of single sentences; pretrain.batch.type must not be packed"
-                )
+                raise ValueError("model.memory recalls pairs by single sentences, not of pretrain.batch.type packed")
             if self.tokenizer.sampling:
                 raise ValueError("model.memory finds pairs by pieces, which tokenizer.sampling true would change")
             if self.finetune.actors:

@@ -25,7 +25,8 @@ def decode(model, source, target_in):
 def draw(count, seed):
     """Pairs whose target is drawn at random, so that nothing but having seen the pair tells it."""
     rng = np.random.default_rng(seed)
-    source, target = (rng.integers(4 + side * WORDS, 4 + (side + 1) * WORDS, (count, LENGTH)) for side in (0, 1))
+    order = rng.random((2, count, WORDS)).argsort(axis=-1)[..., :LENGTH]
+    source, target = 4 + order[0], 4 + WORDS + order[1]
     return collate(ragged(source.tolist()), ragged(target.tolist()), np.arange(count))
 
 
@@ -38,16 +39,17 @@ def test_rows_hold_whole_pairs_as_far_as_there_is_room():
 
 @pytest.mark.jax
 def test_a_state_reads_the_values_in_proportion_to_its_keys():
-    """u = (1, 0) meets keys (ln 3, 0) and nothing, 0: p = 3/4 and 1/4; the value is (0, 8), so that it reads (0, 6)."""
-    memory = KeysAndValues(PairMemoryConfig(heads=1, dropout=0.0), 2, "memory")
+    """u = e_1 meets keys ln(3) e_1 and nothing, 0: p = 3/4 and 1/4; the value is 8 e_2, so that it reads 6 e_2."""
+    memory = KeysAndValues(PairMemoryConfig(heads=1, dropout=0.0), 4, "memory")
     memory.build()
-    memory.query.kernel.assign(np.eye(2))
-    memory.out.kernel.assign(np.eye(2))
-    behind = [[[0.0, 0.0], [np.log(3), 0.0], [5.0, 5.0]], [[0.0, 0.0], [0.0, 8.0], [9.0, 9.0]]]
-    keys, values = (np.array(x, "float32")[None, None] for x in behind)
+    memory.query.kernel.assign(np.eye(4))
+    memory.out.kernel.assign(np.eye(4))
+    nothing, first, second = np.zeros(4), *np.eye(4)[:2]
+    rows = [[nothing, np.log(3) * first, 5 * first], [nothing, 8 * second, 9 * second]]
+    keys, values = (np.array(x, "float32")[None, None] for x in rows)
     slots = {"keys": keys, "values": values, "bias": np.array([[0.0, 0.0, -1e9]], "float32")}
-    read = np.asarray(memory.read(np.array([[[1.0, 0.0]]], "float32"), slots))
-    np.testing.assert_allclose(read, [[[1.0, 6.0]]], rtol=1e-5)
+    read = np.asarray(memory.read(first[None, None].astype("float32"), slots))
+    np.testing.assert_allclose(read, (first + 6 * second)[None, None], rtol=1e-5)
 
 
 @pytest.mark.jax
@@ -107,9 +109,10 @@ def test_what_only_the_memory_tells_is_learnt_with_it_and_not_without():
     held = {}
     for seed in range(400):
         batch = draw(100 if seed == 0 else 64, seed)
-        held |= {s[:LENGTH].tobytes(): (s[:LENGTH], t[:LENGTH]) for s, t in zip(batch.source, batch.target_out)}
+        rows = np.stack([batch.source, batch.target_out], axis=1)[..., :LENGTH]
+        held |= {source.tobytes(): (source, target) for source, target in rows}
     config = TransformerConfig(**SMALL, memory=PairMemoryConfig(**MEMORY))
     with recalling(lambda source: [[held[row[:LENGTH].tobytes()]] for row in source]):
         with_memory = build_model(config, VOCABULARY, VOCABULARY, 1)
-    assert train(with_memory, 250) > 0.9
+    assert train(with_memory, 300) > 0.9
     assert train(build_model(config, VOCABULARY, VOCABULARY, 1), 60) < 0.2
