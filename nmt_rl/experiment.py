@@ -32,7 +32,7 @@ from nmt_rl.storage.ownership import must_be_ours
 
 if TYPE_CHECKING:
     from nmt_rl.corpus.prepared import Prepared
-    from nmt_rl.evaluation.comparison import Choice, Translations
+    from nmt_rl.evaluation.comparison import Choice, Comparison, Translations
     from nmt_rl.evaluation.report import Report
     from nmt_rl.evaluation.status import Status
 
@@ -233,10 +233,17 @@ def write_run_report(run: Path) -> Report:
 def report_stage(config: Config, run: Path) -> Report:
     """Translate validation (greedy) and test (beam) with both models and write the report."""
     from nmt_rl.corpus.prepared import open_prepared
-    from nmt_rl.evaluation.comparison import Comparison
     from nmt_rl.evaluation.report import write_report
 
-    prepared, finished = open_prepared(config, run), results(run)
+    prepared = open_prepared(config, run)
+    with _recalled(config, prepared):
+        return write_report(run, _comparison(config, run, prepared))
+
+
+def _comparison(config: Config, run: Path, prepared: Prepared) -> Comparison:
+    from nmt_rl.evaluation.comparison import Comparison
+
+    finished = results(run)
     own = {stage: read_bundle_config(run / stage / "model")[0].decoding for stage in finished}
     # As the last stage validated both, by which one is released: `decoding` may have changed since.
     validated = own[list(finished)[-1]].greedy()
@@ -245,7 +252,7 @@ def report_stage(config: Config, run: Path) -> Report:
     if prepared.test and corpus.test is not None:
         tuned = {stage: config.decoding.tuned_as(decoding) for stage, decoding in own.items()}
         test = _translations(run, "test", corpus.test.label, prepared.test, tuned)
-    comparison = Comparison(
+    return Comparison(
         name=config.name,
         metrics=config.metrics,
         source_language=corpus.source_language,
@@ -265,7 +272,6 @@ def report_stage(config: Config, run: Path) -> Report:
         resamples=config.evaluation.bootstrap,
         bootstrap_seed=config.evaluation.seed,
     )
-    return write_report(run, comparison)
 
 
 def _choice(config: Config, finished: dict[str, dict[str, Any]], lines: int) -> Choice | None:

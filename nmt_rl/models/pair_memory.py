@@ -72,8 +72,8 @@ def laid_out(pairs: Sequence[Sequence[tuple[Pieces, Pieces]]], room: int, width:
 class KeysAndValues(keras.layers.Layer):
     """Writes retrieved pairs into slots, one for each piece of their targets, and reads them.
 
-    The key of a slot is the state of its piece in an encoder that reads the pair, source and target; its value is the
-    embedding of the piece (key and value differ: Miller et al., 2016). A decoder state u becomes u + W sum_i p_i c_i,
+    The value of a slot is the embedding of its piece, and its key the state before it, of the piece that it follows, in
+    an encoder that reads source and target of the pair (that key and value differ: Miller et al., 2016). A decoder state u becomes u + W sum_i p_i c_i,
     p = softmax(u' m) over keys m, c the values (Sukhbaatar et al., 2015, equations 1 to 3). One slot more, of zeros,
     says nothing: what the others get of p is the gate. W is 0 at first, and so is what is read.
 
@@ -111,19 +111,20 @@ class KeysAndValues(keras.layers.Layer):
     def write(self, pairs: Tensor, embeddings: Embeddings, training: bool = False) -> Slots:
         """The slots of pairs int32 [batch, time], see `laid_out`."""
         exists, part = ops.not_equal(pairs, PAD), source_segments(pairs)
-        is_target = ops.equal(part % 2, 1)
-        source, target = ops.where(is_target, PAD, pairs), ops.where(is_target, pairs, PAD)
-        said = embeddings.target(target)
-        x = ops.where(is_target[..., None], said, embeddings.source(source))
+        is_target = ops.logical_and(ops.equal(part % 2, 1), exists)
+        target = embeddings.target(ops.where(is_target, pairs, PAD))
+        x = ops.where(is_target[..., None], target, embeddings.source(ops.where(is_target, PAD, pairs)))
         x = self.positions.add(x, positions_within(part), training)
         own = ops.logical_and(same_segment(part // 2, part // 2), exists[:, None, :])
         for layer in self.encoder:
             x = layer.encode(x, mask_bias(own)[:, None], training)
         keys = self.keys(self.norm(x)) * (self.width // self.heads) ** -0.5
+        # What follows each piece; behind the last one stands a place more.
+        values, follows = ops.pad(target, ((0, 0), (0, 1), (0, 0))), ops.pad(is_target, ((0, 0), (0, 1)))
         return {
             "keys": _behind_nothing(split_heads(keys, self.heads)),
-            "values": _behind_nothing(split_heads(ops.cast(said, keys.dtype), self.heads)),
-            "bias": ops.pad(mask_bias(ops.logical_and(exists, is_target)), ((0, 0), (1, 0))),
+            "values": _behind_nothing(split_heads(ops.cast(values[:, 1:], keys.dtype), self.heads)),
+            "bias": ops.pad(mask_bias(follows[:, 1:]), ((0, 0), (1, 0))),
         }
 
     def read(self, states: Tensor, slots: Slots, training: bool = False) -> Tensor:
