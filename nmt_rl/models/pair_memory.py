@@ -72,10 +72,11 @@ def laid_out(pairs: Sequence[Sequence[tuple[Pieces, Pieces]]], room: int, width:
 class KeysAndValues(keras.layers.Layer):
     """Writes retrieved pairs into slots, one for each piece of their targets, and reads them.
 
-    The value of a slot is the embedding of its piece, and its key the state before it, of the piece that it follows, in
-    an encoder that reads source and target of the pair (that key and value differ: Miller et al., 2016). A decoder state u becomes u + W sum_i p_i c_i,
-    p = softmax(u' m) over keys m, c the values (Sukhbaatar et al., 2015, equations 1 to 3). One slot more, of zeros,
-    says nothing: what the others get of p is the gate. W is 0 at first, and so is what is read.
+    The value of a slot is the embedding of its piece; its key is the state before it, of the piece that it follows, in
+    an encoder that reads source and target of the pair (that key and value differ: Miller et al., 2016). A decoder
+    state u becomes u + W sum_i p_i c_i, p = softmax(u' m) over keys m, c the values (Sukhbaatar et al., 2015, equations
+    1 to 3). One slot more, of zeros, says nothing: what the others get of p is the gate. W is 0 at first, and so is
+    what is read.
 
     Args:
         config: of the memory.

@@ -1,4 +1,4 @@
-"""Pairs that sources recall: never themselves in training; remembered, translated with, and refused where they do not fit."""
+"""Pairs that sources recall, never themselves in training; remembered, translated with, refused where they do not fit."""
 
 import shutil
 
@@ -125,7 +125,7 @@ def test_a_memory_is_added_to_a_model_and_trained_alone(tiny_run, tiny_recipe, t
     before, after = (load_bundle(f).model for f in (tiny_run.folder / "model", tmp_path / "run" / "pretrain" / "model"))
     for ours, theirs in zip(after.base.get_weights(), before.get_weights(), strict=True):
         np.testing.assert_array_equal(ours, theirs)
-    with pytest.raises(UserError, match="does not train model.memory, which is new"):
+    with pytest.raises(UserError, match=r"does not train model\.memory, which is new"):
         load_experiment(str(tiny_recipe), [*start[:2], "pretrain.adapt.type=lora", *MEMORY])
 
 
