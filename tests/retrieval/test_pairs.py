@@ -1,4 +1,4 @@
-"""Pairs that sources recall, never themselves in training; remembered, translated with, refused where they do not fit."""
+"""Pairs that sources recall, never themselves in training; remembered, translated with, refused where they misfit."""
 
 import shutil
 
