@@ -5,8 +5,8 @@
 Two made tasks, each learnt by a small Transformer with the memory and without:
 
 exact    sources and targets are drawn apart; a source recalls its own pair
-tables   every sentence has a table of its own, by which its words are replaced; it recalls a sentence of the same table
-         with the same words in another order
+tables   every sentence has a table of its own, by which its words are replaced; it recalls pairs of one word each, in
+         any order: what in that table stands for it
 
 Prints, in Markdown, the share of right words in 200 new sentences after so many updates, and the processor's seconds.
 """
@@ -39,7 +39,7 @@ class Task:
 
     def __init__(self, name: str) -> None:
         """See the head of this file."""
-        self.name, self.held = name, dict[bytes, tuple[Any, Any]]()
+        self.name, self.held = name, dict[bytes, list[tuple[Any, Any]]]()
 
     def draw(self, count: int, seed: int) -> Batch:
         """Pairs as a batch."""
@@ -47,16 +47,16 @@ class Task:
         source, table = (rng.random((count, WORDS)).argsort(axis=1) for _ in range(2))
         source = source[:, :LENGTH]
         target = np.take_along_axis(table, source, axis=1)
-        order = rng.random((count, LENGTH)).argsort(axis=1) if self.name == "tables" else np.arange(LENGTH)[None]
-        sides = [4 + source, 4 + WORDS + target]
-        recalled = [np.take_along_axis(side, np.broadcast_to(order, side.shape), axis=1) for side in sides]
-        for own, *pair in zip(sides[0].astype("int32"), *recalled, strict=True):
-            self.held[own.tobytes()] = (pair[0], pair[1])
-        return collate(ragged(sides[0].tolist()), ragged(sides[1].tolist()), np.arange(count))
+        source, target = (4 + source).astype("int32"), (4 + WORDS + target).astype("int32")
+        for own, said in zip(source, target, strict=True):
+            order = rng.permutation(LENGTH)
+            words = [(own[[place]], said[[place]]) for place in order]
+            self.held[own.tobytes()] = words if self.name == "tables" else [(own, said)]
+        return collate(ragged(source.tolist()), ragged(target.tolist()), np.arange(count))
 
     def recall(self, source: NDArray[np.int32]) -> list[list[tuple[Any, Any]]]:
         """See models.pair_memory.Lookup."""
-        return [[self.held[row[:LENGTH].tobytes()]] for row in source]
+        return [self.held[row[:LENGTH].tobytes()] for row in source]
 
 
 def build(task: Task, seed: int, with_memory: bool) -> Seq2Seq:
