@@ -23,7 +23,7 @@ from nmt_rl.models.transformer import Positions, TransformerLayer
 from nmt_rl.models.wrapper import Wrapper
 
 Pieces = Sequence[int] | NDArray[np.int32]
-Lookup = Callable[[NDArray[np.int32]], list[list[tuple[Pieces, Pieces]]]]
+Lookup = Callable[[NDArray[np.int32]], Sequence[Sequence[tuple[Pieces, Pieces]]]]
 """From sources int32 [batch, source] to the pairs that each recalls, the most similar first."""
 Slots = dict[str, Tensor]
 """`keys` and `values` [batch, heads, slots, size], and `bias` [batch, slots], additive. The first slot says nothing."""
@@ -103,7 +103,8 @@ class KeysAndValues(keras.layers.Layer):
 
     def build(self, input_shape: object = None) -> None:
         """Make all weights."""
-        for layer in (self.positions, *self.encoder, self.keys, self.query, self.out):
+        self.positions.build(self.width)
+        for layer in (*self.encoder, self.keys, self.query, self.out):
             layer.build(self.width)
         self.norm.build((None, None, self.width))
         self.out.kernel.assign(np.zeros(self.out.kernel.shape, "float32"))
