@@ -33,7 +33,7 @@ from nmt_rl.storage.ownership import must_be_ours
 if TYPE_CHECKING:
     from nmt_rl.config import CorpusConfig, SourceSpec
     from nmt_rl.corpus.prepared import Prepared
-    from nmt_rl.evaluation.comparison import Choice, Translations
+    from nmt_rl.evaluation.comparison import Choice, Comparison, Translations
     from nmt_rl.evaluation.report import Report
     from nmt_rl.evaluation.status import Status
 
@@ -165,13 +165,24 @@ def _begun(config: Config, run: Path, stage: str, prepared: Prepared, fresh: boo
                 release(run)
         begin_stage(config, run, stage, prepared)
         write_config(config, run, stage)
-        yield
+        with _recalled(config, prepared):
+            yield
     except BaseException:
         if fresh and not has_begun(run, stage):
             put_back(run, prepared.train.header.get("sha256"))
         raise
     release(run)
     drop_replaced(run)
+
+
+def _recalled(config: Config, prepared: Prepared) -> contextlib.AbstractContextManager[None]:
+    """Inside, a model with `model.memory` recalls training pairs, but for those of the source itself."""
+    if config.model.memory is None:
+        return contextlib.nullcontext()
+    from nmt_rl.models.pair_memory import recalling
+    from nmt_rl.retrieval.pairs import SimilarPairs
+
+    return recalling(SimilarPairs(prepared.train, count=config.model.memory.pairs, without_itself=True))
 
 
 def results(run: Path) -> dict[str, dict[str, Any]]:
@@ -231,10 +242,17 @@ def write_run_report(run: Path) -> Report:
 def report_stage(config: Config, run: Path) -> Report:
     """Translate validation (greedy) and test (beam) with both models and write the report."""
     from nmt_rl.corpus.prepared import open_prepared
-    from nmt_rl.evaluation.comparison import Comparison
     from nmt_rl.evaluation.report import write_report
 
-    prepared, finished = open_prepared(config, run), results(run)
+    prepared = open_prepared(config, run)
+    with _recalled(config, prepared):
+        return write_report(run, _comparison(config, run, prepared))
+
+
+def _comparison(config: Config, run: Path, prepared: Prepared) -> Comparison:
+    from nmt_rl.evaluation.comparison import Comparison
+
+    finished = results(run)
     own = {stage: read_bundle_config(run / stage / "model")[0].decoding for stage in finished}
     # As the last stage validated both, by which one is released: `decoding` may have changed since.
     validated = own[list(finished)[-1]].greedy()
@@ -243,7 +261,7 @@ def report_stage(config: Config, run: Path) -> Report:
     if prepared.test and corpus.test is not None:
         tuned = {stage: config.decoding.tuned_as(decoding) for stage, decoding in own.items()}
         test = _translations(run, "test", corpus.test, corpus, prepared.test, tuned)
-    comparison = Comparison(
+    return Comparison(
         name=config.name,
         metrics=config.metrics,
         source_language=corpus.source_language,
@@ -264,7 +282,6 @@ def report_stage(config: Config, run: Path) -> Report:
         resamples=config.evaluation.bootstrap,
         bootstrap_seed=config.evaluation.seed,
     )
-    return write_report(run, comparison)
 
 
 def _choice(config: Config, finished: dict[str, dict[str, Any]], lines: int) -> Choice | None:

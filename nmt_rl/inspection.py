@@ -21,8 +21,9 @@ from nmt_rl.decoding.request import Request
 from nmt_rl.decoding.translator import Translator, encode_sources, override
 from nmt_rl.evaluation.insights import Alternative, HeatMap, Insights, Neighbour, Sentence, Step
 from nmt_rl.models.neighbours import FAR
+from nmt_rl.models.retrieval import Retrieval
 from nmt_rl.models.word_reward import rewarded
-from nmt_rl.retrieval.memory import Memory, remembering
+from nmt_rl.retrieval.memory import Memory, load_remembering
 from nmt_rl.rl.rescaling import unscaled
 from nmt_rl.rl.targets import log_ratio, q_values
 
@@ -70,13 +71,14 @@ class Inspector:
         all_heads: bool = False,
     ) -> None:
         """See the class docstring; raises UserError for what is damaged."""
-        bundle = load_bundle(folder)
+        bundle = load_bundle(folder) if memory is None else load_remembering(folder, memory)
         self.folder, self.config, self.tokenizers, self.all_heads = folder, bundle.config, bundle.tokenizers, all_heads
         self.settings, marks = override(bundle.config.decoding, overrides or {}), Marks(tag)
         self.request = Request(tag=tag, memory=memory)
-        self.plain: Seq2Seq = bundle.model
-        self.memory = None if memory is None else Memory.open(memory)
-        model = self.plain if memory is None else remembering(self.plain, memory)
+        model: Seq2Seq = bundle.model
+        looked_up = memory is not None and isinstance(model, Retrieval)  # Not read by a layer of the model's own.
+        self.memory = Memory.open(memory) if memory is not None and looked_up else None
+        self.plain: Seq2Seq = model.base if isinstance(model, Retrieval) else model
         language = bundle.config.corpus.target_language
         self.translator = Translator.of_model(model, self.tokenizers, self.settings, language=language, marks=marks)
         self.model = rewarded(model, self.settings.word_reward)

@@ -46,6 +46,7 @@ BELOW = {
         "rl",
         "training",
         "results",
+        "retrieval",
         "evaluation",
         "decoding",
         "bundle",

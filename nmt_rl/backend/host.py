@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
-
-import numpy as np
 
 from nmt_rl.backend.loading import is_jax
 
 
-def call_host(function: Callable[..., Any], width: int, *arrays: Any) -> tuple[Any, Any]:
-    """What a function of NumPy arrays gives: float32 and int32 [rows, width], rows as those of the first array.
+def call_host(function: Callable[..., Any], results: Sequence[tuple[str, int | None]], *arrays: Any) -> list[Any]:
+    """What a function of NumPy arrays gives: arrays [rows, width], rows as those of the first array.
 
     Args:
-        function: of arrays to two arrays; the same for the same arguments.
-        width: of both.
+        function: of arrays to a tuple of arrays; the same for the same arguments.
+        results: type and width of each; None, on TensorFlow only: of any width.
         arrays: tensors.
     """
     if is_jax():
         import jax
 
         rows = arrays[0].shape[0]
-        shapes = tuple(jax.ShapeDtypeStruct((rows, width), dtype) for dtype in (np.float32, np.int32))
-        first, second = jax.pure_callback(function, shapes, *arrays)
-        return first, second
+        shapes = tuple(jax.ShapeDtypeStruct((rows, width), dtype) for dtype, width in results)
+        return list(jax.pure_callback(function, shapes, *arrays))
     import tensorflow as tf
 
-    first, second = tf.numpy_function(function, arrays, (tf.float32, tf.int32), stateful=False)
-    return tf.ensure_shape(first, (None, width)), tf.ensure_shape(second, (None, width))
+    found = tf.numpy_function(function, arrays, [tf.as_dtype(dtype) for dtype, _ in results], stateful=False)
+    return [tf.ensure_shape(x, (None, width)) for x, (_, width) in zip(found, results, strict=True)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +16,9 @@ from nmt_rl.errors import UserError
 if TYPE_CHECKING:
     from nmt_rl.corpus.tokenizer import Tokenizers
     from nmt_rl.models.seq2seq import Seq2Seq
+
+
+log = logging.getLogger("nmt_rl")
 
 
 @dataclass(frozen=True)
@@ -58,9 +62,12 @@ def open_bundle(path: Path) -> Opened:
 
 def _load(opened: Opened, precision: str) -> Bundle:
     from nmt_rl.models.build import build_model
+    from nmt_rl.models.pair_memory import recalls_pairs
 
     folder, config, tokenizers = opened.folder, opened.config, opened.tokenizers
     model = build_model(config.model, tokenizers.source.size, tokenizers.target.size, config.seed, precision)
+    if config.model.memory is not None and not recalls_pairs():
+        log.warning("%s reads a memory of pairs (model.memory), and has none here; see translate --memory", folder)
     load_weights(folder / WEIGHTS, model)
     return Bundle(config, tokenizers, model, opened.card)
 

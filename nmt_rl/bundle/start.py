@@ -64,7 +64,9 @@ def _with_start(tree: dict[str, Any], written: Container[tuple[str, str]]) -> No
         given = tree.get(name) if isinstance(tree.get(name), dict) else {}
         for key, value in (given or {}).items():
             if (name, key) in written and section.get(key) != value:
-                if key not in FREE[name]:
+                if (name, key, section.get(key)) == ("model", "memory", None):
+                    _must_be_trained(tree["pretrain"].get("adapt"))
+                elif key not in FREE[name]:
                     has = f", which has {section[key]!r}" if key in section else ""
                     raise UserError(
                         f"{name}.{key} {value!r} cannot be changed: {name} is that of pretrain.start {start}{has}; "
@@ -73,6 +75,13 @@ def _with_start(tree: dict[str, Any], written: Container[tuple[str, str]]) -> No
                 section[key] = value
         tree[name] = section
     _tell_languages(tree.get("corpus"), config, start)
+
+
+def _must_be_trained(adapt: Any) -> None:
+    """A new memory of pairs says nothing until it is trained."""
+    kind = adapt.get("type", "full") if isinstance(adapt, dict) else adapt or "full"
+    if kind not in ("full", "memory"):
+        raise UserError(f"pretrain.adapt.type {kind!r} does not train model.memory, which is new; give full or memory")
 
 
 def _tell_languages(corpus: Any, config: Any, start: str) -> None:
@@ -90,7 +99,7 @@ def start_folder(start: str) -> Path:
 
 
 def start_from(model: Seq2Seq, start: str) -> dict[str, Any]:
-    """Give a model the weights of another, its Q heads left out.
+    """Give a model the weights of another, its Q heads left out; a memory that only the first has stays as it is.
 
     Returns:
         What the card of what is made of it says of that.
@@ -98,11 +107,14 @@ def start_from(model: Seq2Seq, start: str) -> dict[str, Any]:
     Raises:
         UserError: if it is damaged, or has another architecture.
     """
+    from nmt_rl.models.pair_memory import PairMemory
     from nmt_rl.models.q_guided import QGuided
 
     folder = start_folder(start)
     bundle = load_bundle(folder)
     base = bundle.model.base if isinstance(bundle.model, QGuided) else bundle.model
+    if isinstance(model, PairMemory) and not isinstance(base, PairMemory):
+        model = model.base  # The memory is new: it says nothing yet.
     shapes = [[tuple(v.shape) for v in each.weights] for each in (model, base)]
     if shapes[0] != shapes[1]:
         raise UserError(f"pretrain.start: {folder} has another architecture or vocabulary than model and tokenizer say")

@@ -187,4 +187,5 @@ def least_weights(config: AnyModelConfig, vocabularies: tuple[int, int]) -> int:
             layers += 2 * config.max_positions * width
     tables = {"all": target, "target": source + target, "none": source + 2 * target}[config.tie]
     heads = 0 if config.q_heads is None else config.q_heads.units * (width + target)
-    return tables * width + layers + heads
+    memory = 0 if config.memory is None else config.memory.layers * 4 * width**2
+    return tables * width + layers + heads + memory

@@ -27,14 +27,17 @@ def remember(
         ),
     ] = None,
     mixing: Annotated[
-        Literal["adaptive", "distance", "constant"],
-        typer.Option(help="How much memory says: learnt, by the distance of the nearest state, or the same always."),
-    ] = "adaptive",
+        Literal["adaptive", "distance", "constant"] | None,
+        typer.Option(
+            help="How much memory says: learnt, by the distance of the nearest state, or the same always. "
+            "Default: adaptive."
+        ),
+    ] = None,
     tag: Tag = None,
     to: To = None,
 ) -> None:
     """Let a model remember pairs of sentences, without training: translate --memory MEMORY then looks them up."""
-    from nmt_rl.bundle import bundle_folder
+    from nmt_rl.bundle import bundle_folder, read_bundle_config
     from nmt_rl.corpus.inputs import check_inputs
     from nmt_rl.corpus.lines import count_lines, read_lines
     from nmt_rl.errors import UserError, printable
@@ -42,6 +45,10 @@ def remember(
     if add and look_up is not None:
         raise UserError("--look-up is of a new memory; leave it out with --add, which keeps what the memory has")
     folder = bundle_folder(model)
+    layer = read_bundle_config(folder)[0].model.memory
+    if layer is not None and (look_up, mixing) != (None, None):
+        option = "--look-up" if look_up is not None else "--mixing"
+        raise UserError(f"{option} is of models that were not trained to read pairs (model.memory); leave it out")
     check_inputs([source, target])
     if (ours := count_lines(source)) != (theirs := count_lines(target)):
         raise UserError(f"{source} has {ours:,} lines, but {target} has {theirs:,}; they must agree")
@@ -50,7 +57,10 @@ def remember(
     from nmt_rl.retrieval.writing import remember as write_memory
 
     pairs = zip(read_lines(source), read_lines(target), strict=True)
-    made = write_memory(folder, pairs, output, look_up or "like", mixing, add, begins)
+    made = write_memory(folder, pairs, output, look_up or "like", mixing or "adaptive", add, begins)
+    if layer is not None:
+        typer.echo(printable(f"{output}: {made.pairs:,} pairs; {made.left_out:,} left out"))
+        return
     alone, mixed = made.likelihood["alone"], made.likelihood["mixed"]
     typer.echo(
         printable(

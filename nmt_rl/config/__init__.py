@@ -12,6 +12,7 @@ from nmt_rl.config.adaptation import (
     FullConfig,
     LoRAConfig,
     NothingConfig,
+    OnlyMemoryConfig,
 )
 from nmt_rl.config.corpus import BatchConfig, CleaningConfig, CorpusConfig, MadeConfig, SourceSpec, TokenizerConfig
 from nmt_rl.config.decoding import DecodingConfig, EvaluationConfig
@@ -62,6 +63,7 @@ from nmt_rl.config.model import (
     LSTMConfig,
     ModelConfig,
     NTMConfig,
+    PairMemoryConfig,
     QHeadsConfig,
     TransformerConfig,
 )
@@ -114,7 +116,9 @@ __all__ = [
     "ModelDescription",
     "NTMConfig",
     "NothingConfig",
+    "OnlyMemoryConfig",
     "OptimizerConfig",
+    "PairMemoryConfig",
     "PairReplayConfig",
     "PretrainConfig",
     "QHeadsConfig",

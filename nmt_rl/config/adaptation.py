@@ -41,8 +41,16 @@ class EmbeddingsConfig(Section):
     type: Literal["embeddings"] = "embeddings"
 
 
+class OnlyMemoryConfig(Section):
+    """The memory of pairs (`model.memory`); what the model is without it stays."""
+
+    type: Literal["memory"] = "memory"
+
+
 AdaptConfig = Annotated[
-    FullConfig | LoRAConfig | BiasConfig | EmbeddingsConfig, Field(discriminator="type"), BeforeValidator(named)
+    FullConfig | LoRAConfig | BiasConfig | EmbeddingsConfig | OnlyMemoryConfig,
+    Field(discriminator="type"),
+    BeforeValidator(named),
 ]
 
 

@@ -73,6 +73,20 @@ class Config(ModelDescription):
                 raise ValueError("pretrain.batch.type 'packed' needs tokenizer.sampling false: lengths must be known")
         return self
 
+    @model_validator(mode="after")
+    def _pairs_can_be_recalled(self) -> Self:
+        for stage in ("pretrain", "finetune"):
+            if self.model.memory is None and getattr(self, stage).adapt.type == "memory":
+                raise ValueError(f"{stage}.adapt.type 'memory' needs model.memory")
+        if self.model.memory is not None:
+            if self.pretrain.batch.type == "packed":
+                raise ValueError("model.memory recalls pairs by single sentences, not of pretrain.batch.type packed")
+            if self.tokenizer.sampling:
+                raise ValueError("model.memory finds pairs by pieces, which tokenizer.sampling true would change")
+            if self.finetune.actors:
+                raise ValueError("model.memory needs the corpus, which finetune.actors elsewhere lack; give actors: 0")
+        return self
+
     @model_validator(mode="before")
     @classmethod
     def _metrics_of_the_task(cls, tree: Any) -> Any:

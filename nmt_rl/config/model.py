@@ -21,6 +21,25 @@ class QHeadsConfig(Section):
     units: int = Field(256, ge=1, le=WIDEST)
 
 
+class PairMemoryConfig(Section):
+    """Pairs with sources like the one that is translated, found by BM25: keys and values that the decoder reads."""
+
+    pairs: int = Field(4, ge=1, le=64)
+    """Looked up for a source."""
+    room: int = Field(256, ge=8, le=2**12)
+    """Pieces of them all, both sides and their ends; a pair that does not fit in whole is left out."""
+    layers: int = Field(1, ge=1, le=DEEPEST)
+    """Of the encoder that makes the keys, each over one pair."""
+    heads: int = Field(4, ge=1)
+    feed_forward: int = Field(512, ge=4, le=WIDEST)
+    dropout: float = Field(0.1, ge=0.0, lt=1.0)
+
+
+def _must_fit(memory: PairMemoryConfig | None, name: str, width: int) -> None:
+    if memory is not None and (width % memory.heads or width % 2):
+        raise ValueError(f"{name} {width} is not an even multiple of memory.heads {memory.heads}")
+
+
 class TransformerConfig(Section):
     """Transformer (Vaswani et al., 2017). The defaults are its base model, pre-norm."""
 
@@ -47,6 +66,7 @@ class TransformerConfig(Section):
     """Decoder layer, from 1, whose first attention head is the model's alignment of pieces, as
     `pretrain.guided_alignment` sets it; without: the mean of the last layer's heads."""
     q_heads: QHeadsConfig | None = None
+    memory: PairMemoryConfig | None = None
 
     @model_validator(mode="after")
     def _heads_divide_width(self) -> TransformerConfig:
@@ -57,6 +77,7 @@ class TransformerConfig(Section):
         if (self.alignment_layer or 0) > self.decoder_layers:
             layers = f"{self.decoder_layers} decoder layer{'s' * (self.decoder_layers > 1)}"
             raise ValueError(f"alignment_layer {self.alignment_layer} is not among the {layers}")
+        _must_fit(self.memory, "width", self.width)
         return self
 
 
@@ -123,11 +144,17 @@ class LSTMConfig(Section):
     dropout: float = Field(0.3, ge=0.0, lt=1.0)
     """On embeddings, between layers and before the softmax."""
     q_heads: QHeadsConfig | None = None
+    memory: PairMemoryConfig | None = None
 
     @model_validator(mode="after")
     def _even(self) -> LSTMConfig:
         if self.units % 2:
             raise ValueError(f"units must be even, found {self.units}")
+        _must_fit(self.memory, "embedding", self.embedding)
+        if self.memory is not None and self.hard is not None:
+            raise ValueError(
+                "memory is read into one state for each word, of which hard attention has several; leave out one"
+            )
         return self
 
 
@@ -149,6 +176,12 @@ class ExternalMemoryConfig(Section):
     dropout: float = Field(0.0, ge=0.0, lt=1.0)
     """On embeddings and before the softmax."""
     q_heads: QHeadsConfig | None = None
+    memory: PairMemoryConfig | None = None
+
+    @model_validator(mode="after")
+    def _fitting(self) -> ExternalMemoryConfig:
+        _must_fit(self.memory, "embedding", self.embedding)
+        return self
 
 
 class NTMConfig(ExternalMemoryConfig):

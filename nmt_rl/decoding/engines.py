@@ -94,6 +94,7 @@ def obstacle(
         return f"CTranslate2 runs Transformers only, and {folders[0]} is of type {model.type}"
     reasons = {
         "CTranslate2 has no Q heads (model.q_heads)": model.q_heads is not None,
+        "CTranslate2 has no memory of pairs (model.memory)": model.memory is not None,
         "--precision is that of Keras; CTranslate2 has --quantization": request.precision is not None,
         "CTranslate2 does not search for translations that hold terms (--force-terms)": request.force_terms,
         "CTranslate2 has no --memory": request.memory is not None,

@@ -33,6 +33,8 @@ def require_exportable(model: AnyModelConfig, folder: Path) -> TransformerConfig
         raise UserError(f"CTranslate2 runs Transformers only, but {folder} is of type {model.type}")
     if model.q_heads is not None:
         raise UserError(f"CTranslate2 has no Q heads, but {folder} has (model.q_heads)")
+    if model.memory is not None:
+        raise UserError(f"CTranslate2 has no memory of pairs, but {folder} has (model.memory)")
     return model
 
 

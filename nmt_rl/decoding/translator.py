@@ -169,12 +169,13 @@ class Translator:
             from nmt_rl.backend import limit_threads
 
             limit_threads(request.threads)
-        bundle = load_ensemble(folders, request.precision or "float32")
-        model: Seq2Seq = bundle.model
-        if request.memory is not None:
-            from nmt_rl.retrieval.memory import remembering
+        if request.memory is None:
+            bundle = load_ensemble(folders, request.precision or "float32")
+        else:
+            from nmt_rl.retrieval.memory import load_remembering
 
-            model = remembering(model, request.memory)
+            bundle = load_remembering(folders[0], request.memory, request.precision or "float32")
+        model: Seq2Seq = bundle.model
         language = request.target_language(bundle.config.corpus.target_language)
         marks = Marks.of(request)
         return cls.of_model(model, bundle.tokenizers, config, request.banned, language, marks)._through(request)

@@ -11,14 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmt_rl.backend import seeded
-from nmt_rl.config import BiasConfig, EmbeddingsConfig, FullConfig, LoRAConfig
+from nmt_rl.config import BiasConfig, EmbeddingsConfig, FullConfig, LoRAConfig, OnlyMemoryConfig
 from nmt_rl.models.embedding import Embeddings
 from nmt_rl.models.linear import LowRank
+from nmt_rl.models.pair_memory import KeysAndValues
 from nmt_rl.models.seq2seq import Seq2Seq
 
 logger = logging.getLogger("nmt_rl")
 
-Adapt = FullConfig | LoRAConfig | BiasConfig | EmbeddingsConfig
+Adapt = FullConfig | LoRAConfig | BiasConfig | EmbeddingsConfig | OnlyMemoryConfig
 
 ATTENTION = ("self_qkv", "self_out", "cross_query", "cross_keys_values", "cross_out", "keys", "query")
 """Names of the layers whose products are those of attention."""
@@ -73,6 +74,9 @@ def adapt(model: Seq2Seq, settings: Adapt, seed: int) -> None:
         trained = adapters.variables
     elif isinstance(settings, BiasConfig):
         trained = [v for v in model.trainable_variables if v.name in BIASES]
+    elif isinstance(settings, OnlyMemoryConfig):
+        memories = (layer for layer in model._flatten_layers() if isinstance(layer, KeysAndValues))
+        trained = [v for layer in memories for v in layer.trainable_variables]
     else:
         tables = (layer.trainable_variables for layer in model._flatten_layers() if isinstance(layer, Embeddings))
         trained = [v for variables in tables for v in variables]

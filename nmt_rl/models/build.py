@@ -12,6 +12,7 @@ from nmt_rl.models.hard_lstm import HardLSTM
 from nmt_rl.models.linear import results_in
 from nmt_rl.models.lstm import LSTM
 from nmt_rl.models.memory_model import MemoryModel
+from nmt_rl.models.pair_memory import PairMemory
 from nmt_rl.models.q_guided import QGuided, QHeads
 from nmt_rl.models.seq2seq import Seq2Seq
 from nmt_rl.models.transformer import Transformer
@@ -60,6 +61,8 @@ def build_model(
         with seeded(seed), results_in(precision if narrow else "float32"):
             model: Seq2Seq = kind(config, source_vocabulary, target_vocabulary)
             model.build()
+            if config.memory is not None:
+                model = PairMemory(model, config.memory)
             if config.q_heads is not None:
                 heads = QHeads(config.q_heads.kind, model.embeddings.width, target_vocabulary, config.q_heads.units)
                 model = QGuided(model, heads, beta=0.0)

@@ -121,7 +121,11 @@ class Searched:
 
     def nearest(self, states: Tensor, recalled: dict[str, Tensor], count: int) -> tuple[Tensor, Tensor]:
         """See Store."""
-        return call_host(lambda rows: self._search(np.asarray(rows), count), count, ops.cast(states, "float32"))
+        results = (("float32", count), ("int32", count))
+        near, pieces = call_host(
+            lambda rows: self._search(np.asarray(rows), count), results, ops.cast(states, "float32")
+        )
+        return near, pieces
 
     def pairs(self, states: Tensor, recalled: dict[str, Tensor], count: int) -> Tensor:
         """See Store; not inside of a loop."""

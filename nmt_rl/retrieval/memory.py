@@ -10,8 +10,7 @@ hashes.json    what the files were when they were written
 
 from __future__ import annotations
 
-import importlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -19,17 +18,20 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from nmt_rl.bundle import Bundle, load_bundle, read_bundle_config
 from nmt_rl.corpus.store import EncodedCorpus
 from nmt_rl.corpus.tokenizer import EOS, PAD
 from nmt_rl.errors import UserError
 from nmt_rl.models.neighbours import FAR
+from nmt_rl.models.pair_memory import recalling
 from nmt_rl.models.retrieval import Mixing, Recalled, Retrieval, Searched, Store
-from nmt_rl.models.seq2seq import Seq2Seq
+from nmt_rl.retrieval.lexical import load_lexical, most_similar, require_library
+from nmt_rl.retrieval.pairs import LEXICAL, PAIRS, SimilarPairs
 from nmt_rl.retrieval.record import RECORD, read_record
 from nmt_rl.storage.hashes import HASHES, check_hashes
 from nmt_rl.storage.reading import must_be
 
-PAIRS, STATES, LEXICAL, INDEX = "pairs", "states.npy", "lexical", "states.faiss"
+STATES, INDEX = "states.npy", "states.faiss"
 CONTENTS = (PAIRS, STATES, LEXICAL, INDEX, RECORD, HASHES)
 Scope = Literal["like", "all"]
 """What is looked up: the pairs with sources like the one that is translated, or all."""
@@ -102,16 +104,10 @@ class Memory:
             sources: pieces.
             without: of each source the pair that it is itself, which is left out.
         """
-        count = min(SENTENCES + (without is not None), len(self.pairs))
-        words = [words_of(source) for source in sources]
-        places, scores = self.index.retrieve(words, k=count, show_progress=False, n_threads=0)
-        rows = []
-        for number, (row, worth) in enumerate(zip(places, scores, strict=True)):
-            kept = row[worth > 0].astype(np.int64)
-            if without is not None:
-                kept = kept[kept != without[number]]
-            rows.append(kept[:SENTENCES])
-        return rows
+        rows = most_similar(self.index, sources, min(SENTENCES + (without is not None), len(self.pairs)))
+        if without is not None:
+            rows = [row[row != own] for row, own in zip(rows, without, strict=True)]
+        return [row[:SENTENCES] for row in rows]
 
     def keys(self, pairs: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[np.int32]]:
         """States float16 [n, width] and the pieces that follow them int32 [n], ends included, of some pairs."""
@@ -142,10 +138,18 @@ class Memory:
         return {"keys": keys, "values": values, "pairs": pairs}
 
 
-def remembering(model: Seq2Seq, folder: Path) -> Seq2Seq:
-    """A model with the memory of a folder; raises UserError if that is none, or damaged."""
-    memory = Memory.open(folder)
-    return Retrieval(model, memory.store(), memory.mixing)
+def load_remembering(model: Path, folder: Path, precision: str = "float32") -> Bundle:
+    """A model folder with the memory of another: what it reads (`model.memory`), or looks up beside what it says.
+
+    Raises:
+        UserError: if one of them is none, or damaged.
+    """
+    layer = read_bundle_config(model)[0].model.memory
+    if layer is not None:
+        with recalling(SimilarPairs.open(folder, layer.pairs)):
+            return load_bundle(model, precision)
+    bundle, memory = load_bundle(model, precision), Memory.open(folder)
+    return replace(bundle, model=Retrieval(bundle.model, memory.store(), memory.mixing))
 
 
 def _open_states(path: Path) -> NDArray[Any]:
@@ -156,33 +160,18 @@ def _open_states(path: Path) -> NDArray[Any]:
     return states
 
 
-def words_of(source: list[int]) -> list[str]:
-    """Pieces as the words of the index."""
-    return list(map(str, source))
-
-
 def load_index(folder: Path, scope: Scope) -> Any:
     """The index of a memory's folder; raises UserError if it is damaged."""
-    library = require_library(scope)
-    path = folder / (INDEX if scope == "all" else LEXICAL)
+    if scope == "like":
+        return load_lexical(folder / LEXICAL)
+    library, path = require_library("faiss"), folder / INDEX
     try:
-        if scope == "like":
-            return library.BM25.load(str(path), mmap=True)
         index = library.read_index(str(path))
-    except Exception as error:  # JSON, NumPy and FAISS fail in many ways.
+    except Exception as error:  # FAISS fails in many ways.
         raise UserError(f"{path} is damaged: {' '.join(str(error).split())}") from None
     if hasattr(index, "nprobe"):  # Not of few states, which are all compared.
         index.nprobe = PROBES
     return index
-
-
-def require_library(scope: Scope) -> Any:
-    """What looks a memory up; raises UserError if it is not installed."""
-    name = "faiss" if scope == "all" else "bm25s"
-    try:
-        return importlib.import_module(name)
-    except ImportError:
-        raise UserError(f"such a memory needs {name}; pip install 'nmt-rl[memory]'") from None
 
 
 def mixing_of(record: dict[str, Any], path: Path) -> Mixing:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from nmt_rl.bundle import WEIGHTS, bundle_folder
+from nmt_rl.bundle import WEIGHTS, bundle_folder, read_bundle_config
+from nmt_rl.bundle.folder import TOKENIZERS
 from nmt_rl.errors import UserError
 from nmt_rl.storage.hashes import HASHES, file_hash, read_hashes
 from nmt_rl.storage.reading import must_be, read_json
 
 RECORD = "memory.json"
 FORMAT = 1
+PAIRS_ALONE = "pairs"
+"""The scope of a memory without states, of models with `model.memory`; see retrieval.pairs."""
 
 
 def read_record(folder: Path) -> dict[str, Any]:
@@ -29,10 +32,24 @@ def read_record(folder: Path) -> dict[str, Any]:
 
 
 def must_belong(memory: Path, model: Path) -> None:
-    """Raise a UserError if a memory is of another model: its states would mean nothing."""
-    record, weights = read_record(memory), file_hash(bundle_folder(model) / WEIGHTS)
+    """Raise a UserError if a memory is of another model, whose states would mean nothing, or of another tokenizer."""
+    record, folder = read_record(memory), bundle_folder(model)
+    reads_pairs = read_bundle_config(folder)[0].model.memory is not None
+    if reads_pairs != (record.get("scope") == PAIRS_ALONE):
+        held, wanted = ("states", "pairs") if reads_pairs else ("pairs", "states")
+        raise UserError(f"{memory} holds {held}, but {model} remembers by {wanted}; make one by nmt-rl remember")
+    if reads_pairs:
+        if record.get("tokenizers") != tokenizer_hashes(folder):
+            raise UserError(f"{memory} is of another tokenizer than {model}; make one by nmt-rl remember")
+        return
+    weights = file_hash(folder / WEIGHTS)
     if record["model"]["weights"] != weights:
         raise UserError(
             f"{memory} belongs to another model than {model}: to {record['model'].get('name')!r}, whose weights "
             f"have SHA-256 {record['model']['weights'][:12]}..., not {weights[:12]}...; make one by nmt-rl remember"
         )
+
+
+def tokenizer_hashes(folder: Path) -> dict[str, str]:
+    """Of the tokenizers of a model folder, by the names of their files."""
+    return {name: file_hash(folder / name) for name in TOKENIZERS if (folder / name).exists()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ import numpy as np
 from keras import ops
 
 from nmt_rl.backend import compile_fn
-from nmt_rl.bundle import WEIGHTS, bundle_folder, load_bundle
+from nmt_rl.bundle import WEIGHTS, load_bundle, open_bundle
 from nmt_rl.config import BatchConfig
 from nmt_rl.corpus.batches import ordered_batches
 from nmt_rl.corpus.characters import plain
@@ -22,25 +23,17 @@ from nmt_rl.corpus.tokenizer import PAD
 from nmt_rl.errors import RunError, UserError
 from nmt_rl.models.retrieval import Mixing
 from nmt_rl.retrieval.fitting import Kind, fit
-from nmt_rl.retrieval.memory import (
-    CONTENTS,
-    INDEX,
-    LEXICAL,
-    PAIRS,
-    STATES,
-    Memory,
-    Scope,
-    load_index,
-    require_library,
-    words_of,
-)
-from nmt_rl.retrieval.record import FORMAT, RECORD, must_belong
+from nmt_rl.retrieval.lexical import index_sources, require_library
+from nmt_rl.retrieval.memory import CONTENTS, INDEX, STATES, Memory, Scope, load_index
+from nmt_rl.retrieval.pairs import LEXICAL, PAIRS, SimilarPairs
+from nmt_rl.retrieval.record import FORMAT, PAIRS_ALONE, RECORD, must_belong, tokenizer_hashes
 from nmt_rl.storage.hashes import file_hash, write_hashes
 from nmt_rl.storage.ownership import mark, must_be_ours
 from nmt_rl.storage.writing import write_json, written_folder
 
 if TYPE_CHECKING:
-    from nmt_rl.bundle import Bundle
+    from nmt_rl.bundle import Opened
+    from nmt_rl.models.seq2seq import Seq2Seq
 
 Pair = tuple[str, str]
 CHUNK = 20_000
@@ -60,10 +53,11 @@ class Made:
     pairs: int
     left_out: int
     """Blank, longer than the model reads, or there already."""
-    pieces: int
-    mixing: Mixing
-    likelihood: dict[str, float]
-    """Mean log-probability per piece of the memory's own targets, each pair left out: `alone`, `mixed`."""
+    pieces: int = 0
+    """With a state each; 0 in a memory of pairs alone."""
+    likelihood: dict[str, float] = dataclasses.field(default_factory=dict)
+    """Mean log-probability per piece of the memory's own targets, each pair left out: `alone`, `mixed`; of one with
+    states."""
 
 
 def remember(
@@ -76,14 +70,14 @@ def remember(
     tag: str = "",
     progress: Callable[[int], None] = lambda pairs: None,
 ) -> Made:
-    """Write a memory of a model.
+    """Write a memory of a model: of pairs and its states, or, of one with `model.memory`, of pairs alone.
 
     Args:
         model: a model folder, or a run that holds one.
         pairs: (source, target).
         out: where to.
-        scope: what is looked up; of a memory that is added to, as it has it.
-        kind: how neighbours are mixed in.
+        scope: what is looked up; of a memory that is added to, as it has it. Not of pairs alone.
+        kind: how neighbours are mixed in. Not of pairs alone.
         add: to the memory that stands there; else there must be nothing.
         tag: before every source.
         progress: told how many pairs are done.
@@ -92,95 +86,95 @@ def remember(
         UserError: if `out` stands in the way, is of another model, or there is nothing to remember.
         RunError: if the disk is full.
     """
-    old = None
     if add:
         must_belong(out, model)
         must_be_ours(out, CONTENTS, "be replaced")
-        old = Memory.open(out)
-        scope = old.scope
     elif out.exists() or out.is_symlink():
         raise UserError(f"{out} exists; give another folder, or --add to add to the memory there")
-    require_library(scope)
-    bundle = load_bundle(model)
+    opened = open_bundle(model)
+    with_pairs_alone = opened.config.model.memory is not None
+    old = None if not add or with_pairs_alone else Memory.open(out)
+    scope = scope if old is None else old.scope
+    require_library("faiss" if scope == "all" and not with_pairs_alone else "bm25s")
+    bundle = None if with_pairs_alone else load_bundle(model)
+    record = {
+        "format": FORMAT,
+        "model": {"name": opened.config.name, "weights": file_hash(opened.folder / WEIGHTS)},
+        "languages": [opened.config.corpus.source_language, opened.config.corpus.target_language],
+    }
     try:
         with written_folder(out, lambda there: must_be_ours(there, CONTENTS, "be replaced")) as made:
-            counted = _Writer(bundle, made, old, tag, progress)(pairs)
-            record = {"format": FORMAT, "model": _model_record(model, bundle), "languages": _languages(bundle)}
-            written = EncodedCorpus.open(made / PAIRS)
-            states = np.load(made / STATES, mmap_mode="r")
-            write_index(made, scope, written, states)
-            memory = Memory(made, written, states, scope, load_index(made, scope), Mixing("constant", 1, 1.0, (0.0,)))
-            mixing, likelihood = fit(bundle.model, memory, kind)
-            record |= {"scope": scope, "mixing": dataclasses.asdict(mixing), "likelihood": likelihood}
+            if bundle is None:
+                before = SimilarPairs.open(out, 1).pairs if add else None
+                left_out = _PairWriter(opened, made, before, tag, progress).write(pairs)
+                written = EncodedCorpus.open(made / PAIRS)
+                index_sources(written).save(str(made / LEXICAL))
+                record |= {"scope": PAIRS_ALONE, "tokenizers": tokenizer_hashes(opened.folder)}
+                told = Made(len(written), left_out)
+            else:
+                left_out = _StateWriter(opened, made, old, tag, progress, bundle.model).write(pairs)
+                told, more = _with_mixing(made, bundle.model, scope, kind, left_out)
+                record |= more
             write_json(made / RECORD, record)
             write_hashes(made)
             mark(made, "memory")
     except OSError as error:
         raise RunError(f"{out} could not be written: {error.strerror or error}") from error
-    return Made(len(written), counted, len(states), mixing, likelihood)
+    return told
 
 
-def _model_record(model: Path, bundle: Bundle) -> dict[str, str]:
-    return {"name": bundle.config.name, "weights": file_hash(bundle_folder(model) / WEIGHTS)}
+def _with_mixing(folder: Path, model: Seq2Seq, scope: Scope, kind: Kind, left_out: int) -> tuple[Made, dict[str, Any]]:
+    """Index what was written, and find how much neighbours are to say: what is told, and stands in the record."""
+    written = EncodedCorpus.open(folder / PAIRS)
+    states = np.load(folder / STATES, mmap_mode="r")
+    write_index(folder, scope, written, states)
+    memory = Memory(folder, written, states, scope, load_index(folder, scope), Mixing("constant", 1, 1.0, (0.0,)))
+    mixing, likelihood = fit(model, memory, kind)
+    record = {"scope": scope, "mixing": dataclasses.asdict(mixing), "likelihood": likelihood}
+    return Made(len(written), left_out, len(states), likelihood), record
 
 
-def _languages(bundle: Bundle) -> list[str]:
-    return [bundle.config.corpus.source_language, bundle.config.corpus.target_language]
-
-
-class _Writer:
-    """Writes pairs, states and index into a folder that is being made; gives the number of pairs that are left out."""
+class _PairWriter:
+    """Writes pairs into a folder that is being made."""
 
     def __init__(
-        self, bundle: Bundle, folder: Path, old: Memory | None, tag: str, progress: Callable[[int], None]
+        self, opened: Opened, folder: Path, old: EncodedCorpus | None, tag: str, progress: Callable[[int], None]
     ) -> None:
         self.written = (lambda source: tagged(tag, source)) if tag else (lambda source: source)
-        self.bundle, self.folder, self.old, self.progress = bundle, folder, old, progress
-        model = bundle.model
-        self.longest = min(model.max_length, bundle.config.decoding.max_source_length) - 1
-        self._states = compile_fn(
-            lambda source, target: model.decode_states(target, model.encode(source)).states, model
-        )
+        self.tokenizers, self.folder, self.old, self.progress = opened.tokenizers, folder, old, progress
+        config = opened.config
+        self.longest = min(getattr(config.model, "max_positions", sys.maxsize), config.decoding.max_source_length) - 1
 
-    def __call__(self, pairs: Iterable[Pair]) -> int:
-        sizes = (self.bundle.tokenizers.source.size, self.bundle.tokenizers.target.size)
-        left_out = 0
-        raw, count = self.folder / "states.raw", 0
-        with CorpusWriter(self.folder / PAIRS, *sizes) as writer, raw.open("wb") as states:
-            seen: set[bytes] = set()
-            for sources, targets, read_states, dropped in self._parts(pairs, seen):
-                left_out += dropped
+    def write(self, pairs: Iterable[Pair]) -> int:
+        """The number of pairs that are left out."""
+        left_out = count = 0
+        with CorpusWriter(self.folder / PAIRS, self.tokenizers.source.size, self.tokenizers.target.size) as writer:
+            for sources, targets, numbers, dropped in self._parts(pairs):
                 writer.append(sources, targets)
-                states.write(read_states.tobytes())
+                self.add(sources, targets, numbers)
+                left_out += dropped
                 count += len(sources)
         if not count:
             raise UserError("there is nothing to remember: no pair has text on both sides that the model has room for")
-        width = self.bundle.model.width
-        with (self.folder / STATES).open("wb") as file:
-            shape = (raw.stat().st_size // (2 * width), width)
-            header = {"descr": "<f2", "fortran_order": False, "shape": shape}
-            np.lib.format.write_array_header_1_0(file, header)
-            with raw.open("rb") as written:
-                while part := written.read(1 << 24):
-                    file.write(part)
-        raw.unlink()
         return left_out
 
-    def _parts(self, pairs: Iterable[Pair], seen: set[bytes]) -> Iterator[tuple[Any, Any, Any, int]]:
-        """Sources, targets, their states and how many were left out: first of the memory that is added to."""
+    def add(self, sources: list[list[int]], targets: list[list[int]], numbers: range | None) -> None:
+        """What else is kept of pairs; `numbers`: of those that the memory held before."""
+
+    def _parts(self, pairs: Iterable[Pair]) -> Iterator[tuple[Any, Any, range | None, int]]:
+        """Sources, targets, their old numbers and how many were left out: first of the memory that is added to."""
+        seen: set[bytes] = set()
         if self.old is not None:
-            held = self.old.pairs
-            for start in range(0, len(held), CHUNK):
-                numbers = range(start, min(start + CHUNK, len(held)))
-                sources, targets = ([side(i).tolist() for i in numbers] for side in (held.source, held.target))
+            for start in range(0, len(self.old), CHUNK):
+                numbers = range(start, min(start + CHUNK, len(self.old)))
+                sources, targets = ([side(i).tolist() for i in numbers] for side in (self.old.source, self.old.target))
                 seen.update(_key(pair) for pair in zip(sources, targets, strict=True))
-                yield sources, targets, self.old.keys_of(numbers), 0
-        tokenizers, done = self.bundle.tokenizers, 0
-        given = iter(pairs)
+                yield sources, targets, numbers, 0
+        done, given = 0, iter(pairs)
         while part := list(itertools.islice(given, CHUNK)):
             encoded = zip(
-                tokenizers.source.encode([self.written(plain(source)) for source, _ in part]),
-                tokenizers.target.encode([plain(target) for _, target in part]),
+                self.tokenizers.source.encode([self.written(plain(source)) for source, _ in part]),
+                self.tokenizers.target.encode([plain(target) for _, target in part]),
                 strict=True,
             )
             kept = []
@@ -189,15 +183,55 @@ class _Writer:
                 if fits and (key := _key(pair)) not in seen:
                     seen.add(key)
                     kept.append(pair)
-            sources, targets = [pair[0] for pair in kept], [pair[1] for pair in kept]
-            yield sources, targets, self._read(sources, targets), len(part) - len(kept)
+            yield [pair[0] for pair in kept], [pair[1] for pair in kept], None, len(part) - len(kept)
             done += len(part)
             self.progress(done)
+
+
+class _StateWriter(_PairWriter):
+    """Writes pairs, and the states of a model before each of their pieces."""
+
+    def __init__(
+        self,
+        opened: Opened,
+        folder: Path,
+        old: Memory | None,
+        tag: str,
+        progress: Callable[[int], None],
+        model: Seq2Seq,
+    ) -> None:
+        super().__init__(opened, folder, None if old is None else old.pairs, tag, progress)
+        self.memory, self.width = old, model.width
+        self._states = compile_fn(
+            lambda source, target: model.decode_states(target, model.encode(source)).states, model
+        )
+
+    def write(self, pairs: Iterable[Pair]) -> int:
+        """See _PairWriter.write."""
+        raw = self.folder / "states.raw"
+        with raw.open("wb") as self._raw:
+            left_out = super().write(pairs)
+        with (self.folder / STATES).open("wb") as file:
+            shape = (raw.stat().st_size // (2 * self.width), self.width)
+            header = {"descr": "<f2", "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_1_0(file, header)
+            with raw.open("rb") as written:
+                while part := written.read(1 << 24):
+                    file.write(part)
+        raw.unlink()
+        return left_out
+
+    def add(self, sources: list[list[int]], targets: list[list[int]], numbers: range | None) -> None:
+        """See _PairWriter.add."""
+        if numbers is not None and self.memory is not None:
+            self._raw.write(self.memory.keys_of(numbers).tobytes())
+        else:
+            self._raw.write(self._read(sources, targets).tobytes())
 
     def _read(self, sources: list[list[int]], targets: list[list[int]]) -> np.ndarray:
         """float16 [pieces and ends, width], in the order of the pairs."""
         ends = np.cumsum([0, *(len(target) + 1 for target in targets)])
-        found = np.zeros((int(ends[-1]), self.bundle.model.width), np.float16)
+        found = np.zeros((int(ends[-1]), self.width), np.float16)
         config = BatchConfig(type="tokens", size=TOKENS, max_length=max(self.longest + 1, 4))
         for batch in ordered_batches(sources, targets, config) if sources else ():
             states = ops.convert_to_numpy(self._states(batch.source, batch.target_in))
@@ -210,12 +244,10 @@ class _Writer:
 
 def write_index(folder: Path, scope: Scope, pairs: EncodedCorpus, states: np.ndarray) -> None:
     """Index the sources of pairs, or states float16 [n, width], into a memory's folder."""
-    library = require_library(scope)
     if scope == "like":
-        index = library.BM25()
-        index.index([words_of(pairs.source(i).tolist()) for i in range(len(pairs))], show_progress=False)
-        index.save(str(folder / LEXICAL))
+        index_sources(pairs).save(str(folder / LEXICAL))
         return
+    library = require_library("faiss")
     count, width = states.shape
     cells = min(MOST_CELLS, int(4 * count**0.5))
     index = library.index_factory(width, f"IVF{cells},SQfp16" if count >= FEW else "Flat")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from nmt_rl.bundle.adapters import save_adapter
-from nmt_rl.config import Config, FullConfig
+from nmt_rl.config import Config, FullConfig, OnlyMemoryConfig
 from nmt_rl.models.adapters import Adapt
 from nmt_rl.models.seq2seq import Seq2Seq
 from nmt_rl.training.validation import float32_twin
@@ -15,7 +15,7 @@ from nmt_rl.training.validation import float32_twin
 def keep_adapter(
     stage: Path, model: Seq2Seq, config: Config, adapt: Adapt, base: dict[str, Any], result: dict[str, Any]
 ) -> Seq2Seq:
-    """Write STAGE/adapter, unless all weights were trained.
+    """Write STAGE/adapter, unless all weights were trained, or those of a memory of pairs.
 
     Args:
         stage: its folder.
@@ -28,7 +28,7 @@ def keep_adapter(
     Returns:
         The model to be written: one without an adapter.
     """
-    if isinstance(adapt, FullConfig):
+    if isinstance(adapt, FullConfig | OnlyMemoryConfig):  # The base need not have a memory.
         return model
     record = {
         "name": config.name,

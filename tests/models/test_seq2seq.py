@@ -8,6 +8,7 @@ from keras import ops
 from nmt_rl.backend import compile_fn
 from nmt_rl.config import DNCConfig, LSTMConfig, NTMConfig, TransformerConfig
 from nmt_rl.models.build import build_model
+from nmt_rl.models.pair_memory import recalling
 from nmt_rl.models.seq2seq import settled
 
 SMALL = {"encoder_layers": 2, "decoder_layers": 2, "width": 16, "heads": 2, "feed_forward": 24, "max_positions": 32}
@@ -29,15 +30,18 @@ VARIANTS = {
     "ntm": NTMConfig(embedding=12, units=16, slots=6, slot_width=5, read_heads=2),
     "ntm-attention": NTMConfig(embedding=12, units=16, slots=6, slot_width=5, write_heads=2, attention=True),
     "dnc": DNCConfig(embedding=12, units=16, slots=6, slot_width=5, read_heads=2),
+    "pair-memory": TransformerConfig(**SMALL, memory={"heads": 2, "feed_forward": 24}),
+    "additive-pair-memory": LSTMConfig(embedding=12, units=16, memory={"heads": 2, "feed_forward": 24, "layers": 2}),
     "dot": LSTMConfig(embedding=12, units=16, attention="dot", tie="none"),
 }
 VOCABULARY = 30
 
 
 def make(name, precision="float32"):
-    model = build_model(VARIANTS[name], VOCABULARY, VOCABULARY, seed=3, precision=precision)
-    for variable in model.trainable_variables:  # biases and coverage start at 0: give them something to do
-        if "coverage" in variable.path or "bias" in variable.path:
+    with recalling(lambda source: [[(row[:2], row[1:4])] * (row[0] % 2) for row in source]):
+        model = build_model(VARIANTS[name], VOCABULARY, VOCABULARY, seed=3, precision=precision)
+    for variable in model.trainable_variables:  # what starts at 0 is given something to do
+        if any(zero in variable.path for zero in ("coverage", "bias", "memory/out")):
             variable.assign(np.random.default_rng(5).normal(size=variable.shape, scale=0.3))
     return model
 
