@@ -169,8 +169,9 @@ def _begin(chain: Chain, folder: Path, first: Config, start: Path) -> None:
     recipe["corpus"] = {key: value for key, value in recipe["corpus"].items() if key not in BY_DOMAIN}
     recipe["tokenizer"].pop("model")  # Files of the model that it starts from, whose hash binds.
     recipe["pretrain"] = {key: value for key, value in recipe["pretrain"].items() if key not in ("start", "keep")}
-    section = chain.section.model_dump(mode="json")
-    now = {"recipe": recipe, "start": file_hash(start / WEIGHTS), **section}
+    section = chain.section.model_dump(mode="json", exclude_unset=True)
+    domains = {str(place): domain for place, domain in enumerate(section["domains"], start=1)}
+    now = {"recipe": recipe, "start": file_hash(start / WEIGHTS), "domains": domains, "ways": section.get("ways", {})}
     path = folder / RECORD
     if not path.exists():
         if not is_marked(folder) and (found := next(strangers(folder, ()), None)):
@@ -178,11 +179,16 @@ def _begin(chain: Chain, folder: Path, first: Config, start: Path) -> None:
         mark(folder, "chain")
     else:
         old = read_json(path)
-        ways = {name: way for name, way in old.get("ways", {}).items() if name in now["ways"]}
-        domains = now["domains"][: len(old.get("domains", []))]
-        ours = {**now, "domains": domains, "ways": {name: now["ways"][name] for name in ways}}
-        theirs = {**old, "ways": ways}
-        if changed := first_difference(shared(theirs, ours), shared(ours, theirs)):
+        if changed := first_difference(_in_both(old, now), _in_both(now, old)):
             raise UserError(f"{folder} is of a chain with other settings ({changed}); give --out another folder")
-        now["ways"] = {**old["ways"], **now["ways"]}
+        for key in ("domains", "ways"):
+            now[key] = {**old[key], **now[key]}
     write_json(path, now)
+
+
+def _in_both(record: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    """What of a record the other one has as well: domains and ways by their names, keys of the recipe."""
+    listed = {
+        key: {name: each for name, each in record[key].items() if name in other[key]} for key in ("domains", "ways")
+    }
+    return {**record, **listed, "recipe": shared(record["recipe"], other["recipe"])}

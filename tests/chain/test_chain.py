@@ -4,8 +4,11 @@ import json
 
 import pytest
 
-from nmt_rl.chain.spec import read_chain
-from nmt_rl.config.chain import WayConfig
+from nmt_rl.chain.learning import _begin
+from nmt_rl.chain.spec import Chain, read_chain
+from nmt_rl.config import load_config
+from nmt_rl.config.chain import ChainConfig, WayConfig
+from nmt_rl.errors import UserError
 
 SPEC = """\
 name: tiny chain
@@ -94,6 +97,31 @@ def test_a_step_starts_from_the_last_and_keeps_in_its_way(spec, tiny_corpus):
     assert (ewc.type, ewc.weight, ewc.text.limit) == ("ewc", 2.0, 30)
     assert step(distill=3.0).pretrain.keep.weight == 3.0
     assert step(set={"pretrain.adapt": "bias"}).pretrain.adapt.type == "bias"
+
+
+def test_domains_and_ways_may_come_and_go_but_nothing_else_changes(tmp_path):
+    """What stands in the folder was learnt by these settings, in this order, from this model."""
+    start, out = tmp_path / "model", tmp_path / "out"
+    start.mkdir()
+    out.mkdir()
+    (start / "model.weights.h5").write_bytes(b"weights")
+
+    def begin(names, ways=None, *changes):
+        domains = [{"name": name, "train": name, "valid": name, "test": name} for name in names]
+        section = ChainConfig.model_validate({"domains": domains, "ways": ways or {"nothing": {}}})
+        _begin(Chain(tmp_path, (), section, ""), out, load_config("quickstart", changes), start)
+
+    for names, ways in (("ab", None), ("abc", None), ("ab", {"ewc": {"ewc": 1}}), ("abc", {"nothing": {}})):
+        begin(names, ways)
+    for again, words in (
+        (lambda: begin("ab", {"ewc": {"ewc": 2}}), "ways.ewc.ewc was 1.0, now 2.0"),
+        (lambda: begin("ab", {"ewc": {"ewc": 1, "replay": 1}}), "ways.ewc.replay was null, now 1.0"),
+        (lambda: begin("acb"), 'domains.2.name was "b", now "c"'),
+        (lambda: begin("ab", None, "pretrain.updates=9"), "recipe.pretrain.updates was 800, now 9"),
+        (lambda: (start / "model.weights.h5").write_bytes(b"others") and begin("ab"), "start was"),
+    ):
+        with pytest.raises(UserError, match=words):
+            again()
 
 
 @pytest.mark.parametrize(
