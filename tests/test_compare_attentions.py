@@ -33,10 +33,14 @@ def script(monkeypatch):
     return compare_attentions
 
 
-def test_the_systems_that_ship_are_valid_experiments(script):
-    spec = script.read_spec(ROOT / "scripts" / "attentions" / "multi30k-de-en.yaml", "text")
+@pytest.mark.parametrize("name", ["copy", "multi30k-de-en"])
+def test_the_systems_that_ship_are_valid_experiments(script, name, tmp_path):
+    spec, recipe = script.read_spec(ROOT / "scripts" / "attentions" / f"{name}.yaml", "text"), tmp_path / "recipe.yaml"
+    if isinstance(spec["recipe"], dict):
+        recipe.write_text(yaml.safe_dump(spec["recipe"]))
+        spec["recipe"] = str(recipe)
     script.check(spec["recipe"], spec, list(spec["systems"]))
-    assert {"soft-additive", "hard-score", "hard-marginal", "hard-variational", "ntm", "dnc"} <= set(spec["systems"])
+    assert {each.split("-")[-1] for each in spec["systems"]} >= {"score", "marginal", "variational"}
 
 
 def test_a_table_tells_scores_sizes_and_hours(script):
