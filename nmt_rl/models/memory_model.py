@@ -99,14 +99,14 @@ class MemoryModel(Seq2Seq):
     def inspect(self, source: np.ndarray, target_in: np.ndarray) -> Insight:
         """See Seq2Seq.inspect; the memory is shown as it is after each step."""
         encoded, read = self._read(source, False, self.cell.look)
-        (states, attention), written = self._write(target_in, encoded, False, self.cell.look)
+        output, written = self._write(target_in, encoded, False, self.cell.look)
         seen = []
         for name, columns in self.cell.memory.shown.items():
             # [time, batch, heads, columns]; the source comes first.
             values = ops.transpose(ops.concatenate([read[name], written[name]]), (1, 2, 0, 3))
             seen.append(Weighting(name, "memory", values, "time", columns))
-        attention = attention if self.cell.attention is not None else None
-        return Insight(self.project(states), states, attention, tuple(seen))
+        attention = output.attention if self.cell.attention is not None else None
+        return Insight(self.project(output.states), output.states, attention, tuple(seen))
 
     def start(self, encoded: Encoded, room: Tensor, beam: int = 1) -> Cache:
         """See Seq2Seq.start; the cache does not depend on `room`."""

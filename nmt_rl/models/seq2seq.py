@@ -179,8 +179,8 @@ class Seq2Seq(keras.Model):
 
         For people, and not compiled; the logits are those of `step`. A model that looks at more shows it as well.
         """
-        states, attention = self.decode_states(target_in, self.encode(source))
-        return Insight(self.project(states), states, attention)
+        output = self.decode_states(target_in, self.encode(source))
+        return Insight(self.project(output.states), output.states, output.attention)
 
     def call(self, inputs: dict[str, Tensor], training: bool = False) -> Tensor:
         """Logits float32 [batch, time, vocab], teacher-forced."""

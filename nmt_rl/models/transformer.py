@@ -116,7 +116,7 @@ class Transformer(Seq2Seq):
     def inspect(self, source: np.ndarray, target_in: np.ndarray) -> Insight:
         """See Seq2Seq.inspect."""
         encoded, encoder = self._encode(source, False, False)
-        (states, attention), _, decoder = self._decode(target_in, self._shared(encoded), False)
+        output, _, decoder = self._decode(target_in, self._shared(encoded), False)
         kind: Literal["attention"] = "attention"
         seen = []
         for layer, (_, cross) in enumerate(decoder, start=1):
@@ -125,7 +125,7 @@ class Transformer(Seq2Seq):
             seen.append(Weighting(f"decoder layer {layer}, on itself", kind, own, "target", "target"))
         for layer, own in enumerate(encoder, start=1):
             seen.append(Weighting(f"encoder layer {layer}, on itself", kind, own, "source", "source"))
-        return Insight(self.project(states), states, attention, tuple(seen))
+        return Insight(self.project(output.states), output.states, output.attention, tuple(seen))
 
     def _shared(self, encoded: Encoded) -> dict[str, Any]:
         """What all hypotheses of a source share: its additive bias, and every layer's keys and values of it."""
