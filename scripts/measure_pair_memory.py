@@ -1,6 +1,6 @@
 """What a trained memory of pairs (`model.memory`) can tell a model that it has no other way to know.
 
-    python scripts/measure_pair_memory.py --updates 100 800
+    python scripts/measure_pair_memory.py --updates 100 600
 
 Two made tasks, each learnt by a small Transformer with the memory and without:
 
@@ -96,7 +96,7 @@ def learn(task: Task, model: Seq2Seq, updates: int, rate: float) -> float:
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--updates", type=int, nargs=2, default=(100, 1000), help="of exact and of terms")
+    parser.add_argument("--updates", type=int, nargs=2, default=(100, 600), help="of exact and of terms")
     parser.add_argument("--rate", type=float, default=0.005)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
