@@ -36,10 +36,10 @@ class Transformer(Seq2Seq):
         self.settings, self.stream = config, result_type()
         self.max_length = config.max_positions
         self.embeddings = Embeddings(source_vocabulary, target_vocabulary, config.width, config.tie, "embeddings")
-        self.source_positions = Positions(config, "source_positions")
-        self.target_positions = Positions(config, "target_positions")
-        self.encoder = [TransformerLayer(config, False, f"encoder_{i}") for i in range(config.encoder_layers)]
-        self.decoder = [TransformerLayer(config, True, f"decoder_{i}") for i in range(config.decoder_layers)]
+        self.source_positions = _Positions(config, "source_positions")
+        self.target_positions = _Positions(config, "target_positions")
+        self.encoder = [_Layer(config, False, f"encoder_{i}") for i in range(config.encoder_layers)]
+        self.decoder = [_Layer(config, True, f"decoder_{i}") for i in range(config.decoder_layers)]
         self.encoder_norm = _final_norm(config, "encoder_norm")
         self.decoder_norm = _final_norm(config, "decoder_norm")
 
@@ -141,7 +141,7 @@ def _dropout(rate: float, name: str) -> keras.layers.Layer:
     return keras.layers.Dropout(rate, dtype=result_type(), name=name)
 
 
-class Positions(keras.layers.Layer):
+class _Positions(keras.layers.Layer):
     """Add positions to embeddings, drop out."""
 
     def __init__(self, config: TransformerConfig, name: str) -> None:
@@ -192,7 +192,7 @@ class _Now:
         return ops.scatter_update(recent, self.index, ops.reshape(new, (-1, new.shape[3])))
 
 
-class TransformerLayer(keras.layers.Layer):
+class _Layer(keras.layers.Layer):
     """One encoder or decoder layer: self-attention, attention on the source (decoder only), feed-forward."""
 
     def __init__(self, config: TransformerConfig, is_decoder: bool, name: str) -> None:
