@@ -19,7 +19,7 @@ from nmt_rl.models.embedding import Embeddings
 from nmt_rl.models.linear import Linear
 from nmt_rl.models.segments import positions_within, same_segment, source_segments
 from nmt_rl.models.seq2seq import PAD, Cache, DecoderStates, Encoded, Seq2Seq, Tensor
-from nmt_rl.models.transformer import _Layer, _Positions
+from nmt_rl.models.transformer import _Layer, _Positions  # As they are called in files of weights.
 from nmt_rl.models.wrapper import Wrapper
 
 Pieces = Sequence[int] | NDArray[np.int32]

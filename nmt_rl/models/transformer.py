@@ -150,7 +150,6 @@ class _Positions(keras.layers.Layer):
         self.dropout = _dropout(config.dropout, "dropout")
 
     def build(self, width: int) -> None:
-        """Make the table; sinusoids are none of the weights."""
         shape = (self.config.max_positions, width)
         if self.config.positions == "learned":
             initializer = keras.initializers.RandomNormal(stddev=width**-0.5)
@@ -160,7 +159,6 @@ class _Positions(keras.layers.Layer):
         self.built = True
 
     def add(self, embedded: Tensor, positions: Tensor, training: bool) -> Tensor:
-        """Embeddings [batch, time, width] with those of positions int32 [1 or batch, time]."""
         table = self.table if self.config.positions == "learned" else self.constant
         added = ops.cast(gather_rows(ops.convert_to_tensor(table), positions), embedded.dtype)
         return self.dropout(ops.cast(embedded + added, self.stream), training=training)
@@ -215,7 +213,6 @@ class _Layer(keras.layers.Layer):
         self.activation_dropout = _dropout(config.activation_dropout, "activation_dropout")
 
     def build(self, width: int) -> None:
-        """Make all weights."""
         inputs = [self.self_qkv, self.self_out, self.wide]
         if self.is_decoder:
             inputs += [self.cross_query, self.cross_keys_values, self.cross_out]
