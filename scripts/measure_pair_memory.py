@@ -1,6 +1,6 @@
 """What a trained memory of pairs (`model.memory`) can tell a model that it has no other way to know.
 
-    python scripts/measure_pair_memory.py --updates 100 800
+    python scripts/measure_pair_memory.py --updates 100 600
 
 Two made tasks, each learnt by a small Transformer with the memory and without:
 
@@ -9,12 +9,15 @@ terms    half of the words have one translation; that of each other is drawn for
          one word each, in any order, that tell them
 
 Prints, in Markdown, the share of right words in 200 new sentences after so many updates, and the processor's seconds.
+With --text FILE it prints instead what it costs to look lines of a text up in it, words as pieces, 64 at a time.
 """
 
 from __future__ import annotations
 
 import argparse
+import tempfile
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,11 +25,12 @@ from numpy.typing import NDArray
 
 from nmt_rl.backend import compile_fn
 from nmt_rl.config import OptimizerConfig, PairMemoryConfig, TransformerConfig
-from nmt_rl.corpus.batches import Batch, collate
-from nmt_rl.corpus.store import ragged
+from nmt_rl.corpus.batches import Batch, collate, pad_source
+from nmt_rl.corpus.store import CorpusWriter, EncodedCorpus, ragged
 from nmt_rl.models.build import build_model
 from nmt_rl.models.pair_memory import recalling
 from nmt_rl.models.seq2seq import Seq2Seq
+from nmt_rl.retrieval.pairs import SimilarPairs
 from nmt_rl.training.learner import Learner
 from nmt_rl.training.losses import CrossEntropy
 
@@ -93,13 +97,35 @@ def learn(task: Task, model: Seq2Seq, updates: int, rate: float) -> float:
     return float((best == rows.target_out)[:, :LENGTH].mean())
 
 
+def look_up(path: Path) -> None:
+    """Print what the index of a text costs, and a source that is looked up in it."""
+    numbers: dict[str, int] = {}
+    lines = [line.split() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    rows = [[numbers.setdefault(word, len(numbers) + 4) for word in line] for line in lines]
+    with tempfile.TemporaryDirectory() as folder:
+        with CorpusWriter(Path(folder) / "pairs", len(numbers) + 4, len(numbers) + 4) as writer:
+            writer.append(rows, rows)
+        started = time.process_time()
+        lookup = SimilarPairs(EncodedCorpus.open(Path(folder) / "pairs"), count=4, without_itself=True)
+        indexed = time.process_time()
+        chosen = np.random.default_rng(1).permutation(len(rows))[:640]
+        for part in np.array_split(chosen, 10):
+            lookup(pad_source([rows[i] for i in part]))
+        each = 1000 * (time.process_time() - indexed) / len(chosen)
+    print(f"{len(rows):,} pairs: index {indexed - started:.1f} CPU seconds, {each:.2f} CPU milliseconds a source")
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--updates", type=int, nargs=2, default=(100, 1000), help="of exact and of terms")
+    parser.add_argument("--updates", type=int, nargs=2, default=(100, 600), help="of exact and of terms")
     parser.add_argument("--rate", type=float, default=0.005)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--text", type=Path, help="look its lines up, and train nothing")
     arguments = parser.parse_args()
+    if arguments.text is not None:
+        look_up(arguments.text)
+        return
     print("| task | updates | without | with memory | CPU seconds |\n|---|---|---|---|---|", flush=True)
     for name, updates in zip(("exact", "terms"), arguments.updates, strict=True):
         started, shares = time.process_time(), []

@@ -20,7 +20,7 @@ from nmt_rl.models.insight import Insight
 from nmt_rl.models.linear import Linear
 from nmt_rl.models.segments import positions_within, same_segment, source_segments
 from nmt_rl.models.seq2seq import PAD, Cache, DecoderStates, Encoded, Seq2Seq, Tensor
-from nmt_rl.models.transformer import Positions, TransformerLayer
+from nmt_rl.models.transformer import _Layer, _Positions  # As they are called in files of weights.
 from nmt_rl.models.wrapper import Wrapper
 
 Pieces = Sequence[int] | NDArray[np.int32]
@@ -95,8 +95,8 @@ class KeysAndValues(keras.layers.Layer):
             dropout=config.dropout,
             max_positions=config.room,
         )
-        self.positions = Positions(shape, "positions")
-        self.encoder = [TransformerLayer(shape, False, f"layer_{i}") for i in range(config.layers)]
+        self.positions = _Positions(shape, "positions")
+        self.encoder = [_Layer(shape, False, f"layer_{i}") for i in range(config.layers)]
         self.norm = keras.layers.LayerNormalization(dtype="float32", name="norm")
         self.keys, self.query = Linear(width, name="keys"), Linear(width, name="query")
         self.out = Linear(width, use_bias=False, name="out")

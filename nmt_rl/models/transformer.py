@@ -38,10 +38,10 @@ class Transformer(Seq2Seq):
         self.settings, self.stream = config, result_type()
         self.max_length = config.max_positions
         self.embeddings = Embeddings(source_vocabulary, target_vocabulary, config.width, config.tie, "embeddings")
-        self.source_positions = Positions(config, "source_positions")
-        self.target_positions = Positions(config, "target_positions")
-        self.encoder = [TransformerLayer(config, False, f"encoder_{i}") for i in range(config.encoder_layers)]
-        self.decoder = [TransformerLayer(config, True, f"decoder_{i}") for i in range(config.decoder_layers)]
+        self.source_positions = _Positions(config, "source_positions")
+        self.target_positions = _Positions(config, "target_positions")
+        self.encoder = [_Layer(config, False, f"encoder_{i}") for i in range(config.encoder_layers)]
+        self.decoder = [_Layer(config, True, f"decoder_{i}") for i in range(config.decoder_layers)]
         self.encoder_norm = _final_norm(config, "encoder_norm")
         self.decoder_norm = _final_norm(config, "decoder_norm")
 
@@ -181,7 +181,7 @@ def _dropout(rate: float, name: str) -> keras.layers.Layer:
     return keras.layers.Dropout(rate, dtype=result_type(), name=name)
 
 
-class Positions(keras.layers.Layer):
+class _Positions(keras.layers.Layer):
     """Add positions to embeddings, drop out."""
 
     def __init__(self, config: TransformerConfig, name: str) -> None:
@@ -190,7 +190,6 @@ class Positions(keras.layers.Layer):
         self.dropout = _dropout(config.dropout, "dropout")
 
     def build(self, width: int) -> None:
-        """Make the table; sinusoids are none of the weights."""
         shape = (self.config.max_positions, width)
         if self.config.positions == "learned":
             initializer = keras.initializers.RandomNormal(stddev=width**-0.5)
@@ -200,7 +199,6 @@ class Positions(keras.layers.Layer):
         self.built = True
 
     def add(self, embedded: Tensor, positions: Tensor, training: bool) -> Tensor:
-        """Embeddings [batch, time, width] with those of positions int32 [1 or batch, time]."""
         table = self.table if self.config.positions == "learned" else self.constant
         added = ops.cast(gather_rows(ops.convert_to_tensor(table), positions), embedded.dtype)
         return self.dropout(ops.cast(embedded + added, self.stream), training=training)
@@ -232,7 +230,7 @@ class _Now:
         return ops.scatter_update(recent, self.index, ops.reshape(new, (-1, new.shape[3])))
 
 
-class TransformerLayer(keras.layers.Layer):
+class _Layer(keras.layers.Layer):
     """One encoder or decoder layer: self-attention, attention on the source (decoder only), feed-forward."""
 
     def __init__(self, config: TransformerConfig, is_decoder: bool, name: str) -> None:
@@ -255,7 +253,6 @@ class TransformerLayer(keras.layers.Layer):
         self.activation_dropout = _dropout(config.activation_dropout, "activation_dropout")
 
     def build(self, width: int) -> None:
-        """Make all weights."""
         inputs = [self.self_qkv, self.self_out, self.wide]
         if self.is_decoder:
             inputs += [self.cross_query, self.cross_keys_values, self.cross_out]
