@@ -12,6 +12,8 @@ from nmt_rl.corpus.tokenizer import BOS, PAD
 from nmt_rl.decoding.search import Searcher
 from nmt_rl.models.build import build_model
 from nmt_rl.models.hard_lstm import following
+from nmt_rl.models.q_guided import QGuided, QHeads
+from nmt_rl.rl.value import ValueHead
 from nmt_rl.training.learner import Learner
 from nmt_rl.training.losses import CrossEntropy
 
@@ -168,3 +170,21 @@ def test_chosen_and_mean_logits_of_several_positions_are_those_of_the_projection
     np.testing.assert_allclose(model.logits_of(states, pieces), np.take_along_axis(logits, pieces, 1), atol=1e-5)
     np.testing.assert_allclose(model.mean_logit(states), logits.mean(axis=-1), atol=1e-5)
     assert states.shape[-1] == model.width == 3 * 7
+
+
+@pytest.mark.jax
+@pytest.mark.parametrize("kind", ["dueling", "ilql"])
+def test_q_heads_and_values_look_at_the_likeliest_position(kind):
+    """The state of it stands first; a guided model is trained by positions as the plain one is."""
+    model = make({"type": "marginal", "positions": 2})
+    heads = QHeads(kind, model.embeddings.width, VOCABULARY, 4)
+    states = model.decode_states(TARGET_IN, model.encode(BATCH["source"])).states
+    assert states.shape[-1] == 2 * 7
+    np.testing.assert_allclose(heads.value(states), heads.value(states[..., :6]), atol=1e-6)
+    value = ValueHead(model.embeddings.width, 0, 4)
+    np.testing.assert_allclose(value(states, None), value(states[..., :6], None), atol=1e-6)
+    guided, objective = QGuided(model, heads, beta=1.0), CrossEntropy(0.1)
+    assert guided.width == 14
+    np.testing.assert_allclose(guided.project(states), model.project(states), atol=1e-6)  # Advantages begin at 0.
+    plain, same = (float(objective(each, BATCH, True)["nll"]) for each in (model, guided))
+    assert same == pytest.approx(plain, abs=1e-5)
