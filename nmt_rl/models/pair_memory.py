@@ -105,8 +105,10 @@ class KeysAndValues(keras.layers.Layer):
     def build(self, input_shape: object = None) -> None:
         """Make all weights."""
         self.positions.build(self.width)
-        for layer in (*self.encoder, self.keys, self.query, self.out):
+        for layer in self.encoder:
             layer.build(self.width)
+        for product in (self.keys, self.query, self.out):
+            product.build(self.width)
         self.norm.build((None, None, self.width))
         self.out.kernel.assign(np.zeros(self.out.kernel.shape, "float32"))
         self.built = True

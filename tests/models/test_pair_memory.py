@@ -22,12 +22,14 @@ def decode(model, source, target_in):
     return np.asarray(compile_fn(lambda s, t: model.decode(t, model.encode(s)).logits, model)(source, target_in))
 
 
+def target_of(source):
+    """Drawn with the source as the seed, so that nothing but having seen the pair tells it."""
+    return 4 + WORDS + np.random.default_rng(source.tolist()).permutation(WORDS)[:LENGTH]
+
+
 def draw(count, seed):
-    """Pairs whose target is drawn at random, so that nothing but having seen the pair tells it."""
-    rng = np.random.default_rng(seed)
-    order = rng.random((2, count, WORDS)).argsort(axis=-1)[..., :LENGTH]
-    source, target = 4 + order[0], 4 + WORDS + order[1]
-    return collate(ragged(source.tolist()), ragged(target.tolist()), np.arange(count))
+    source = 4 + np.random.default_rng(seed).random((count, WORDS)).argsort(axis=1)[:, :LENGTH]
+    return collate(ragged(source.tolist()), ragged([target_of(row).tolist() for row in source]), np.arange(count))
 
 
 @pytest.mark.jax
@@ -105,14 +107,9 @@ def train(model, updates):
 
 
 def test_what_only_the_memory_tells_is_learnt_with_it_and_not_without():
-    """Sources and targets are drawn apart: the recalled pair is all there is to know. By chance 1 of 10 is right."""
-    held = {}
-    for seed in range(201):
-        batch = draw(100 if seed == 0 else 64, seed)
-        rows = np.stack([batch.source, batch.target_out], axis=1)[..., :LENGTH]
-        held |= {source.tobytes(): (source, target) for source, target in rows}
+    """The recalled pair is all there is to know of a target. By chance 1 word of 10 is right."""
     config = TransformerConfig(**SMALL, memory=PairMemoryConfig(**MEMORY))
-    with recalling(lambda source: [[held[row[:LENGTH].tobytes()]] for row in source]):
+    with recalling(lambda source: [[(row[:LENGTH], target_of(row[:LENGTH]))] for row in source]):
         with_memory = build_model(config, VOCABULARY, VOCABULARY, 1)
-    assert train(with_memory, 200) > 0.9
-    assert train(build_model(config, VOCABULARY, VOCABULARY, 1), 60) < 0.2
+    assert train(with_memory, 120) > 0.9
+    assert train(build_model(config, VOCABULARY, VOCABULARY, 1), 60) < 0.25
