@@ -75,10 +75,8 @@ class Predictors:
     def predicted(self, batch: EpisodeBatch, source: np.ndarray) -> dict[str, np.ndarray]:
         """Of every predictor, of the real states of a batch, [states]."""
         inputs = (source, shift_right(batch.tokens), batch.features)
-        (online, _), (target, states) = (
-            map(np.asarray, f(*inputs)) for f in (self.critic._online, self.critic._bootstrap)
-        )
-        value, slow = online[batch.mask], target[batch.mask]
+        value = np.asarray(self.critic._online(*inputs)[0])[batch.mask]
+        slow, states = (np.asarray(x) for x in self.critic._bootstrap(*inputs))
         told = {
             name: dictionary.value(keys_of(name, states, batch), np.zeros(len(value)))
             for name, dictionary in self.dictionaries.items()
