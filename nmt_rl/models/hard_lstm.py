@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import keras
 from keras import ops
@@ -39,7 +39,8 @@ class HardLSTM(LSTM):
         self.generator = keras.random.SeedGenerator()
         variational = isinstance(self.hard, HardVariationalConfig)
         self.posterior = Posterior(config.units, "posterior") if variational else None
-        self.baseline = Linear(1, name="baseline") if self._samples and self.hard.baseline == "learned" else None
+        learned = not isinstance(self.hard, HardMarginalConfig) and self.hard.baseline == "learned"
+        self.baseline = Linear(1, name="baseline") if self._samples and learned else None
 
     def build(self, input_shape: object = None) -> None:
         """Make all weights."""
@@ -72,7 +73,9 @@ class HardLSTM(LSTM):
         mask = self.dropout(ops.ones_like(soft), training=True)
         places, log_weights = self._chosen(log_q)
         each = self._states(places, hidden, values) * mask[:, :, None]
-        kind = "marginal" if isinstance(self.hard, HardMarginalConfig) else "sampled" if self._samples else "enumerated"
+        kind: Literal["sampled", "marginal", "enumerated"] = "sampled" if self._samples else "enumerated"
+        if isinstance(self.hard, HardMarginalConfig):
+            kind = "marginal"
         choice = Choice(kind, each, log_weights)
         if self.posterior is not None:
             choice = choice._replace(divergence=divergence(log_q, log_p))
