@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import keras
 from keras import ops
@@ -39,7 +39,9 @@ class HardLSTM(LSTM):
         self.generator = keras.random.SeedGenerator()
         variational = isinstance(self.hard, HardVariationalConfig)
         self.posterior = Posterior(config.units, "posterior") if variational else None
-        self.baseline = Linear(1, name="baseline") if self._samples and self.hard.baseline == "learned" else None
+        drawing = not isinstance(self.hard, HardMarginalConfig) and self.hard.samples > 0
+        learned = drawing and getattr(self.hard, "baseline", None) == "learned"
+        self.baseline = Linear(1, name="baseline") if learned else None
 
     def build(self, input_shape: object = None) -> None:
         """Make all weights."""
@@ -53,6 +55,13 @@ class HardLSTM(LSTM):
     def _samples(self) -> int:
         """Positions that are drawn for each word."""
         return 0 if isinstance(self.hard, HardMarginalConfig) else self.hard.samples
+
+    @property
+    def _kind(self) -> Literal["sampled", "marginal", "enumerated"]:
+        """See Choice."""
+        if isinstance(self.hard, HardMarginalConfig):
+            return "marginal"
+        return "sampled" if self._samples else "enumerated"
 
     @property
     def width(self) -> int:
@@ -72,15 +81,14 @@ class HardLSTM(LSTM):
         mask = self.dropout(ops.ones_like(soft), training=True)
         places, log_weights = self._chosen(log_q)
         each = self._states(places, hidden, values) * mask[:, :, None]
-        kind = "marginal" if isinstance(self.hard, HardMarginalConfig) else "sampled" if self._samples else "enumerated"
-        choice = Choice(kind, each, log_weights)
+        choice = Choice(self._kind, each, log_weights)
         if self.posterior is not None:
             choice = choice._replace(divergence=divergence(log_q, log_p))
         if isinstance(self.hard, HardScoreConfig) and self.hard.entropy:
             choice = choice._replace(cost=-self.hard.entropy * entropy(log_p))
         if self.baseline is not None:
             choice = choice._replace(baseline=self.baseline(ops.stop_gradient(hidden))[..., 0])
-        elif kind == "sampled":
+        elif self._samples:
             choice = choice._replace(soft=ops.stop_gradient(soft * mask))
         return DecoderStates(states, attention, choice)
 
