@@ -56,6 +56,13 @@ class HardLSTM(LSTM):
         return 0 if isinstance(self.hard, HardMarginalConfig) else self.hard.samples
 
     @property
+    def _kind(self) -> Literal["sampled", "marginal", "enumerated"]:
+        """See Choice."""
+        if isinstance(self.hard, HardMarginalConfig):
+            return "marginal"
+        return "sampled" if self._samples else "enumerated"
+
+    @property
     def width(self) -> int:
         """See Seq2Seq.width."""
         count, width = self.hard.positions, self.settings.embedding
@@ -73,17 +80,14 @@ class HardLSTM(LSTM):
         mask = self.dropout(ops.ones_like(soft), training=True)
         places, log_weights = self._chosen(log_q)
         each = self._states(places, hidden, values) * mask[:, :, None]
-        kind: Literal["sampled", "marginal", "enumerated"] = "sampled" if self._samples else "enumerated"
-        if isinstance(self.hard, HardMarginalConfig):
-            kind = "marginal"
-        choice = Choice(kind, each, log_weights)
+        choice = Choice(self._kind, each, log_weights)
         if self.posterior is not None:
             choice = choice._replace(divergence=divergence(log_q, log_p))
         if isinstance(self.hard, HardScoreConfig) and self.hard.entropy:
             choice = choice._replace(cost=-self.hard.entropy * entropy(log_p))
         if self.baseline is not None:
             choice = choice._replace(baseline=self.baseline(ops.stop_gradient(hidden))[..., 0])
-        elif kind == "sampled":
+        elif self._samples:
             choice = choice._replace(soft=ops.stop_gradient(soft * mask))
         return DecoderStates(states, attention, choice)
 
