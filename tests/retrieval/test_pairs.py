@@ -119,14 +119,17 @@ def test_a_memory_is_added_to_a_model_and_trained_alone(tiny_run, tiny_recipe, t
     from nmt_rl.experiment import pretrain_stage
 
     start = [f"pretrain.start={tiny_run.folder}", "pretrain.updates=4", "pretrain.adapt.type=memory", *MEMORY]
-    config = load_experiment(str(tiny_recipe), start)
+    recipe = tmp_path / "start.yaml"  # Of the model that it starts from it takes model and tokenizer.
+    lines = tiny_recipe.read_text().splitlines(keepends=True)
+    recipe.write_text("".join(line for line in lines if not line.startswith(("model:", "tokenizer:"))))
+    config = load_experiment(str(recipe), start)
     assert config.model.memory.pairs == 2 and config.model.width == 8
     pretrain_stage(config, tmp_path / "run")
     before, after = (load_bundle(f).model for f in (tiny_run.folder / "model", tmp_path / "run" / "pretrain" / "model"))
     for ours, theirs in zip(after.base.get_weights(), before.get_weights(), strict=True):
         np.testing.assert_array_equal(ours, theirs)
     with pytest.raises(UserError, match=r"does not train model\.memory, which is new"):
-        load_experiment(str(tiny_recipe), [*start[:2], "pretrain.adapt.type=lora", *MEMORY])
+        load_experiment(str(recipe), [*start[:2], "pretrain.adapt.type=lora", *MEMORY])
 
 
 @pytest.mark.parametrize(
@@ -143,4 +146,4 @@ def test_settings_that_exclude_a_memory(tiny_recipe, given, message):
         load_config(str(tiny_recipe), [*MEMORY, *given])
     if "heads" not in message:
         with pytest.raises(UserError, match=r"adapt.type 'memory' needs model\.memory"):
-            load_config(str(tiny_recipe), ["pretrain.adapt.type=memory"])
+            load_config(str(tiny_recipe), ["finetune.adapt.type=memory"])
