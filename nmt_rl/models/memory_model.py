@@ -16,7 +16,7 @@ from nmt_rl.models.linear import Linear
 from nmt_rl.models.recurrence import FeedForwardCell, LSTMCell
 from nmt_rl.models.seq2seq import PAD, Cache, DecoderStates, Encoded, Seq2Seq, Tensor, with_room
 
-CONTROLLERS = {"lstm": LSTMCell, "feed-forward": FeedForwardCell}
+CONTROLLERS: dict[str, type[LSTMCell] | type[FeedForwardCell]] = {"lstm": LSTMCell, "feed-forward": FeedForwardCell}
 LARGEST = 20.0
 """Of the numbers that a controller gives its memory (Collier and Beel, 2018, clip them so)."""
 
