@@ -178,7 +178,8 @@ def least_weights(config: AnyModelConfig, vocabularies: tuple[int, int]) -> int:
         layers = 2 * config.encoder_layers * units**2 + 4 * config.decoder_layers * units**2
     elif not isinstance(config, TransformerConfig):
         width, units = config.embedding, config.units
-        layers = 4 * units**2 + units * config.slot_width
+        # A feed-forward controller has no matrix from its states to its states.
+        layers = (4 * units**2 if config.controller == "lstm" else 0) + units * config.slot_width
     else:
         width = config.width
         layers = 4 * (config.encoder_layers + 2 * config.decoder_layers) * width**2

@@ -5,6 +5,7 @@ import pytest
 from keras import ops
 
 from nmt_rl.backend import compile_fn, is_jax
+from nmt_rl.bundle.weights import least_weights
 from nmt_rl.config import DecodingConfig, DNCConfig, NTMConfig
 from nmt_rl.corpus.tokenizer import BOS, PAD
 from nmt_rl.decoding.search import Searcher
@@ -82,3 +83,9 @@ def test_a_feed_forward_controller_knows_only_what_it_reads():
 def test_a_larger_memory_has_no_more_weights():
     sizes = {slots: build_model(NTMConfig(slots=slots), 20, 20).count_params() for slots in (8, 128)}
     assert sizes[8] == sizes[128]
+
+
+@pytest.mark.parametrize("kind", ["ntm", "dnc"])
+def test_a_feed_forward_model_has_the_weights_that_a_file_must_have_room_for(kind):
+    config = KINDS[kind].model_copy(update={"controller": "feed-forward", "units": 64})
+    assert least_weights(config, (20, 20)) <= build_model(config, 20, 20).count_params()
