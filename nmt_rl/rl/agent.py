@@ -17,6 +17,8 @@ from nmt_rl.rl.term import ERRORS, Term, below
 from nmt_rl.training.learner import Learner, joined
 
 Numbers = dict[str, float]
+Cut = Callable[[Sampled], list[Sampled]]
+"""Of a batch into those that make up its update."""
 
 
 class Agent:
@@ -31,7 +33,7 @@ class Agent:
         settings: of the stage.
         ratio: updates for each batch that is played.
         together: batches that are played at once.
-        cut: an update's batch into those that it is made of; None: it is one.
+        cut: how an update's batch is cut into those that it is made of.
     """
 
     def __init__(
@@ -44,12 +46,12 @@ class Agent:
         settings: FinetuneConfig,
         ratio: int = 1,
         together: int = 1,
-        cut: Callable[[Sampled], list[Sampled]] | None = None,
+        cut: Cut | None = None,
     ) -> None:
         """See the class docstring."""
         self.actor, self.replay, self.learner, self.terms = actor, replay, learner, list(terms)
         self.sentences, self.settings = sentences, settings
-        self.ratio, self.together, self.cut = ratio, together, cut or (lambda sampled: [sampled])
+        self.ratio, self.together, self.cut = ratio, together, cut or whole
 
     def update(self, step: int, learning_rate: float) -> Numbers:
         """Update `step`, from 1; numbers to report."""
@@ -123,6 +125,11 @@ class Agent:
     def close(self) -> None:
         """Stop the actor's processes, if it has some."""
         self.actor.close()
+
+
+def whole(sampled: Sampled) -> list[Sampled]:
+    """A batch as it is."""
+    return [sampled]
 
 
 def by_length(sampled: Sampled, parts: int) -> list[Sampled]:

@@ -23,10 +23,9 @@ from nmt_rl.evaluation.metrics import LABELS
 from nmt_rl.models.q_guided import QGuided
 from nmt_rl.results import finished, write_result
 from nmt_rl.rl.actor import Actor, SentenceStream
-from nmt_rl.rl.agent import Agent, by_length, by_source
+from nmt_rl.rl.agent import Agent, Cut, by_length, by_source, whole
 from nmt_rl.rl.divergence import Divergence
 from nmt_rl.rl.family import Family, build_family
-from nmt_rl.rl.replay import Sampled
 from nmt_rl.rl.reward import make_reward
 from nmt_rl.rl.term import Objective
 from nmt_rl.rl.validation_forks import ValidationForks
@@ -132,11 +131,11 @@ def make_agent(family: Family) -> Agent:
     )  # fmt: skip
 
 
-def _cut(family: Family) -> Callable[[Sampled], list[Sampled]] | None:
+def _cut(family: Family) -> Cut:
     """How a batch is cut before an update: because of padding, and to be divided among devices."""
     parts, devices = PARTS if family.apart and pad_mode(BatchConfig()) == "longest" else 1, batch_parts()
     parts = -(-parts // devices) * devices
-    return None if parts == 1 else functools.partial(by_length if family.apart else by_source, parts=parts)
+    return whole if parts == 1 else functools.partial(by_length if family.apart else by_source, parts=parts)
 
 
 def choose_beta(model: QGuided, validate: Callable[[], dict[str, float]], metric: str = "bleu") -> dict[str, float]:

@@ -7,7 +7,7 @@ import pytest
 from copy_task import Student, make_config, make_corpus, make_model
 
 from nmt_rl.config import HardVariationalConfig, LSTMConfig, TransformerConfig
-from nmt_rl.rl.agent import by_length, by_source
+from nmt_rl.rl.agent import by_length, by_source, whole
 from nmt_rl.rl.episode import Episode, Origin
 from nmt_rl.rl.replay import Sampled
 
@@ -124,7 +124,7 @@ def test_it_plays_once_for_so_many_updates(dqn, monkeypatch):
 
 def test_the_errors_of_an_update_become_the_priorities_of_what_it_learnt_from(dqn, monkeypatch):
     seen = []
-    monkeypatch.setattr(dqn.agent, "parts", 1)
+    monkeypatch.setattr(dqn.agent, "cut", whole)
     monkeypatch.setattr(dqn.agent.replay, "prioritise", lambda places, values: seen.append((places, values)))
     sample = dqn.agent.replay.sample
     drawn = []
@@ -150,7 +150,7 @@ def test_errors_that_are_not_finite_become_no_priorities(dqn, monkeypatch):
 def test_an_accumulated_update_is_made_of_several_batches_that_are_played():
     """Together they are one batch of all: every one counts by its forks, and the tokens are those of all."""
     learner = make(TRANSFORMER, method={"type": "fork"}, optimizer={"warmup": 0, "accumulate": 2})
-    learner.agent.parts = 1
+    learner.agent.cut = whole
     joined, batches = learner.agent._joined, []
     learner.agent._joined = lambda parts: batches.extend(joined(parts)) or batches
     numbers = learner.agent.update(1, 0.001)
@@ -207,7 +207,7 @@ def test_an_update_in_parts_is_the_update_as_a_whole(method, cut):
         student = Student(weights, config, CORPUS)
         student.agent.cut = functools.partial(cut, parts=parts)
         told.append([student.agent.update(step, 1e-3) for step in (1, 2, 3)])
-    for whole, divided in zip(*told, strict=True):
-        assert divided["loss"] == pytest.approx(whole["loss"], rel=1e-3, abs=1e-4)
-        assert divided["tokens"] == whole["tokens"]
-        assert divided["cross_entropy"] == pytest.approx(whole["cross_entropy"], rel=1e-3)
+    for one, several in zip(*told, strict=True):
+        assert several["loss"] == pytest.approx(one["loss"], rel=1e-3, abs=1e-4)
+        assert several["tokens"] == one["tokens"]
+        assert several["cross_entropy"] == pytest.approx(one["cross_entropy"], rel=1e-3)
