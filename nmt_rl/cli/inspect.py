@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from nmt_rl.cli.options import Tag
+from nmt_rl.cli.options import Tag, To
+from nmt_rl.cli.tag_options import chosen_tag
 
 Line = tuple[int, str, str | None]
 
@@ -32,10 +33,12 @@ def inspect(
     ] = None,
     beam: Annotated[int | None, typer.Option(min=1, help="Hypotheses kept; 1: greedy. Default: the model's.")] = None,
     tag: Tag = None,
+    to: To = None,
 ) -> None:
     """Write a page that shows what a model looks at for a few sentences: attention, memory, alternatives, Q-values."""
     from nmt_rl.bundle import bundle_folder, must_be_text
     from nmt_rl.corpus.inputs import check_inputs
+    from nmt_rl.corpus.lines import must_pair
     from nmt_rl.errors import UserError
     from nmt_rl.storage.outputs import open_output
 
@@ -45,35 +48,25 @@ def inspect(
     if reference is not None and beam is not None:
         raise UserError("--beam is of a search, and --reference needs none; leave out one of them")
     check_inputs(texts)
-    _must_agree(source, reference)
+    if reference is not None:
+        must_pair(source, reference)
     before = None if prior is None else bundle_folder(prior)
-    _must_fit(folder, before, memory, tag)
+    _must_fit(folder, before, memory)
+    begins = chosen_tag([folder], tag, to)
     overrides = {} if beam is None else {"beam": beam}
     with open_output(html, "--html", texts) as page:
         import nmt_rl.backend  # noqa: F401 Which loads Keras, quietly; so it comes first.
         from nmt_rl.evaluation.insight_page import render_insights
         from nmt_rl.inspection import Inspector
 
-        inspector = Inspector(folder, memory, before, overrides, tag or "", all_heads)
+        inspector = Inspector(folder, memory, before, overrides, begins, all_heads)
         found = inspector.inspect(islice(_with_text(source, reference), lines))
         page.write(render_insights(found).encode("utf-8", "backslashreplace"))
 
 
-def _must_agree(source: Path, reference: Path | None) -> None:
-    """Raise a UserError if two files have different numbers of lines; pipes are found out on the way."""
-    from nmt_rl.corpus.lines import count_lines
-    from nmt_rl.errors import UserError
-
-    if reference is None or not (source.is_file() and reference.is_file()):
-        return
-    if (ours := count_lines(source)) != (theirs := count_lines(reference)):
-        raise UserError(f"{source} has {ours:,} lines, but {reference} has {theirs:,}; they must agree")
-
-
-def _must_fit(folder: Path, prior: Path | None, memory: Path | None, tag: str | None) -> None:
+def _must_fit(folder: Path, prior: Path | None, memory: Path | None) -> None:
     """Raise a UserError for what is damaged or of another model."""
     from nmt_rl.bundle import open_members
-    from nmt_rl.decoding.marks import must_know_tag
     from nmt_rl.errors import UserError
     from nmt_rl.retrieval.record import must_belong
 
@@ -82,19 +75,16 @@ def _must_fit(folder: Path, prior: Path | None, memory: Path | None, tag: str | 
         raise UserError(f"{folder} has Q heads, which say what actions are worth; leave out --prior")
     if memory is not None:
         must_belong(memory, folder)
-    if tag is not None:
-        must_know_tag(folder, tag)
 
 
 def _with_text(source: Path, reference: Path | None) -> Iterator[Line]:
     """Numbers of lines that are not blank, the lines, and their references."""
     from nmt_rl.corpus.lines import read_lines
-    from nmt_rl.errors import UserError
+    from nmt_rl.corpus.sources import read_files
 
-    references = read_lines(reference) if reference is not None else None
-    for number, line in enumerate(read_lines(source), start=1):
-        other = next(references, None) if references is not None else None
-        if references is not None and other is None:
-            raise UserError(f"{reference} has no line {number:,}, but {source} has; they must agree")
+    pairs: Iterator[tuple[str, str | None]] = ((line, None) for line in read_lines(source))
+    if reference is not None:
+        pairs = iter(read_files(source, reference))
+    for number, (line, other) in enumerate(pairs, start=1):
         if line.strip():
             yield number, line, other

@@ -39,7 +39,8 @@ def remember(
     """Let a model remember pairs of sentences, without training: translate --memory MEMORY then looks them up."""
     from nmt_rl.bundle import bundle_folder, read_bundle_config
     from nmt_rl.corpus.inputs import check_inputs
-    from nmt_rl.corpus.lines import count_lines, read_lines
+    from nmt_rl.corpus.lines import must_pair
+    from nmt_rl.corpus.sources import read_files
     from nmt_rl.errors import UserError, printable
 
     if add and look_up is not None:
@@ -50,13 +51,12 @@ def remember(
         option = "--look-up" if look_up is not None else "--mixing"
         raise UserError(f"{option} is of models that were not trained to read pairs (model.memory); leave it out")
     check_inputs([source, target])
-    if (ours := count_lines(source)) != (theirs := count_lines(target)):
-        raise UserError(f"{source} has {ours:,} lines, but {target} has {theirs:,}; they must agree")
+    must_pair(source, target)
     begins = chosen_tag([folder], tag, to)
     import nmt_rl.backend  # noqa: F401 Which loads Keras, quietly; so it comes first.
     from nmt_rl.retrieval.writing import remember as write_memory
 
-    pairs = zip(read_lines(source), read_lines(target), strict=True)
+    pairs = read_files(source, target)
     made = write_memory(folder, pairs, output, look_up or "like", mixing or "adaptive", add, begins)
     if layer is not None:
         typer.echo(printable(f"{output}: {made.pairs:,} pairs; {made.left_out:,} left out"))

@@ -46,6 +46,7 @@ def score(
     """
     from nmt_rl.bundle import bundle_folder, load_ensemble, must_be_text, read_bundle_config
     from nmt_rl.corpus.inputs import check_inputs
+    from nmt_rl.corpus.lines import must_pair
     from nmt_rl.decoding.files import score_stream
     from nmt_rl.decoding.marks import Marks
     from nmt_rl.decoding.translator import override
@@ -60,7 +61,7 @@ def score(
     # What is wrong must not cost the time of loading the model, or of scoring a part.
     config = override(read_bundle_config(folders[0])[0].decoding, overrides, option_name)
     check_inputs([source, target])
-    _check_lines(source, target)
+    must_pair(source, target)
     if pieces:
         _check_pieces(target, folders[0])
     marks = Marks(chosen_tag(folders[:1], tag, to))
@@ -70,17 +71,6 @@ def score(
 
         scorer = Scorer(bundle.model, bundle.tokenizers, config, marks)
         score_stream(scorer, source, target, sink, tokens, alignment, pieces=pieces)
-
-
-def _check_lines(source: Path, target: Path) -> None:
-    """Raise a UserError if two files have different numbers of lines; pipes are found out on the way."""
-    from nmt_rl.corpus.lines import count_lines
-    from nmt_rl.errors import UserError
-
-    if source.is_file() and target.is_file():
-        lines, others = count_lines(source), count_lines(target)
-        if lines != others:
-            raise UserError(f"{source} has {lines:,} lines but {target} has {others:,}; they must agree")
 
 
 def _check_pieces(target: Path, folder: Path) -> None:

@@ -147,14 +147,8 @@ class SearchOptions:
         Raises:
             UserError: for an option that has no effect with the others or a model's own settings, or excludes one.
         """
-        from nmt_rl.bundle import read_bundle_config
         from nmt_rl.corpus.glossary import read_glossary
-        from nmt_rl.decoding.engines import check_engine
-        from nmt_rl.decoding.marks import must_know_terms, must_spell_terms
-        from nmt_rl.decoding.mbr import sentence_utility
         from nmt_rl.decoding.request import Request
-        from nmt_rl.decoding.translator import override
-        from nmt_rl.retrieval.record import must_belong
 
         if not models and (options := self.given()):
             _refuse(f"{options[0]} is of models, but only files of translations are given")
@@ -185,21 +179,32 @@ class SearchOptions:
         if self.memory is not None and len(models) > 1:
             _refuse(f"--memory is of one model, found {len(models)}")
         for folder in models:
-            config = read_bundle_config(folder)[0]
-            settings = override(config.decoding, overrides, self._option)
-            self._refuse_what_does_nothing(overrides, settings, nbest, scores)
-            _refuse_what_excludes_another(settings, prefixes)
-            check_engine([folder], config, settings, request)
-            if self.memory is not None:
-                must_belong(self.memory, folder)
-            if self.force_terms and self.glossary is not None:
-                _refuse_what_may_keep_terms_out(settings, request)
-                must_spell_terms(folder, self.glossary)
-            elif self.glossary is not None:
-                must_know_terms(folder)
-            if settings.mbr is not None:  # What the utility needs is found missing before a model is loaded.
-                sentence_utility(settings.mbr, request.target_language(config.corpus.target_language))
+            self._look_at(folder, request, nbest, scores)
         return request
+
+    def _look_at(self, folder: Path, request: Request, nbest: int | None, scores: bool) -> None:
+        """Raise a UserError for what a model cannot do, or what does nothing with its settings."""
+        from nmt_rl.bundle import read_bundle_config
+        from nmt_rl.decoding.engines import check_engine
+        from nmt_rl.decoding.marks import must_know_terms, must_spell_terms
+        from nmt_rl.decoding.mbr import sentence_utility
+        from nmt_rl.decoding.translator import override
+        from nmt_rl.retrieval.record import must_belong
+
+        config = read_bundle_config(folder)[0]
+        settings = override(config.decoding, request.overrides, self._option)
+        self._refuse_what_does_nothing(request.overrides, settings, nbest, scores)
+        _refuse_what_excludes_another(settings, request.prefixes)
+        check_engine([folder], config, settings, request)
+        if self.memory is not None:
+            must_belong(self.memory, folder)
+        if self.force_terms and self.glossary is not None:
+            _refuse_what_may_keep_terms_out(settings, request)
+            must_spell_terms(folder, self.glossary)
+        elif self.glossary is not None:
+            must_know_terms(folder)
+        if settings.mbr is not None:  # What the utility needs is found missing before a model is loaded.
+            sentence_utility(settings.mbr, request.target_language(config.corpus.target_language))
 
     def _refuse_what_does_nothing(
         self, given: Mapping[str, Any], settings: DecodingConfig, nbest: int | None, scores: bool

@@ -73,6 +73,12 @@ def count_lines(source: Path) -> int:
         return sum(not (number == 0 and raw == BOM) for number, raw in enumerate(_raw_lines(stream, str(source))))
 
 
+def must_pair(source: Path, target: Path) -> None:
+    """Raise a UserError if two files have different numbers of lines; of pipes that is found out on the way."""
+    if source.is_file() and target.is_file() and (lines := count_lines(source)) != (others := count_lines(target)):
+        raise UserError(f"{source} has {lines:,} lines but {target} has {others:,}; they must agree")
+
+
 def _decode(stream: IO[bytes], name: str) -> Iterator[str]:
     invalid = 0
     for number, raw in enumerate(_raw_lines(stream, name), start=1):

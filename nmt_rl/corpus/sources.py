@@ -53,10 +53,10 @@ def _open_pairs(spec: SourceSpec, config: CorpusConfig, default_split: str) -> I
     languages = (config.source_language, config.target_language)
     if spec.source:
         files = zip(spec.source, spec.target, strict=True)
-        return itertools.chain.from_iterable(_read_files(Path(s), Path(t)) for s, t in files)
+        return itertools.chain.from_iterable(read_files(Path(s), Path(t)) for s, t in files)
     if spec.prefix is not None:
         source, target = (find_file(spec.prefix, language) for language in languages)
-        return _read_files(source, target)
+        return read_files(source, target)
     if spec.tsv is not None:
         return _read_tsv(Path(spec.tsv))
     if spec.made is not None:
@@ -133,7 +133,8 @@ def _meant(prefix: str, language: str) -> str:
     return f"; {prefix} is a file: two files are given as {{source: FILE, target: FILE}}, a table ends in .tsv"
 
 
-def _read_files(source: Path, target: Path) -> Iterator[Pair]:
+def read_files(source: Path, target: Path) -> Iterator[Pair]:
+    """Line by line; raises UserError where one of them ends before the other."""
     return _zip_lines(read_lines(source), read_lines(target), str(source), str(target))
 
 

@@ -21,6 +21,11 @@ Cut = Callable[[Sampled], list[Sampled]]
 """Of a batch into those that make up its update."""
 
 
+def whole(sampled: Sampled) -> list[Sampled]:
+    """A batch as it is."""
+    return [sampled]
+
+
 class Agent:
     """Plays sentences, remembers what was played, and learns from it.
 
@@ -46,12 +51,12 @@ class Agent:
         settings: FinetuneConfig,
         ratio: int = 1,
         together: int = 1,
-        cut: Cut | None = None,
+        cut: Cut = whole,
     ) -> None:
         """See the class docstring."""
         self.actor, self.replay, self.learner, self.terms = actor, replay, learner, list(terms)
         self.sentences, self.settings = sentences, settings
-        self.ratio, self.together, self.cut = ratio, together, cut or whole
+        self.ratio, self.together, self.cut = ratio, together, cut
 
     def update(self, step: int, learning_rate: float) -> Numbers:
         """Update `step`, from 1; numbers to report."""
@@ -125,11 +130,6 @@ class Agent:
     def close(self) -> None:
         """Stop the actor's processes, if it has some."""
         self.actor.close()
-
-
-def whole(sampled: Sampled) -> list[Sampled]:
-    """A batch as it is."""
-    return [sampled]
 
 
 def by_length(sampled: Sampled, parts: int) -> list[Sampled]:

@@ -30,7 +30,7 @@ def test_wrong_files(command, tiny_run, tiny_corpus, tmp_path, source):
     wrong = [
         (["--source", tmp_path / "no"], "does not exist"),
         (["--source", model], "is a model folder, not a text file"),
-        (["--source", source, "--reference", tmp_path / "short"], "has 4 lines, but"),
+        (["--source", source, "--reference", tmp_path / "short"], "has 4 lines but"),
         (["--source", source, "--memory", tmp_path], "is no memory"),
         (["--source", source, "--prior", tmp_path], "holds no model"),
         (["--source", source, "--tag", "<2xx>"], "is no tag of"),

@@ -68,7 +68,7 @@ def test_parts_of_a_batch_add_up_to_the_whole(model, terms, batch, name):
     found = [weight_gradients(Objective([term]), model, {name: part}) for part in shared]
     assert sum(each for each, _ in found) == pytest.approx(loss, rel=1e-5)
     for gradient, *each in zip(gradients, *(part for _, part in found), strict=True):
-        np.testing.assert_allclose(sum(each), gradient, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(sum(each), gradient, rtol=1e-5, atol=3e-6)
 
 
 def test_below_by_hand():
