@@ -1,5 +1,6 @@
 """One tiny corpus, its recipe, and one whole tiny run that every test may read."""
 
+import importlib
 import logging
 import os
 import random
@@ -64,6 +65,13 @@ def pytest_collection_modifyitems(items):
     half = len(others) // 2
     order = [*with_run[:1], *others[:half], *with_run[1:], *others[half:]]
     items.sort(key=lambda item: order.index(item.path))
+
+
+@pytest.fixture
+def script(request, monkeypatch):
+    """The module of scripts/ that a test's module is named after."""
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "scripts"))
+    return importlib.import_module(request.module.__name__.removeprefix("test_"))
 
 
 @pytest.fixture(scope="session")

@@ -25,14 +25,6 @@ systems:
 """
 
 
-@pytest.fixture
-def script(monkeypatch):
-    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
-    import compare_attentions
-
-    return compare_attentions
-
-
 @pytest.mark.parametrize("name", ["copy", "multi30k-de-en"])
 def test_the_systems_that_ship_are_valid_experiments(script, name, tmp_path):
     spec, recipe = script.read_spec(ROOT / "scripts" / "attentions" / f"{name}.yaml", "text"), tmp_path / "recipe.yaml"

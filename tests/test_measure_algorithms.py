@@ -2,21 +2,8 @@
 
 import json
 import sys
-from pathlib import Path
-
-import pytest
 
 from nmt_rl.config import NTMConfig
-
-SCRIPTS = Path(__file__).parents[1] / "scripts"
-
-
-@pytest.fixture
-def script(monkeypatch):
-    monkeypatch.syspath_prepend(str(SCRIPTS))
-    import measure_algorithms
-
-    return measure_algorithms
 
 
 def test_shares_by_hand(script):

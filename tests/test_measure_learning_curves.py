@@ -2,19 +2,6 @@
 
 import json
 import sys
-from pathlib import Path
-
-import pytest
-
-SCRIPTS = Path(__file__).parents[1] / "scripts"
-
-
-@pytest.fixture
-def script(monkeypatch):
-    monkeypatch.syspath_prepend(str(SCRIPTS))
-    import measure_learning_curves
-
-    return measure_learning_curves
 
 
 def test_a_table_has_a_column_for_each_size_and_a_gap_where_one_ended_before(script):

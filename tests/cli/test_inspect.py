@@ -34,6 +34,7 @@ def test_wrong_files(command, tiny_run, tiny_corpus, tmp_path, source):
         (["--source", source, "--memory", tmp_path], "is no memory"),
         (["--source", source, "--prior", tmp_path], "holds no model"),
         (["--source", source, "--tag", "<2xx>"], "is no tag of"),
+        (["--source", source, "--to", "xx"], "--to xx is of models whose sources have tags"),
         (["--source", source, "--reference", source, "--beam", 2], "leave out one of them"),
         (["--source", source, "--lines", 0], "--lines"),
     ]

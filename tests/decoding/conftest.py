@@ -1,8 +1,8 @@
 import random
 
-import numpy as np
 import pytest
 from lively import lively, next_log_probs
+from noise import with_noise
 
 from nmt_rl.config import DecodingConfig, TokenizerConfig, TransformerConfig
 from nmt_rl.corpus.tokenizer import Tokenizers, train_tokenizer
@@ -26,10 +26,7 @@ def tokenizers():
 @pytest.fixture(scope="session")
 def tiny_model(tokenizers):
     """Untrained, but with distributions that differ by source and prefix."""
-    model = build_model(MODEL, tokenizers.source.size, tokenizers.target.size, seed=1)
-    rng = np.random.default_rng(2)
-    model.set_weights([w + rng.normal(0, 0.5, w.shape) for w in model.get_weights()])
-    return model
+    return with_noise(build_model(MODEL, tokenizers.source.size, tokenizers.target.size, seed=1), 0.5, 2)
 
 
 @pytest.fixture(scope="session")

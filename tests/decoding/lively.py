@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 from keras import ops
+from noise import with_noise
 
 from nmt_rl.backend import compile_fn
 from nmt_rl.config import LSTMConfig, TransformerConfig
@@ -24,10 +25,7 @@ TINY = {
 
 def lively(kind):
     """A tiny model whose distributions are far from uniform and differ by source and prefix."""
-    model = build_model(TINY[kind], VOCABULARY, VOCABULARY, seed=3)
-    rng = np.random.default_rng(5)
-    model.set_weights([w + rng.normal(0, 0.6, w.shape) for w in model.get_weights()])
-    return model
+    return with_noise(build_model(TINY[kind], VOCABULARY, VOCABULARY, seed=3), 0.6, 5)
 
 
 def next_log_probs(model):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from keras import ops
+from noise import with_noise
 
 from nmt_rl.config import DecodingConfig, LSTMConfig, TransformerConfig
 from nmt_rl.corpus.tokenizer import BOS
@@ -20,10 +21,7 @@ KINDS = {
 
 
 def lively(kind, seed):
-    model = build_model(KINDS[kind], 7, 7, seed=seed)
-    rng = np.random.default_rng(seed)
-    model.set_weights([w + rng.normal(0, 0.6, w.shape) for w in model.get_weights()])
-    return model
+    return with_noise(build_model(KINDS[kind], 7, 7, seed=seed), 0.6, seed)
 
 
 def probabilities(model):

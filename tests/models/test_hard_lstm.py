@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 from keras import ops
+from noise import with_noise
 
 from nmt_rl.backend import compile_fn, is_jax
 from nmt_rl.config import DecodingConfig, LSTMConfig, OptimizerConfig
@@ -149,9 +150,7 @@ def test_every_weight_learns(name, dropout):
 @pytest.mark.jax
 @pytest.mark.parametrize("positions", [1, 3])
 def test_the_log_probability_of_every_hypothesis_of_a_beam_is_that_of_a_forced_pass(positions):
-    model = make({"type": "variational", "positions": positions})
-    rng = np.random.default_rng(4)
-    model.set_weights([w + rng.normal(0, 0.4, w.shape) for w in model.get_weights()])
+    model = with_noise(make({"type": "variational", "positions": positions}), 0.4, 4)
     found = Searcher(model, DecodingConfig(beam=4))(BATCH["source"], 6)
     score = compile_fn(lambda source, target: ops.log_softmax(model.decode(target, model.encode(source)).logits), model)
     for n in range(4):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from keras import ops
+from noise import with_noise
 
 from nmt_rl.backend import seeded
 from nmt_rl.config import DNCConfig, LSTMConfig, NTMConfig, TransformerConfig
@@ -27,10 +28,7 @@ MODELS = {
 
 
 def make(kind):
-    model = build_model(MODELS[kind], VOCABULARY, VOCABULARY, seed=2)
-    rng = np.random.default_rng(4)
-    model.set_weights([w + rng.normal(0, 0.5, w.shape) for w in model.get_weights()])
-    return model
+    return with_noise(build_model(MODELS[kind], VOCABULARY, VOCABULARY, seed=2), 0.5, 4)
 
 
 def numbers(x):

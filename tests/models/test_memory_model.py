@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from keras import ops
+from noise import with_noise
 
 from nmt_rl.backend import compile_fn, is_jax
 from nmt_rl.bundle.weights import least_weights
@@ -24,10 +25,7 @@ TARGET_OUT = np.array([[5, 4, 7, 3], [8, 8, 4, 3]], "int32")
 
 
 def lively(kind):
-    model = build_model(KINDS[kind], VOCABULARY, VOCABULARY, seed=2)
-    rng = np.random.default_rng(4)
-    model.set_weights([w + rng.normal(0, 0.4, w.shape) for w in model.get_weights()])
-    return model
+    return with_noise(build_model(KINDS[kind], VOCABULARY, VOCABULARY, seed=2), 0.4, 4)
 
 
 def loss(model):

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from keras import ops
+from noise import with_noise
 
 from nmt_rl.backend import compile_fn
 from nmt_rl.config import LSTMConfig, TransformerConfig
@@ -23,10 +24,7 @@ LN2 = 0.6931472
 
 
 def lively(kind, seed=1):
-    model = build_model(KINDS[kind], 7, 7, seed=seed)
-    rng = np.random.default_rng(seed)
-    model.set_weights([w + rng.normal(0, 0.6, w.shape) for w in model.get_weights()])
-    return model
+    return with_noise(build_model(KINDS[kind], 7, 7, seed=seed), 0.6, seed)
 
 
 def forced(model):
