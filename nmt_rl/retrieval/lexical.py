@@ -41,14 +41,23 @@ def load_lexical(path: Path) -> Any:
 def most_similar(index: Any, sources: Sequence[list[int]], count: int) -> list[NDArray[np.int64]]:
     """Numbers of the pairs whose sources share most with each of some sources, best first, int64 [count or fewer].
 
+    Of equally similar ones the first come first: the library's own choice among them depends on the processor and
+    on what else is installed.
+
     Args:
         index: of `index_sources`.
         sources: pieces.
         count: of pairs for a source, at most those of the index.
     """
-    words = [words_of(source) for source in sources]
-    places, scores = index.retrieve(words, k=count, show_progress=False, n_threads=0)
-    return [row[worth > 0].astype(np.int64) for row, worth in zip(places, scores, strict=True)]
+    nothing = np.zeros(0, np.int64)
+    return [best(index.get_scores(words_of(source)), count) if source else nothing for source in sources]
+
+
+def best(scores: NDArray[np.float32], count: int) -> NDArray[np.int64]:
+    """Places of the count largest of scores [pairs] above 0, the largest first, of equal ones the first first."""
+    least = np.partition(scores, -count)[-count]
+    places = np.flatnonzero((scores >= least) & (scores > 0))
+    return places[np.argsort(-scores[places], kind="stable")][:count]
 
 
 def words_of(source: list[int]) -> list[str]:

@@ -67,13 +67,10 @@ class SimilarPairs:
         return [[(self.pairs.source(i), self.pairs.target(i)) for i in self._known[key].tolist()] for key in keys]
 
     def _looked_up(self, rows: dict[bytes, NDArray[np.int32]]) -> dict[bytes, NDArray[np.int64]]:
-        found = {key: np.zeros(0, np.int64) for key in rows}
-        wanted = {key: row for key, row in rows.items() if len(row)}
-        if not wanted:
-            return found
+        found = {}
         count = min(self.count + SPARE * self.without_itself, len(self.pairs))
-        similar = most_similar(self.index, [row.tolist() for row in wanted.values()], count)
-        for (key, row), numbers in zip(wanted.items(), similar, strict=True):
+        similar = most_similar(self.index, [row.tolist() for row in rows.values()], count)
+        for (key, row), numbers in zip(rows.items(), similar, strict=True):
             if self.without_itself:
                 numbers = numbers[[not np.array_equal(self.pairs.source(i), row) for i in numbers.tolist()]]
             found[key] = numbers[: self.count]
