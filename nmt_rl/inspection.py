@@ -18,7 +18,8 @@ from nmt_rl.corpus.characters import plain
 from nmt_rl.corpus.tokenizer import BOS, EOS
 from nmt_rl.decoding.marks import Marks
 from nmt_rl.decoding.request import Request
-from nmt_rl.decoding.translator import Translator, encode_sources, override
+from nmt_rl.decoding.sources import encode_sources
+from nmt_rl.decoding.translator import Translator, override
 from nmt_rl.evaluation.insights import Alternative, HeatMap, Insights, Neighbour, Sentence, Step
 from nmt_rl.models.neighbours import FAR
 from nmt_rl.models.retrieval import Retrieval

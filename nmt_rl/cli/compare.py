@@ -16,6 +16,7 @@ from nmt_rl.cli.tag_options import TagOptions
 from nmt_rl.storage.streams import STANDARD
 
 if TYPE_CHECKING:
+    from nmt_rl.decoding.request import Request
     from nmt_rl.evaluation.contrast import Contrast
     from nmt_rl.evaluation.resampling import Kind
     from nmt_rl.evaluation.significance import PairedTest
@@ -58,17 +59,36 @@ def compare(
     score is their mean, and the test is a two-sided bootstrap over sentences and seeds. p-values of several systems are
     corrected for their number (Holm, 1979); --json has them as they were, too.
     """
-    from nmt_rl.bundle import bundle_folder
     from nmt_rl.errors import UserError
     from nmt_rl.storage.outputs import open_output
-    from nmt_rl.systems import check_scoring, find_systems, group_seeds, in_languages, parse_seeds
+    from nmt_rl.systems import check_scoring, parse_seeds
 
     if html == STANDARD and json_output:
         raise UserError("--html - and --json both write to standard output; give --html FILE")
     metrics, samples = scoring.metric_names(), resamples or SAMPLES[test]
     given = [parse_seeds(system) for system in systems]
-    paths = [path for each in given for path in each.paths]
     _check_systems(given, test)
+    on, groups, request, languages = _prepared(given, scoring, tagging, search)
+    check_scoring([[languages[1]]], [on], ["bleu", *metrics], samples, scoring.tokenize)
+    inputs = [*scoring.texts, *(path for each in given for path in each.paths if not path.is_dir())]
+    with open_output(html, "--html", inputs) if html is not None else contextlib.nullcontext() as page:
+        translated = {name: [seed.translate([on], [request]) for seed in seeds] for name, seeds in groups.items()}
+        both = _compared(translated, on, languages, scoring.tokenize, metrics, test, samples, seed)
+        if page is not None:
+            page.write(_page(*both, languages).encode("utf-8", "backslashreplace"))
+        if html != STANDARD:
+            _show(*both, json_output)
+
+
+def _prepared(
+    given: list[SeedPaths], scoring: ScoringOptions, tagging: TagOptions, search: SearchOptions
+) -> tuple[TestSet, dict[str, list[Candidate]], Request, tuple[str, str]]:
+    """The test set, systems by name, what their models are asked, and codes of source and target."""
+    from nmt_rl.bundle import bundle_folder
+    from nmt_rl.errors import UserError
+    from nmt_rl.systems import find_systems, group_seeds, in_languages
+
+    paths = [path for each in given for path in each.paths]
     _check_different(paths)
     files = [path for path in paths if not path.is_dir()]
     sets = scoring.read(files, needs_source=len(files) < len(paths))
@@ -79,19 +99,9 @@ def compare(
     sets = in_languages(sets, [tag])
     found = find_systems(paths, sets, [tag])
     _check_different([each.path for each in found])  # A run is the model that it holds.
-    groups = group_seeds(given, found)
     request = search.request([each.path for each in found if each.lines is None], tag=tag, through=through)
     source, target = _languages(found)
-    languages = source, request.target_language(target)
-    check_scoring([[languages[1]]], sets, ["bleu", *metrics], samples, scoring.tokenize)
-    inputs = [*scoring.texts, *files]
-    with open_output(html, "--html", inputs) if html is not None else contextlib.nullcontext() as page:
-        translated = {name: [seed.translate(sets, [request]) for seed in seeds] for name, seeds in groups.items()}
-        both = _compared(translated, sets[0], languages, scoring.tokenize, metrics, test, samples, seed)
-        if page is not None:
-            page.write(_page(*both, languages).encode("utf-8", "backslashreplace"))
-        if html != STANDARD:
-            _show(*both, json_output)
+    return sets[0], group_seeds(given, found), request, (source, request.target_language(target))
 
 
 def _compared(

@@ -64,18 +64,14 @@ def translate_stream(
         RunError: if writing fails, such as on a full disk.
         UserError: if `prefixes` has fewer lines, or a line is not JSON that should be.
     """
-    done, forced = first, read_lines(prefixes) if prefixes is not None else None
-    forced_name = input_name(prefixes) if prefixes is not None else ""
+    done, forced = first, _Prefixes(prefixes, first) if prefixes is not None else None
     lines = read_lines(source, name)
     items = json_items(lines, name or "standard input") if is_json else plain_items(lines)
     for held in (_arriving if arriving else _chunks)(items, chunk):
         texts = [item.text for item in held]
-        given = list(itertools.islice(forced, len(held))) if forced is not None else None
-        if given is not None and len(given) < len(held):
-            raise UserError(f"{forced_name} has {done + len(given):,} lines, fewer than the source; they must agree")
         options: dict[str, Any] = {
             "first_line": done + 1,
-            "prefixes": given,
+            "prefixes": forced.next(len(held)) if forced is not None else None,
             "progress": _counting_from(done, progress),
         }
         if output.nbest is not None:
@@ -89,9 +85,34 @@ def translate_stream(
             _return_memory()
         done += len(held)
         progress(done)
-    if forced is not None and next(forced, None) is not None:
-        log.warning("%s has more lines than the source; those after line %d were not used", forced_name, done)
+    if forced is not None:
+        forced.end()
     return done - first
+
+
+class _Prefixes:
+    """What translations begin with, line by line of a file.
+
+    Args:
+        path: the file.
+        first: the number of its first line, from 0.
+    """
+
+    def __init__(self, path: Path, first: int) -> None:
+        self.lines, self.name, self.done = read_lines(path), input_name(path), first
+
+    def next(self, count: int) -> list[str]:
+        """So many lines; raises UserError if there are fewer."""
+        given = list(itertools.islice(self.lines, count))
+        self.done += len(given)
+        if len(given) < count:
+            raise UserError(f"{self.name} has {self.done:,} lines, fewer than the source; they must agree")
+        return given
+
+    def end(self) -> None:
+        """Warn if there are more."""
+        if next(self.lines, None) is not None:
+            log.warning("%s has more lines than the source; those after line %d were not used", self.name, self.done)
 
 
 def _return_memory() -> None:

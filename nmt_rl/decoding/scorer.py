@@ -18,8 +18,8 @@ from nmt_rl.decoding.formats import read_pieces
 from nmt_rl.decoding.marks import NOTHING as NO_MARKS
 from nmt_rl.decoding.marks import Marks
 from nmt_rl.decoding.penalties import length_penalty
+from nmt_rl.decoding.sources import batches_within, encode_sources
 from nmt_rl.decoding.task import Beginning, make_task
-from nmt_rl.decoding.translator import batches_within, encode_sources
 from nmt_rl.models.word_reward import rewarded
 
 if TYPE_CHECKING:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,11 +25,11 @@ from nmt_rl.decoding.marks import NOTHING as NO_MARKS
 from nmt_rl.decoding.marks import Marks
 from nmt_rl.decoding.memory import must_have_memory
 from nmt_rl.decoding.request import AS_CONFIGURED, Request
+from nmt_rl.decoding.sources import batches_within, encode_sources
 from nmt_rl.decoding.surface import Surface
 from nmt_rl.errors import UserError
 
 if TYPE_CHECKING:
-    from nmt_rl.corpus.tokenizer import Tokenizer
     from nmt_rl.decoding.alignment import Alignment, Attend
     from nmt_rl.decoding.hypotheses import Search
     from nmt_rl.models.seq2seq import Seq2Seq
@@ -39,9 +38,6 @@ log = logging.getLogger("nmt_rl")
 
 SHORTEST = 8
 """A shorter source counts as so many pieces: each row's logits need memory, too."""
-
-LONGEST_PIECE = 64
-"""Characters that no piece exceeds (SentencePiece's own have 16 at most)."""
 
 
 class Hypothesis(NamedTuple):
@@ -340,51 +336,6 @@ class Translator:
 
 def _spelled(tokenizers: Tokenizers, phrases: Sequence[str]) -> list[list[int]]:
     return [ids for phrase in phrases for ids in tokenizers.target.spellings(plain(phrase))]
-
-
-def batches_within(costs: Mapping[int, int], budget: int) -> Iterator[list[int]]:
-    """Indices by rising cost, in batches whose size times largest cost stays in the budget; one index at least."""
-    batch: list[int] = []
-    for index in sorted(costs, key=costs.__getitem__):
-        if batch and (len(batch) + 1) * costs[index] > budget:
-            yield batch
-            batch = []
-        batch.append(index)
-    if batch:
-        yield batch
-
-
-def encode_sources(
-    tokenizer: Tokenizer, lines: Sequence[str], limit: int, numbers: Sequence[int] = (), marks: Marks = NO_MARKS
-) -> list[list[int]]:
-    """Piece ids of each line without EOS, with marks in it, cut to `limit`, with a warning if it has a number; empty
-    for a blank line."""
-    most = LONGEST_PIECE * (limit + 1)
-    texts = [beginning(line, most) for line in lines]
-    sources = tokenizer.encode([marks.written(plain(text)) for text in texts])
-    for number, line, text, source in zip(numbers, lines, texts, sources, strict=bool(numbers)):
-        if len(source) > limit:
-            count = f"{len(source)}" if text is line else f"more than {limit}"
-            log.warning("line %d has %s pieces; only the first %d are translated", number, count, limit)
-        elif text is not line and len(text) == most:  # such as unknown characters, any number of which are one piece
-            log.warning("line %d has %d characters; only the first %d are translated", number, len(line), most)
-    return [source[:limit] for source in sources]
-
-
-def beginning(text: str, most: int) -> str:
-    """The text itself, or of one with more characters its first words, so many characters of them.
-
-    A line of a hundred megabytes must not be cut into pieces only to throw them away.
-    """
-    if len(text) <= most:
-        return text
-    words, length = [], 0
-    for word in re.finditer(r"\S+", text):
-        words.append(text[word.start() : min(word.end(), word.start() + most)])
-        length += len(words[-1]) + 1
-        if length > most:
-            break
-    return " ".join(words)[:most]
 
 
 def _least_risk(search: Search, tokenizers: Tokenizers, config: DecodingConfig, language: str) -> Search:

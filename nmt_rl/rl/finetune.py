@@ -21,6 +21,7 @@ from nmt_rl.corpus.prepared import Prepared
 from nmt_rl.errors import UserError
 from nmt_rl.evaluation.metrics import LABELS
 from nmt_rl.models.q_guided import QGuided
+from nmt_rl.models.seq2seq import Seq2Seq
 from nmt_rl.results import finished, write_result
 from nmt_rl.rl.actor import Actor, SentenceStream
 from nmt_rl.rl.agent import Agent, Cut, by_length, by_source, whole
@@ -74,14 +75,7 @@ def finetune(
         raise UserError(
             f"{run} holds no pretrained model; run nmt-rl pretrain with --out {shlex.quote(str(run))} first"
         )
-    tokenizers = prepared.tokenizers
-    reward = make_reward(config.finetune.reward, tokenizers.target, config.corpus.target_language)
-    use_devices(config.finetune.devices)
-    frozen = load_bundle(run / "pretrain" / "model", config.finetune.precision).model
-    frozen.trainable = False
-    family = build_family(config, frozen, prepared, reward)
-    if distribute is not None:
-        family.actor = distribute(family, config)
+    family, frozen = _start(config, prepared, run, distribute)
     plain, config, model, settings = config, family.config, family.model, family.config.finetune
     divergence = Divergence(model, frozen)
     forks = ValidationForks(family, family.q) if family.q is not None else None
@@ -112,9 +106,23 @@ def finetune(
         card = model_card(config, prepared, "finetune", model.count_params(), validator.signature, result)
         if "start" in bundle.card:
             card["start"] = bundle.card["start"]
-        save_bundle(stage / "model", config, tokenizers, model, card)
+        save_bundle(stage / "model", config, prepared.tokenizers, model, card)
         write_result(stage, settings, result)
     return result
+
+
+def _start(
+    config: Config, prepared: Prepared, run: Path, distribute: Callable[[Family, Config], Actor] | None
+) -> tuple[Family, Seq2Seq]:
+    """The method's parts, and the pretrained model, frozen."""
+    reward = make_reward(config.finetune.reward, prepared.tokenizers.target, config.corpus.target_language)
+    use_devices(config.finetune.devices)
+    frozen = load_bundle(run / "pretrain" / "model", config.finetune.precision).model
+    frozen.trainable = False
+    family = build_family(config, frozen, prepared, reward)
+    if distribute is not None:
+        family.actor = distribute(family, config)
+    return family, frozen
 
 
 def make_agent(family: Family) -> Agent:

@@ -13,7 +13,7 @@ from nmt_rl.corpus.tokenizer import EOS, Tokenizers, train_tokenizer
 from nmt_rl.decoding.hypotheses import Hypotheses
 from nmt_rl.decoding.request import AS_CONFIGURED, Request
 from nmt_rl.decoding.search import Searcher
-from nmt_rl.decoding.translator import BLANK, Translator, beginning, override
+from nmt_rl.decoding.translator import BLANK, Translator, override
 from nmt_rl.errors import UserError
 
 LINES = [
@@ -90,7 +90,6 @@ def test_a_line_of_any_size_is_cut_before_its_pieces_are_counted(translator, tok
     caplog.clear()
     translator.translate(["x" * 10_000, "x" + " " * 10_000])  # one piece each; only of the first something is lost
     assert [message.split(";")[0] for message in caplog.messages] == ["line 1 has 10000 characters"]
-    assert beginning(" a " * 9, 3) == "a a" and beginning("x" * 100, 8) == "x" * 8
 
 
 def test_limits_that_no_integer_holds_are_the_models(translator, tiny_model, tokenizers):
