@@ -31,9 +31,11 @@ def compile_fn(function: Callable[..., Any], *models: keras.Model) -> Callable[.
 def compile_update(learner: keras.Model) -> Callable[[Any], dict[str, Any]]:
     """One update: a function of a batch (pytree of arrays) that returns what the learner does.
 
-    On TensorFlow it is the step of Keras' trainer. Keras itself traces for the first shapes it sees and again for
-    others. A resumed run sees other shapes first than an uninterrupted one, and graphs for other shapes round
-    otherwise; so one trace serves all shapes.
+    And `skipped`, 1 if the gradient was not finite: weights and optimizer are as before, then. (Of float16, whose
+    loss scaling skips updates by itself, it is 0.)
+
+    Keras' own trainer traces for the first shapes it sees and again for others, on TensorFlow. A resumed run sees other
+    shapes first than an uninterrupted one, and graphs for other shapes round otherwise; so one trace serves all shapes.
 
     On JAX it is a step over the state as a tree, whose memory is used again for the new one; it returns before it is
     computed, and nothing is waited for but what the caller looks at.
@@ -41,25 +43,59 @@ def compile_update(learner: keras.Model) -> Callable[[Any], dict[str, Any]]:
     Args:
         learner: a compiled model whose outputs are scalars, of which `loss` is minimised; its optimizer is built.
     """
-    if is_jax():
-        return _update_jax(learner)
-    if learner.run_eagerly:
-        return lambda batch: learner.train_on_batch(batch, return_dict=True)
-    return _compile_tensorflow(lambda batch: learner.train_step((batch,)))
+    return _update_jax(learner) if is_jax() else _update_tensorflow(learner)
+
+
+def _update_tensorflow(learner: keras.Model) -> Callable[[Any], dict[str, Any]]:
+    def update(batch: Any) -> dict[str, Any]:
+        outputs, gradients = _outputs_and_gradients(learner, batch)
+        return outputs | {"skipped": _apply_finite(learner, gradients)}
+
+    return update if learner.run_eagerly else _compile_tensorflow(update)
+
+
+def _outputs_and_gradients(learner: keras.Model, batch: Any) -> tuple[Any, list[Any]]:
+    """Of a batch, on TensorFlow; gradients of the scaled loss."""
+    import tensorflow as tf
+
+    with tf.GradientTape() as tape:
+        outputs = learner(batch, training=True)
+        loss = learner.optimizer.scale_loss(outputs["loss"])
+    weights = [v.value for v in learner.trainable_variables]
+    return outputs, tape.gradient(loss, weights, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+
+
+def _apply_finite(learner: keras.Model, gradients: Sequence[Any]) -> Any:
+    """Have the optimizer apply gradients on TensorFlow if they are finite; whether they were not, float32 []."""
+    import tensorflow as tf
+
+    def apply() -> Any:
+        learner.optimizer.apply(gradients, learner.trainable_variables)
+        return tf.constant(0.0)
+
+    if _skips_itself(learner):
+        return apply()
+    parts = (g.values if isinstance(g, tf.IndexedSlices) else g for g in gradients)
+    squares = tf.add_n([tf.nn.l2_loss(part) for part in parts])
+    return tf.cond(tf.math.is_finite(squares), apply, lambda: tf.constant(1.0))
+
+
+def _skips_itself(learner: keras.Model) -> bool:
+    return isinstance(learner.optimizer, keras.optimizers.LossScaleOptimizer)
 
 
 def _update_jax(learner: keras.Model) -> Callable[[Any], dict[str, Any]]:
     import jax
 
-    optimizer, gradient = learner.optimizer, jax.grad(_scaled_loss(learner), has_aux=True)
+    gradient, applied = jax.grad(_scaled_loss(learner), has_aux=True), _applied_finite(learner)
 
     def step(weights: Any, others: Any, state: Any, batch: Any) -> tuple[Any, Any, Any, Any]:
         found, (outputs, others) = gradient(weights, others, state, batch)
-        weights, state = optimizer.stateless_apply(state, found, weights)
-        return weights, others, state, outputs
+        weights, state, skipped = applied(state, found, weights)
+        return weights, others, state, outputs | {"skipped": skipped}
 
     compiled = jax.jit(step, donate_argnums=(0, 1, 2))
-    parts = (learner.trainable_variables, learner.non_trainable_variables, optimizer.variables)
+    parts = (learner.trainable_variables, learner.non_trainable_variables, learner.optimizer.variables)
 
     def update(batch: Any) -> dict[str, Any]:
         *new, outputs = compiled(*(_values(part) for part in parts), to_device(batch))
@@ -69,6 +105,23 @@ def _update_jax(learner: keras.Model) -> Callable[[Any], dict[str, Any]]:
         return outputs
 
     return update
+
+
+def _applied_finite(learner: keras.Model) -> Callable[..., tuple[Any, Any, Any]]:
+    """A function of the optimizer's state, gradients and weights: new weights and state, those that were if the
+    gradients are not finite; and whether they are not, float32 []."""
+    import jax
+    from jax import numpy as jnp
+
+    def applied(state: Any, gradients: Any, weights: Any) -> tuple[Any, Any, Any]:
+        new = learner.optimizer.stateless_apply(state, gradients, weights)
+        if _skips_itself(learner):
+            return *new, jnp.zeros(())
+        finite = jnp.isfinite(sum(jnp.sum(jnp.square(gradient)) for gradient in gradients))
+        kept = jax.tree.map(lambda after, before: jnp.where(finite, after, before), new, (weights, state))
+        return *kept, 1.0 - finite
+
+    return applied
 
 
 def _scaled_loss(learner: keras.Model) -> Callable[..., tuple[Any, Any]]:
@@ -134,7 +187,7 @@ Gradients = Callable[[Sequence[Any]], tuple[list[Any], list[Any]]]
 """A function of the batches of an update: what the learner says of each, and the sum of their gradients."""
 
 
-def compile_accumulation(learner: keras.Model) -> tuple[Gradients, Callable[[Any], None]]:
+def compile_accumulation(learner: keras.Model) -> tuple[Gradients, Callable[[Any], Any]]:
     """The two halves of an update, for one that is made of several batches.
 
     Args:
@@ -142,32 +195,25 @@ def compile_accumulation(learner: keras.Model) -> tuple[Gradients, Callable[[Any
 
     Returns:
         A function of batches that returns the learner's outputs for each and the gradients of their scaled losses'
-        sum; and one that has the optimizer apply such gradients. On TensorFlow with several devices each computes its
-        own of the batches.
+        sum; and one that has the optimizer apply such gradients, and returns `skipped` as an update does. On
+        TensorFlow with several devices each computes its own of the batches.
     """
     return _accumulation_jax(learner) if is_jax() else _accumulation_tensorflow(learner)
 
 
-def _accumulation_tensorflow(learner: keras.Model) -> tuple[Gradients, Callable[[Any], None]]:
+def _accumulation_tensorflow(learner: keras.Model) -> tuple[Gradients, Callable[[Any], Any]]:
     import tensorflow as tf
-
-    def of_one(batch: Any) -> tuple[Any, list[Any]]:
-        with tf.GradientTape() as tape:
-            outputs = learner(batch, training=True)
-            loss = learner.optimizer.scale_loss(outputs["loss"])
-        weights = [v.value for v in learner.trainable_variables]
-        found = tape.gradient(loss, weights, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-        return outputs, [tf.convert_to_tensor(gradient) for gradient in found]
 
     def at_once(*batches: Any) -> tuple[list[Any], list[Any]]:
         found = []
         for device, batch in zip(device_names(), batches, strict=False):
             with tf.device(device):
-                found.append(of_one(batch))
+                outputs, gradients = _outputs_and_gradients(learner, batch)
+                found.append((outputs, [tf.convert_to_tensor(gradient) for gradient in gradients]))
         return [outputs for outputs, _ in found], _added(gradients for _, gradients in found)
 
-    def apply(gradients: Any) -> None:
-        learner.optimizer.apply(gradients, learner.trainable_variables)
+    def apply(gradients: Any) -> Any:
+        return _apply_finite(learner, gradients)
 
     def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
         return function if learner.run_eagerly else _compile_tensorflow(function)
@@ -194,12 +240,12 @@ def _added(gradients: Iterable[list[Any]]) -> list[Any]:
     return functools.reduce(lambda sums, more: [x + y for x, y in zip(sums, more, strict=True)], gradients)
 
 
-def _accumulation_jax(learner: keras.Model) -> tuple[Gradients, Callable[[Any], None]]:
+def _accumulation_jax(learner: keras.Model) -> tuple[Gradients, Callable[[Any], Any]]:
     import jax
 
     optimizer = learner.optimizer
     compiled = jax.jit(jax.grad(_scaled_loss(learner), has_aux=True))
-    applied = jax.jit(optimizer.stateless_apply)
+    applied = jax.jit(_applied_finite(learner))
 
     def assign(variables: Any, new: Any) -> None:
         for variable, value in zip(variables, new, strict=True):
@@ -219,10 +265,11 @@ def _accumulation_jax(learner: keras.Model) -> tuple[Gradients, Callable[[Any], 
 
         return each, _added(found())
 
-    def apply(gradients: Any) -> None:
+    def apply(gradients: Any) -> Any:
         weights = learner.trainable_variables
-        new, state = applied(_values(optimizer.variables), gradients, _values(weights))
+        new, state, skipped = applied(_values(optimizer.variables), gradients, _values(weights))
         assign([*weights, *optimizer.variables], [*new, *state])
+        return skipped
 
     return gradients, apply
 

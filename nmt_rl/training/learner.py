@@ -1,4 +1,4 @@
-"""The compiled update: Keras' own trainer minimises an objective of the model and a batch."""
+"""The compiled update: Keras' optimizers minimise an objective of the model and a batch."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Learner(keras.Model):
         self.compile(optimizer=optimizer, auto_scale_loss=False, jit_compile=False if _no_xla() else "auto")
         self.built = True
         self._step: Callable[[Any], dict[str, Any]] | None = None
-        self._halves: tuple[Gradients, Callable[[Any], None]] | None = None
+        self._halves: tuple[Gradients, Callable[[Any], Any]] | None = None
         self._batches: Sequence[dict[str, Any]] = ()
         self.runs_ahead = runs_ahead()
         """What `update` returns are numbers on the device, which need not be there yet."""
@@ -77,18 +77,10 @@ class Learner(keras.Model):
         """The objective's scalars."""
         return self.objective(self.model, batch, training)
 
-    def compute_loss(
-        self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
-    ) -> Tensor:
-        """The objective's `loss` (Keras' hook)."""
-        return y_pred["loss"]
-
-    def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Tensor]:
-        """Report the objective's scalars as they are (Keras' hook)."""
-        return y_pred
-
     def update(self, batches: Sequence[dict[str, Any]], learning_rate: float) -> dict[str, Any]:
-        """One update; returns the objective's scalars, as floats unless it `runs_ahead`.
+        """One update; returns the objective's scalars and `skipped`, as floats unless it `runs_ahead`.
+
+        An update whose gradient is not finite changes nothing, and `skipped` is 1.
 
         Args:
             batches: pytrees of NumPy arrays, one or several with their shares; their gradients are added up before
@@ -113,18 +105,19 @@ class Learner(keras.Model):
             self._halves = compile_accumulation(self)
         gradients, apply = self._halves
         each, sums = gradients(batches)
-        apply(sums)
-        numbers, self.details = self._told(each)
+        numbers, self.details = self._told(each, {"skipped": apply(sums)})
         return numbers
 
-    def _told(self, outputs: Sequence[dict[str, Any]]) -> tuple[dict[str, Any], list[dict[str, np.ndarray]]]:
-        """The sums over batches of the scalars that an objective reports, and the rest of each."""
+    def _told(
+        self, outputs: Sequence[dict[str, Any]], of_all: dict[str, Any] | None = None
+    ) -> tuple[dict[str, Any], list[dict[str, np.ndarray]]]:
+        """The sums over batches of the scalars that an objective reports, and what is of all; and the rest of each."""
         first = outputs[0]
         numbers = {
             name: sum((each[name] for each in outputs[1:]), value)
             for name, value in first.items()
             if not np.ndim(value)
-        }
+        } | (of_all or {})
         if not self.runs_ahead:
             numbers = {name: float(value) for name, value in numbers.items()}
         details = [{name: np.asarray(value) for name, value in each.items() if np.ndim(value)} for each in outputs]

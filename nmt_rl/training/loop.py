@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -21,11 +21,14 @@ from nmt_rl.training.events import EventLog
 from nmt_rl.training.interruption import Interrupted, Interruption
 from nmt_rl.training.learner import Learner
 from nmt_rl.training.optimizers import averaged_weights
-from nmt_rl.training.progress import ProgressLine
+from nmt_rl.training.progress import Progress, ProgressLine
 from nmt_rl.training.schedules import learning_rate
 from nmt_rl.training.snapshots import Snapshots
 
 logger = logging.getLogger("nmt_rl")
+
+SKIPPED = 10
+"""Updates in a row whose loss or gradient is not finite; they change nothing, and after so many the stage ends."""
 
 
 class Trainer(Protocol):
@@ -48,36 +51,6 @@ class Trainer(Protocol):
     def close(self) -> None:
         """Stop background work."""
         ...
-
-
-@dataclass
-class Progress:
-    """How far a stage has come; part of every checkpoint."""
-
-    step: int = 0
-    seconds: float = 0.0
-    """Validation counted."""
-    training_seconds: float = 0.0
-    """Validation not counted."""
-    processor_seconds: float = 0.0
-    """Of training, all threads together: what it cost, whatever else the machine did."""
-    tokens: float = 0.0
-    best: float = -np.inf
-    best_step: int = 0
-    stalled: int = 0
-    """Validations since the best one."""
-    scale: float = 1.0
-    """Of the plateau schedule."""
-    since_drop: int = 0
-    """Stalled validations since the plateau schedule last lowered the rate."""
-    snapshots: dict[int, float] = field(default_factory=dict)
-    """Validated weights that are kept: step -> score."""
-    valid_score: float | None = None
-    """By a metric of text, of the last validation."""
-    due: bool = False
-    """The weights are to be validated before the next update: a signal came first."""
-    before: dict[str, float] | None = None
-    """Numbers of the weights before the first update, if the stage measured them."""
 
 
 class TrainingLoop:
@@ -113,6 +86,8 @@ class TrainingLoop:
         self._recent: list[dict[str, float]] = []
         self._begun: list[tuple[int, dict[str, Any]]] = []
         """Updates whose numbers have not been looked at, as they may be computed still."""
+        self._row: list[tuple[int, float]] = []
+        """The last updates and their losses, if they were skipped."""
         self._started = 0.0
 
     def run(self) -> Progress:
@@ -158,7 +133,7 @@ class TrainingLoop:
         step, state = progress.step, (progress.step, progress.due)
         now = step % self.config.checkpoint_every == 0 or self._done() or interruption.signal is not None
         if state != self._saved and (now or self._saved == (step, True)):
-            self._save()
+            self._save(always=self._done() or interruption.signal is not None)
 
     @contextmanager
     def explained(self) -> Iterator[None]:
@@ -233,26 +208,36 @@ class TrainingLoop:
             self._log(rate, line)
 
     def _look(self) -> None:
-        """Wait for the numbers of updates, and stop if a loss is not finite."""
+        """Wait for the numbers of updates, and stop if too many in a row were skipped."""
         begun, self._begun = self._begun, []
         for step, numbers in begun:
             found = {name: float(value) for name, value in numbers.items()}
-            if not np.isfinite(found["loss"]):
-                raise self._diverged(step, found["loss"], before=True)
-            self._recent.append(found)
+            if not found.pop("skipped") and np.isfinite(found["loss"]):
+                self._row = []
+                self._recent.append(found)
+                continue
+            self._row.append((step, found["loss"]))
+            self.progress.skipped += 1
+            if len(self._row) == SKIPPED:
+                raise self._diverged(step, found["loss"])
+        if begun and self._row:
+            logger.warning("%s: update %d changes nothing: its gradient is not finite", self.stage, self._row[-1][0])
 
     def _diverged(self, step: int, loss: float, before: bool = False) -> RunError:
-        """At an update; a checkpoint of weights that give such a loss is of no use.
+        """At an update, or at the first of those that were skipped; checkpoints of such weights are of no use.
 
         Args:
             step: of the update.
             loss: that is not finite.
             before: it is that of the weights before the update, as the losses of updates are.
         """
-        steps = self.checkpoints.steps()
-        if self._saved and self._saved[0] == step - before and steps[-2:-1]:
-            self.checkpoints.delete(self._saved[0])
-            self._saved = (steps[-2], False)
+        if self._row:
+            (step, loss), before = self._row[0], True
+        good = [saved for saved in self.checkpoints.steps() if saved < step - before]
+        if good and self._saved and self._saved[0] >= step - before:
+            for saved in self.checkpoints.steps()[len(good) :]:
+                self.checkpoints.delete(saved)
+            self._saved = (good[-1], False)
         return RunError(
             f"{self.stage}: the loss became {loss} at update {step}; {self._what_is_kept()}; lower "
             f"{self.stage}.optimizer.learning_rate (now {self.config.optimizer.learning_rate:g}) "
@@ -296,6 +281,7 @@ class TrainingLoop:
         self._recent.clear()
         if self.progress.valid_score is not None:
             means[f"valid_{self._shown()}"] = self.progress.valid_score
+        means |= {"skipped": float(self.progress.skipped)} if self.progress.skipped else {}
         means |= {"learning_rate": rate, "tokens_per_second": line.speed(), "updates_per_second": line.pace()}
         line.log(self.progress.step, means)
         self.events.write(self.stage, "train", self.progress.step, **means)
@@ -334,8 +320,11 @@ class TrainingLoop:
         self.progress.snapshots = {s: score for s, score in self.progress.snapshots.items() if s in kept}
         # The files stay: what the last checkpoint names must outlive a kill before the next one.
 
-    def _save(self) -> None:
+    def _save(self, always: bool) -> None:
+        """A checkpoint; not among skipped updates, lest those that are kept all be of the weights that lead to them."""
         self._look()
+        if self._row and not always:
+            return
         if not self._is_finite():
             raise self._diverged(self.progress.step, float("nan"))
         arrays = {f"learner/{i}": np.asarray(v.value) for i, v in enumerate(self.learner.state)}

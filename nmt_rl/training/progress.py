@@ -1,4 +1,4 @@
-"""Progress of a stage on stderr: a bar with tokens per second and ETA on a terminal, plain lines elsewhere."""
+"""How far a stage is; and on stderr a bar with tokens per second and ETA on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ import logging
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
+
+import numpy as np
 
 from nmt_rl.evaluation.metrics import LABELS
 
@@ -23,6 +26,38 @@ DASHBOARD = {
     "updates_per_second": "updates/s",
 }
 """What a terminal shows of an interval, and how it is called there."""
+
+
+@dataclass
+class Progress:
+    """How far a stage has come; part of every checkpoint."""
+
+    step: int = 0
+    seconds: float = 0.0
+    """Validation counted."""
+    training_seconds: float = 0.0
+    """Validation not counted."""
+    processor_seconds: float = 0.0
+    """Of training, all threads together: what it cost, whatever else the machine did."""
+    tokens: float = 0.0
+    best: float = -np.inf
+    best_step: int = 0
+    stalled: int = 0
+    """Validations since the best one."""
+    scale: float = 1.0
+    """Of the plateau schedule."""
+    since_drop: int = 0
+    """Stalled validations since the plateau schedule last lowered the rate."""
+    snapshots: dict[int, float] = field(default_factory=dict)
+    """Validated weights that are kept: step -> score."""
+    valid_score: float | None = None
+    """By a metric of text, of the last validation."""
+    skipped: int = 0
+    """Updates that changed nothing, as their gradient was not finite."""
+    due: bool = False
+    """The weights are to be validated before the next update: a signal came first."""
+    before: dict[str, float] | None = None
+    """Numbers of the weights before the first update, if the stage measured them."""
 
 
 class ProgressLine:

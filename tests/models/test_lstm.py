@@ -37,19 +37,11 @@ def test_every_variant_learns(layers, attention, coverage, dropout):
     model = build_model(config, 9, 9, seed=1)
     learner = Learner(model, CrossEntropy(0.1), OptimizerConfig(schedule="constant", warmup=0))
     if is_jax():
-        return trace(learner)
+        from tracing import trace
+
+        return trace(learner, BATCH)
     learner.run_eagerly = True  # One step is not worth a compilation.
     before = model.get_weights()
     assert np.isfinite(learner.update([BATCH], 0.01)["loss"])
     for variable, old in zip(model.weights, before, strict=True):
         assert not variable.trainable or np.abs(np.asarray(variable) - old).max() > 1e-3, variable.path
-
-
-def trace(learner):
-    """A step of JAX without its compilation, which takes a second for each variant."""
-    import jax
-
-    kinds = (learner.trainable_variables, learner.non_trainable_variables, learner.optimizer.variables)
-    state = tuple([v.value for v in variables] for variables in (*kinds, learner.metrics_variables))
-    numbers, after = jax.eval_shape(learner.train_step, state, (BATCH,))
-    assert numbers["loss"].shape == () and [len(part) for part in after] == [len(part) for part in state]

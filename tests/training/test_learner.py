@@ -42,6 +42,20 @@ def test_the_loss_falls(precision):
     assert losses[0]["tokens"] == 20.0
 
 
+@pytest.mark.jax
+@pytest.mark.parametrize("parts", [1, 2])
+def test_a_gradient_that_is_not_finite_changes_nothing(parts):
+    learner = make_learner(clip_norm=1.0, ema=0.9)
+    batches = joined([rows(step) for step in range(parts)], [4] * parts)
+    assert float(learner.update(batches, 0.1)["skipped"]) == 0.0
+    before = [np.asarray(v.value).tobytes() for v in learner.state]
+    spoilt = [*batches[:-1], {**batches[-1], "y": batches[-1]["y"] * np.inf}]
+    assert float(learner.update(spoilt, 0.1)["skipped"]) == 1.0
+    assert [np.asarray(v.value).tobytes() for v in learner.state] == before
+    assert float(learner.update(batches, 0.1)["skipped"]) == 0.0
+    assert [np.asarray(v.value).tobytes() for v in learner.state] != before
+
+
 def test_float16_scales_the_loss():
     learner = translation_learner("float16")
     assert isinstance(learner.optimizer, keras.optimizers.LossScaleOptimizer)

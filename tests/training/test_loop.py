@@ -4,7 +4,7 @@ import signal
 
 import numpy as np
 import pytest
-from toy_stage import NumberedUpdates, make_loop, weights
+from toy_stage import NumberedUpdates, make_loop, rows, weights
 
 from nmt_rl.errors import RunError, UserError
 from nmt_rl.training import loop as loop_module
@@ -15,6 +15,11 @@ STATEFUL = {
     "accumulated average": {"optimizer": {"accumulate": 2, "ema": 0.7}},
     "plateau": {"optimizer": {"schedule": "plateau", "plateau_patience": 1}, "scores": (3.0, 2.0, 1.0, 0.5, 0.25)},
 }
+
+
+@pytest.fixture(autouse=True)
+def three_skipped_updates_are_too_many(monkeypatch):
+    monkeypatch.setattr(loop_module, "SKIPPED", 3)
 
 
 def events(run, event):
@@ -128,8 +133,20 @@ def test_the_moving_average_is_validated_and_kept_but_not_trained(tmp_path):
     np.testing.assert_array_equal(averaged.learner.model.dense.kernel, averaged.validate.seen[kept])
 
 
+def test_a_batch_without_a_finite_gradient_is_left_out(tmp_path, caplog):
+    loop = make_loop(tmp_path, NumberedUpdates(poison=[4, 5]), log_every=1)
+    loop.run()
+    assert caplog.messages == [f"pretrain: update {n} changes nothing: its gradient is not finite" for n in (4, 5)]
+    assert loop.progress.step == 10 and loop.progress.skipped == 2
+    assert [e.get("skipped") for e in events(tmp_path, "train")] == [None] * 3 + [1.0] + [2.0] * 6
+    without = make_loop(tmp_path / "without", updates=8)
+    without.trainer.next = lambda step: ([rows(step + 2 * (step > 3))], {})
+    without.run()
+    assert weights(loop) == weights(without)
+
+
 def test_a_nan_loss_ends_the_run_and_names_what_is_kept(tmp_path):
-    loop = make_loop(tmp_path, NumberedUpdates(poison_at=8))
+    loop = make_loop(tmp_path, NumberedUpdates(poison=range(8, 99)))
     with pytest.raises(RunError) as error:
         loop.run()
     assert str(error.value) == (
@@ -144,15 +161,15 @@ def test_a_nan_loss_ends_the_run_and_names_what_is_kept(tmp_path):
 
 def test_a_nan_loss_before_the_first_checkpoint(tmp_path):
     with pytest.raises(RunError, match="became nan at update 2; the checkpoint of update 0 is kept"):
-        make_loop(tmp_path, NumberedUpdates(poison_at=2)).run()
+        make_loop(tmp_path, NumberedUpdates(poison=range(2, 99))).run()
 
 
 def test_a_checkpoint_whose_weights_give_nan_is_of_no_use(tmp_path):
     with pytest.raises(RunError, match="at update 7; the checkpoint of update 3 is kept; lower"):
-        make_loop(tmp_path, NumberedUpdates(poison_at=7)).run()
+        make_loop(tmp_path, NumberedUpdates(poison=range(7, 99))).run()
     assert make_loop(tmp_path).run().step == 10
     with pytest.raises(RunError, match="at update 1; the checkpoint of update 0 is kept; lower"):
-        make_loop(tmp_path / "first", NumberedUpdates(poison_at=1)).run()
+        make_loop(tmp_path / "first", NumberedUpdates(poison=range(1, 99))).run()
 
 
 def test_a_validation_that_is_not_finite_ends_the_run(tmp_path):
@@ -190,10 +207,16 @@ def test_an_absurd_learning_rate_is_noticed(tmp_path):
 
 
 def test_weights_that_are_not_finite_are_never_saved(tmp_path):
-    loop = make_loop(tmp_path, NumberedUpdates(poison_at=3))
-    loop.config = loop.config.model_copy(update={"updates": 3})
-    update = loop.learner.update
-    loop.learner.update = lambda batch, rate: {**update(batch, rate), "loss": 1.0}
+    loop = make_loop(tmp_path, updates=3)
+    update, kernel = loop.learner.update, loop.learner.model.dense.kernel
+
+    def spoiling(batches, rate):
+        numbers = update(batches, rate)
+        if loop.progress.step == 2:
+            kernel.assign(np.full((3, 1), np.nan))
+        return numbers
+
+    loop.learner.update = spoiling
     with pytest.raises(RunError, match="the loss became nan at update 3"):
         loop.run()
     assert loop.checkpoints.steps() == [0]
@@ -478,7 +501,7 @@ class Failing(NumberedUpdates):
 def test_changed_settings_are_honoured_when_a_stage_goes_on(tmp_path):
     """After a loss that was not finite: a lower rate, another schedule and other intervals, from the checkpoint."""
     with pytest.raises(RunError):
-        make_loop(tmp_path, NumberedUpdates(poison_at=8)).run()
+        make_loop(tmp_path, NumberedUpdates(poison=range(8, 99))).run()
     optimizer = {"learning_rate": 0.01, "schedule": "cosine", "warmup": 0}
     loop = make_loop(tmp_path, optimizer=optimizer, log_every=1, checkpoint_every=5, validation={"every": 4})
     loop.run()

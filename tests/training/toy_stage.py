@@ -39,10 +39,10 @@ def make_learner(dropout=0.0, **optimizer):
 
 
 class NumberedUpdates:
-    """On batches whose content is their number; `stop_at` interrupts like Ctrl-C, `poison_at` gives NaN."""
+    """On batches whose content is their number; `stop_at` interrupts like Ctrl-C, those of `poison` give NaN."""
 
-    def __init__(self, stop_at=None, poison_at=None):
-        self.number, self.stop_at, self.poison_at, self.closed = 0, stop_at, poison_at, False
+    def __init__(self, stop_at=None, poison=()):
+        self.number, self.stop_at, self.poison, self.closed = 0, stop_at, poison, False
         self.accumulate = 1
 
     def update(self, step, learning_rate):
@@ -58,7 +58,7 @@ class NumberedUpdates:
         if self.number == self.stop_at:
             raise KeyboardInterrupt
         batch = rows(self.number)
-        if self.number == self.poison_at:
+        if self.number in self.poison:
             batch["y"] = batch["y"] * np.nan
         return batch
 
