@@ -93,8 +93,7 @@ def finetune(
         after = after | whole_validation(model, prepared, config)
     name = config.score
     logger.info("finetune: validation %s %.2f -> %.2f", LABELS[name], before[name], after[name])
-    result = {"updates": progress.step, "seconds": round(progress.seconds, 1)}
-    result |= {name: round(getattr(progress, name), 1) for name in ("training_seconds", "processor_seconds")}
+    result = progress.told()
     result |= {"before": before, "valid": after, "lines": len(prepared.valid), "length": length}
     if forks is not None:
         result["q"] = asdict(forks.diagnosis())

@@ -149,7 +149,7 @@ def pretrain(config: Config, prepared: Prepared, run: Path) -> dict[str, Any]:
     untuned, (config, length) = config.decoding, tune_length(model, prepared, config)
     if not is_whole(settings, prepared) or config.decoding.word_reward != untuned.word_reward:
         scores = whole_validation(model, prepared, config)
-    result = {"updates": progress.step, "seconds": round(progress.seconds, 1)}
+    result = progress.told()
     result |= {"valid": scores, "lines": len(prepared.valid), "best_step": progress.best_step, "length": length}
     with loop.explained():
         events.write("pretrain", "end", progress.step, **scores)

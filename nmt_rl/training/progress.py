@@ -59,6 +59,11 @@ class Progress:
     before: dict[str, float] | None = None
     """Numbers of the weights before the first update, if the stage measured them."""
 
+    def told(self) -> dict[str, Any]:
+        """What a stage's result says of it."""
+        times = ("seconds", "training_seconds", "processor_seconds")
+        return {"updates": self.step, **{name: round(getattr(self, name), 1) for name in times}}
+
 
 class ProgressLine:
     """Shows how a stage goes.
