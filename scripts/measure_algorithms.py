@@ -3,9 +3,9 @@
 Usage: python scripts/measure_algorithms.py OUT [--recipes copy-ntm ...] [--seeds 1 ...] [--lines 100]
 
 Trains each recipe with each seed as a run in OUT/runs, on one thread, and translates greedily pairs of a seed of their
-own, of each size in SIZES; what is finished is not done again. Beyond the training sizes a memory has
-ROOM slots: no weight depends on their number. KERAS_BACKEND chooses the backend. Writes OUT/results.json and
-OUT/results.md.
+own, of each size in SIZES; what is finished is not done again. Beyond the training sizes a memory has ROOM slots where
+there is more to keep then: no weight depends on their number. KERAS_BACKEND chooses the backend. Writes
+OUT/results.json and OUT/results.md.
 """
 
 from __future__ import annotations
@@ -30,8 +30,10 @@ if TYPE_CHECKING:
     from nmt_rl.models.seq2seq import Seq2Seq
 
 RECIPES = ("copy-ntm", "copy-dnc", "copy-lstm", "recall-ntm", "recall-dnc")
-SIZES = {"copy": (20, 40, 120), "recall": (6, 12)}
+SIZES = {"copy": (20, 40, 120), "recall": (6, 12), "registers": (12, 24, 48)}
 """Those of training first, and beyond."""
+BOUNDED = ("registers",)
+"""Algorithms that have no more to keep when they are larger."""
 ROOM, NONE = 128, 2
 """Slots of a memory that is asked for more than in training; and of one that stands for none, which stays so."""
 TEST_SEED = 1000
@@ -75,7 +77,7 @@ def scored(folder: Path, train_sources: Sequence[SourceSpec], lines: int) -> tup
     translators: dict[int, Translator] = {}
     found = []
     for size in SIZES[algorithm]:
-        slots = slots_for(bundle.config.model, size, trained)
+        slots = slots_for(bundle.config.model, trained if algorithm in BOUNDED else size, trained)
         if slots not in translators:
             model = with_slots(bundle, slots)
             translators[slots] = Translator.of_model(model, bundle.tokenizers, bundle.config.decoding)

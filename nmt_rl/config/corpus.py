@@ -43,7 +43,7 @@ def _expand_home(path: str) -> str:
 class MadeConfig(Section):
     """Pairs made by a rule, whose answers are known."""
 
-    algorithm: Literal["copy", "repeat-copy", "recall", "sort", "facts"]
+    algorithm: Literal["copy", "repeat-copy", "recall", "sort", "facts", "registers"]
     """Symbols as they are; so many times over; the item that followed the one that is asked for; by priorities, the
     highest first; the last place of somebody in a story."""
     sizes: tuple[int, int] = (1, 20)

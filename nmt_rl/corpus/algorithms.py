@@ -22,6 +22,8 @@ PLACES = (
 )  # fmt: skip
 ITEM = 3
 """Symbols of an item of `recall`."""
+REGISTERS = 4
+"""Different keys of a line of `registers`, however many values they are given."""
 
 
 def copied(draw: random.Random, size: int) -> Pair:
@@ -66,12 +68,21 @@ def facts(draw: random.Random, size: int) -> Pair:
     return f"{text} where is {asked} ?", dict(told)[asked]
 
 
+def registers(draw: random.Random, size: int) -> Pair:
+    """Keys are given values, again and again, and one is asked for: `b 3 d 5 b 7 ? b` is `7`."""
+    keys = draw.sample(SYMBOLS, REGISTERS)
+    given = [(draw.choice(keys), str(draw.randrange(10))) for _ in range(size)]
+    asked = draw.choice(given)[0]
+    return f"{' '.join(itertools.chain(*given))} ? {asked}", dict(given)[asked]
+
+
 ALGORITHMS: dict[str, Callable[[random.Random, int], Pair]] = {
     "copy": copied,
     "repeat-copy": repeated,
     "recall": recalled,
     "sort": sorted_by_priority,
     "facts": facts,
+    "registers": registers,
 }
 
 

@@ -28,6 +28,9 @@ def test_targets_follow_the_rules(seed):
     items, asked = text.split(" ? ")
     items = items.removeprefix("; ").split(" ; ")
     assert len(set(items)) == 5 and items[items.index(asked) + 1] == target
+    (*given, mark, asked), target = drawn("registers", 9, seed)
+    values = dict(zip(given[::2], given[1::2], strict=True))
+    assert len(given) == 18 and mark == "?" and target == [values[asked]] and len(values) <= 4
     text, target = ALGORITHMS["facts"](random.Random(seed), 8)
     *told, question = text.split(" . ")
     name = question.split(" ")[2]
