@@ -1,4 +1,4 @@
-"""Whether the files of a run or of a model folder are as they were written."""
+"""Whether the files of a run, a model folder, an adapter or a memory are as they were written."""
 
 from __future__ import annotations
 
@@ -17,6 +17,9 @@ from nmt_rl.storage.hashes import HASHES, check_hashes, read_hashes
 from nmt_rl.storage.ownership import RUN, kind_of
 from nmt_rl.storage.reading import file_size, read_json
 
+HASHED = ("adapter", "memory")
+"""Kinds of folders all of whose files have hashes."""
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -31,13 +34,15 @@ class Finding:
 
 
 def verify(path: Path) -> Iterator[Finding]:
-    """Read every file of a run or of a model folder that can be checked, whatever its size.
+    """Read every file of a run, a model folder, an adapter or a memory that can be checked, whatever its size.
 
     Raises:
-        UserError: if it is neither.
+        UserError: if it is none of them.
     """
     if kind_of(path) == RUN or is_prepared(path):  # 0.2.0 left no mark.
         return _verify_run(path)
+    if kind_of(path) in HASHED:
+        return _verify_hashed(path)
     return _verify_model(bundle_folder(path))
 
 

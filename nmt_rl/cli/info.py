@@ -1,4 +1,4 @@
-"""nmt-rl info: what a model folder holds."""
+"""nmt-rl info: what a model folder or a memory holds."""
 
 from __future__ import annotations
 
@@ -12,15 +12,22 @@ if TYPE_CHECKING:
 
 
 def info(
-    model: Annotated[Path, typer.Argument(help="Model folder: RUN/model, or RUN itself.")],
+    model: Annotated[Path, typer.Argument(help="Model folder: RUN/model, or RUN itself; or a memory.")],
     json_output: Annotated[bool, typer.Option("--json", help="Print card and experiment as JSON.")] = False,
 ) -> None:
-    """Languages, architecture, scores, versions and data hashes of a model."""
+    """Languages, architecture, scores, versions and data hashes of a model; of a memory its model and what it holds."""
     import json
 
     from nmt_rl.bundle import bundle_folder, read_bundle_config, training_sections
-    from nmt_rl.errors import printable
+    from nmt_rl.retrieval.record import RECORD, read_record
 
+    if (model / RECORD).is_file():
+        record = read_record(model)
+        if json_output:
+            typer.echo(json.dumps(record, indent=2))
+        else:
+            _tell({"memory": str(model), **_facts_of_memory(model, record)})
+        return
     folder = bundle_folder(model)
     config, card = read_bundle_config(folder)
     if json_output:
@@ -28,9 +35,28 @@ def info(
             json.dumps({"card": card, "config": config.model_dump(mode="json") | training_sections(folder)}, indent=2)
         )
         return
-    facts = {"model": str(folder), **_facts(config, card)}
+    _tell({"model": str(folder), **_facts(config, card)})
+
+
+def _tell(facts: dict[str, str]) -> None:
+    from nmt_rl.errors import printable
+
     width = max(map(len, facts))
     typer.echo("\n".join(printable(f"{name.ljust(width)}  {value}") for name, value in facts.items()))
+
+
+def _facts_of_memory(folder: Path, record: dict[str, Any]) -> dict[str, str]:
+    from nmt_rl.corpus.store import EncodedCorpus
+    from nmt_rl.retrieval.pairs import PAIRS
+
+    facts = {"of model": f"{record['model'].get('name')} ({record['model']['weights'][:12]})"}
+    facts |= {"languages": "-".join(record.get("languages", ())), "looked up": str(record.get("scope"))}
+    facts["pairs"] = f"{len(EncodedCorpus.open(folder / PAIRS)):,}"
+    if "mixing" in record:
+        facts["mixing"] = str(record["mixing"].get("kind"))
+    if likelihood := record.get("likelihood"):
+        facts["log-probability per piece"] = f"{likelihood['alone']:.3f} -> {likelihood['mixed']:.3f} nats"
+    return facts
 
 
 def _facts(config: ModelDescription, card: dict[str, Any]) -> dict[str, str]:

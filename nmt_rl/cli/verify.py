@@ -1,4 +1,4 @@
-"""nmt-rl verify: whether a run or a model is as it was written."""
+"""nmt-rl verify: whether a run, a model, an adapter or a memory is as it was written."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ import typer
 
 
 def verify(
-    folders: Annotated[list[Path], typer.Argument(metavar="RUN|MODEL...", help="Runs or model folders.")],
+    folders: Annotated[
+        list[Path], typer.Argument(metavar="RUN|MODEL|MEMORY...", help="Runs, model folders, adapters or memories.")
+    ],
 ) -> None:
-    """Read every file of runs and models, and compare it with the hash or checksum that was written with it.
+    """Read every file of runs, models and memories, and compare it with the hash or checksum that was written with it.
 
     A line for each says whether it is the same, or without such a hash readable; exit 1 if one is damaged.
     """

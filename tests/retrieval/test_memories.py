@@ -114,6 +114,20 @@ def test_a_memory_is_of_one_model(command, memory, tiny_run, tmp_path):
     assert engine.code == 2 and "CTranslate2 has no --memory" in engine.err
 
 
+def test_a_memory_is_told_of_and_verified_as_a_model_is(command, memory, tiny_run, tmp_path):
+    told = command("info", memory).out
+    assert told.startswith(f"memory                     {memory}\nof model                   ")
+    assert "\nlanguages                  de-en\n" in told and "\nmixing                     adaptive\n" in told
+    record = json.loads(command("info", memory, "--json").out)
+    assert record["scope"] == "like" and f"({record['model']['weights'][:12]})" in told
+    copy = shutil.copytree(memory, tmp_path / "copy")
+    good = command("verify", copy)
+    assert good.code == 0 and f"same      {copy / 'memory.json'}\n" in good.out and "damaged" not in good.out
+    (copy / "memory.json").write_text((copy / "memory.json").read_text() + " ")
+    found = command("verify", copy)
+    assert found.code == 1 and f"damaged   {copy / 'memory.json'}" in found.out
+
+
 def test_a_damaged_memory_is_named(memory, tmp_path):
     from nmt_rl.retrieval.memory import Memory
 
