@@ -42,6 +42,7 @@ def remember(
     from nmt_rl.corpus.lines import must_pair
     from nmt_rl.corpus.sources import read_files
     from nmt_rl.errors import UserError, printable
+    from nmt_rl.retrieval.record import must_be_new, must_belong
 
     if add and look_up is not None:
         raise UserError("--look-up is of a new memory; leave it out with --add, which keeps what the memory has")
@@ -50,6 +51,7 @@ def remember(
     if layer is not None and (look_up, mixing) != (None, None):
         option = "--look-up" if look_up is not None else "--mixing"
         raise UserError(f"{option} is of models that were not trained to read pairs (model.memory); leave it out")
+    must_belong(output, folder) if add else must_be_new(output)
     check_inputs([source, target])
     must_pair(source, target)
     begins = chosen_tag([folder], tag, to)

@@ -50,6 +50,12 @@ def must_belong(memory: Path, model: Path) -> None:
         )
 
 
+def must_be_new(memory: Path) -> None:
+    """Raise a UserError if something stands where a memory is to be made."""
+    if memory.exists() or memory.is_symlink():
+        raise UserError(f"{memory} exists; give another folder, or --add to add to the memory there")
+
+
 def tokenizer_hashes(folder: Path) -> dict[str, str]:
     """Of the tokenizers of a model folder, by the names of their files."""
     return {name: file_hash(folder / name) for name in TOKENIZERS if (folder / name).exists()}

@@ -26,7 +26,7 @@ from nmt_rl.retrieval.fitting import Kind, fit
 from nmt_rl.retrieval.lexical import index_sources, require_library
 from nmt_rl.retrieval.memory import CONTENTS, INDEX, STATES, Memory, Scope, load_index
 from nmt_rl.retrieval.pairs import LEXICAL, PAIRS, SimilarPairs
-from nmt_rl.retrieval.record import FORMAT, PAIRS_ALONE, RECORD, must_belong, tokenizer_hashes
+from nmt_rl.retrieval.record import FORMAT, PAIRS_ALONE, RECORD, must_be_new, must_belong, tokenizer_hashes
 from nmt_rl.storage.hashes import file_hash, write_hashes
 from nmt_rl.storage.ownership import mark, must_be_ours
 from nmt_rl.storage.writing import write_json, written_folder
@@ -89,8 +89,8 @@ def remember(
     if add:
         must_belong(out, model)
         must_be_ours(out, CONTENTS, "be replaced")
-    elif out.exists() or out.is_symlink():
-        raise UserError(f"{out} exists; give another folder, or --add to add to the memory there")
+    else:
+        must_be_new(out)
     opened = open_bundle(model)
     with_pairs_alone = opened.config.model.memory is not None
     old = None if not add or with_pairs_alone else Memory.open(out)
