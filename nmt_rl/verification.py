@@ -13,6 +13,7 @@ from nmt_rl.bundle import CONFIG, WEIGHTS, bundle_folder, check_weights, open_bu
 from nmt_rl.corpus.prepared import check_corpus, checked_split, is_prepared, read_record
 from nmt_rl.corpus.store import EncodedCorpus
 from nmt_rl.errors import UserError
+from nmt_rl.retrieval.record import RECORD
 from nmt_rl.storage.hashes import HASHES, check_hashes, read_hashes
 from nmt_rl.storage.ownership import RUN, kind_of
 from nmt_rl.storage.reading import file_size, read_json
@@ -41,8 +42,8 @@ def verify(path: Path) -> Iterator[Finding]:
     """
     if kind_of(path) == RUN or is_prepared(path):  # 0.2.0 left no mark.
         return _verify_run(path)
-    if kind_of(path) in HASHED:
-        return _verify_hashed(path)
+    if kind_of(path) in HASHED or (path / RECORD).is_file():
+        return _verify_hashed(path, always=True)
     return _verify_model(bundle_folder(path))
 
 
@@ -103,14 +104,17 @@ def _verify_model(folder: Path) -> Iterator[Finding]:
         yield from _verify_hashed(export.parent)
 
 
-def _verify_hashed(folder: Path) -> Iterator[Finding]:
-    """Every file that the folder's manifest names; none if version 0.2.0 wrote it, without one."""
+def _verify_hashed(folder: Path, always: bool = False) -> Iterator[Finding]:
+    """Every file that the folder's manifest names; none if version 0.2.0 wrote it, without one, unless it `always` has
+    one."""
     try:
-        names = read_hashes(folder) or {}
+        names = read_hashes(folder)
     except UserError as error:
         yield Finding(folder / HASHES, "damaged", str(error))
         return
-    for name in names:
+    if names is None and always:
+        yield Finding(folder / HASHES, "damaged", f"{folder / HASHES} is missing")
+    for name in names or ():
         yield _finding(folder / name, "same", partial(check_hashes, folder, [name], full=True))
 
 

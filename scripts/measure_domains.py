@@ -49,8 +49,8 @@ def table(result: dict[str, Any]) -> str:
         lines.append([row["name"], f"{row['lines']:,}", str(row["beam"]), *scores, f"{row['p']:.3f}"])
     rows = "".join("| " + " | ".join(line) + " |\n" for line in lines)
     took = (
-        f"{name}: {stage['updates']:,} updates, {stage['minutes']:.0f} minutes, {stage['processor_minutes']:.0f} of "
-        "processors"
+        f"{name}: {stage['updates']:,} updates, {stage['minutes']:.0f} minutes"
+        + (f", {stage['processor_minutes']:.0f} of processors" if "processor_minutes" in stage else "")
         for name, stage in result["stages"].items()
     )
     return rows + "\n" + "; ".join(took) + ".\n"
@@ -59,14 +59,20 @@ def table(result: dict[str, Any]) -> str:
 def stages(run: Path) -> dict[str, dict[str, float]]:
     """Updates, minutes, and processor minutes of training alone, without validation, of each stage."""
     found = {stage: read_json(run / stage / "result.json") for stage in STAGES}
+    seconds = {"minutes": "seconds", "processor_minutes": "processor_seconds"}  # Of older runs only the first.
     return {
-        stage: {
-            "updates": result["updates"],
-            "minutes": result["seconds"] / 60,
-            "processor_minutes": result["processor_seconds"] / 60,
-        }
+        stage: {"updates": result["updates"]}
+        | {name: result[kept] / 60 for name, kept in seconds.items() if kept in result}
         for stage, result in found.items()
     }
+
+
+def named_set(text: str) -> tuple[str, str]:
+    """NAME=PREFIX in two."""
+    name, mark, prefix = text.partition("=")
+    if not mark:
+        raise argparse.ArgumentTypeError(f"found {text}, which should be NAME=PREFIX")
+    return name, prefix
 
 
 def main() -> None:
@@ -74,14 +80,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--set", action="append", required=True, metavar="NAME=PREFIX")
+    parser.add_argument("--set", action="append", required=True, type=named_set, metavar="NAME=PREFIX")
     parser.add_argument("-l", "--languages", default="en-de")
     parser.add_argument("--beam", type=int, nargs="+", default=[1, 5])
     options = parser.parse_args()
     os.environ.update(ONE_THREAD)
     options.out.mkdir(parents=True, exist_ok=True)
     result: dict[str, Any] = {"date": datetime.date.today().isoformat(), "stages": stages(options.run), "sets": []}
-    for name, prefix in (each.split("=", 1) for each in options.set):
+    for name, prefix in options.set:
         for beam in options.beam:
             row = measured(options.run, prefix, options.languages, beam, options.out / "log")
             result["sets"].append({"name": name, "beam": beam} | row)

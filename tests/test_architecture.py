@@ -36,7 +36,7 @@ BELOW = {
     "systems": {"evaluation", "decoding", "bundle", "corpus"},
     "inspection": {"rl", "evaluation", "retrieval", "decoding", "bundle", "models", "corpus"},
     "training": {"results", "evaluation", "decoding", "bundle", "models", "corpus"},
-    "verification": {"bundle", "corpus"},
+    "verification": {"retrieval", "bundle", "corpus"},
     "rl": {"training", "results", "evaluation", "decoding", "bundle", "models", "corpus"},
     "cluster": {"rl", "training", "decoding", "bundle", "models", "corpus"},
     "run_folder": {"results", "training", "bundle", "corpus"},

@@ -10,6 +10,8 @@ def test_a_table_tells_differences_and_what_the_stages_took(script):
     rows = script.table({"sets": [row], "stages": {"pretrain": stage}}).splitlines()
     assert rows[2] == "| news | 3,000 | 5 | 17.25 | 17.50 | +0.25 | 0.031 |"
     assert rows[4] == "pretrain: 1,200 updates, 10 minutes, 18 of processors."
+    del stage["processor_minutes"]
+    assert script.table({"sets": [], "stages": {"finetune": stage}}).endswith("finetune: 1,200 updates, 10 minutes.\n")
 
 
 def test_a_run_is_measured_on_every_set_with_every_beam(script, tmp_path, monkeypatch, tiny_corpus, tiny_run):

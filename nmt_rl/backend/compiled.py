@@ -31,7 +31,7 @@ def compile_fn(function: Callable[..., Any], *models: keras.Model) -> Callable[.
 def compile_update(learner: keras.Model) -> Callable[[Any], dict[str, Any]]:
     """One update: a function of a batch (pytree of arrays) that returns what the learner does.
 
-    And `skipped`, 1 if the gradient was not finite: weights and optimizer are as before, then. (Of float16, whose
+    And `skipped`, 1 if gradient or loss were not finite: weights and optimizer are as before, then. (Of float16, whose
     loss scaling skips updates by itself, it is 0.)
 
     Keras' own trainer traces for the first shapes it sees and again for others, on TensorFlow. A resumed run sees other
@@ -49,7 +49,7 @@ def compile_update(learner: keras.Model) -> Callable[[Any], dict[str, Any]]:
 def _update_tensorflow(learner: keras.Model) -> Callable[[Any], dict[str, Any]]:
     def update(batch: Any) -> dict[str, Any]:
         outputs, gradients = _outputs_and_gradients(learner, batch)
-        return outputs | {"skipped": _apply_finite(learner, gradients)}
+        return outputs | {"skipped": _apply_finite(learner, gradients, outputs["loss"])}
 
     return update if learner.run_eagerly else _compile_tensorflow(update)
 
@@ -65,8 +65,8 @@ def _outputs_and_gradients(learner: keras.Model, batch: Any) -> tuple[Any, list[
     return outputs, tape.gradient(loss, weights, unconnected_gradients=tf.UnconnectedGradients.ZERO)
 
 
-def _apply_finite(learner: keras.Model, gradients: Sequence[Any]) -> Any:
-    """Have the optimizer apply gradients on TensorFlow if they are finite; whether they were not, float32 []."""
+def _apply_finite(learner: keras.Model, gradients: Sequence[Any], loss: Any) -> Any:
+    """Have the optimizer apply gradients on TensorFlow if they and the loss are finite; whether not, float32 []."""
     import tensorflow as tf
 
     def apply() -> Any:
@@ -77,7 +77,8 @@ def _apply_finite(learner: keras.Model, gradients: Sequence[Any]) -> Any:
         return apply()
     parts = (g.values if isinstance(g, tf.IndexedSlices) else g for g in gradients)
     squares = tf.add_n([tf.nn.l2_loss(part) for part in parts])
-    return tf.cond(tf.math.is_finite(squares), apply, lambda: tf.constant(1.0))
+    finite = tf.math.is_finite(squares) & tf.math.is_finite(loss)
+    return tf.cond(finite, apply, lambda: tf.constant(1.0))
 
 
 def _skips_itself(learner: keras.Model) -> bool:
@@ -91,7 +92,7 @@ def _update_jax(learner: keras.Model) -> Callable[[Any], dict[str, Any]]:
 
     def step(weights: Any, others: Any, state: Any, batch: Any) -> tuple[Any, Any, Any, Any]:
         found, (outputs, others) = gradient(weights, others, state, batch)
-        weights, state, skipped = applied(state, found, weights)
+        weights, state, skipped = applied(state, found, weights, outputs["loss"])
         return weights, others, state, outputs | {"skipped": skipped}
 
     compiled = jax.jit(step, donate_argnums=(0, 1, 2))
@@ -108,16 +109,16 @@ def _update_jax(learner: keras.Model) -> Callable[[Any], dict[str, Any]]:
 
 
 def _applied_finite(learner: keras.Model) -> Callable[..., tuple[Any, Any, Any]]:
-    """A function of the optimizer's state, gradients and weights: new weights and state, those that were if the
-    gradients are not finite; and whether they are not, float32 []."""
+    """A function of the optimizer's state, gradients, weights and the loss: new weights and state, those that were if
+    gradients or loss are not finite; and whether they are not, float32 []."""
     import jax
     from jax import numpy as jnp
 
-    def applied(state: Any, gradients: Any, weights: Any) -> tuple[Any, Any, Any]:
+    def applied(state: Any, gradients: Any, weights: Any, loss: Any) -> tuple[Any, Any, Any]:
         new = learner.optimizer.stateless_apply(state, gradients, weights)
         if _skips_itself(learner):
             return *new, jnp.zeros(())
-        finite = jnp.isfinite(sum(jnp.sum(jnp.square(gradient)) for gradient in gradients))
+        finite = jnp.isfinite(sum(jnp.sum(jnp.square(gradient)) for gradient in gradients)) & jnp.isfinite(loss)
         kept = jax.tree.map(lambda after, before: jnp.where(finite, after, before), new, (weights, state))
         return *kept, 1.0 - finite
 
@@ -187,7 +188,7 @@ Gradients = Callable[[Sequence[Any]], tuple[list[Any], list[Any]]]
 """A function of the batches of an update: what the learner says of each, and the sum of their gradients."""
 
 
-def compile_accumulation(learner: keras.Model) -> tuple[Gradients, Callable[[Any], Any]]:
+def compile_accumulation(learner: keras.Model) -> tuple[Gradients, Callable[[Any, Any], Any]]:
     """The two halves of an update, for one that is made of several batches.
 
     Args:
@@ -195,13 +196,13 @@ def compile_accumulation(learner: keras.Model) -> tuple[Gradients, Callable[[Any
 
     Returns:
         A function of batches that returns the learner's outputs for each and the gradients of their scaled losses'
-        sum; and one that has the optimizer apply such gradients, and returns `skipped` as an update does. On
-        TensorFlow with several devices each computes its own of the batches.
+        sum; and one that has the optimizer apply such gradients, given the sum of the losses, and returns `skipped` as
+        an update does. On TensorFlow with several devices each computes its own of the batches.
     """
     return _accumulation_jax(learner) if is_jax() else _accumulation_tensorflow(learner)
 
 
-def _accumulation_tensorflow(learner: keras.Model) -> tuple[Gradients, Callable[[Any], Any]]:
+def _accumulation_tensorflow(learner: keras.Model) -> tuple[Gradients, Callable[[Any, Any], Any]]:
     import tensorflow as tf
 
     def at_once(*batches: Any) -> tuple[list[Any], list[Any]]:
@@ -212,8 +213,8 @@ def _accumulation_tensorflow(learner: keras.Model) -> tuple[Gradients, Callable[
                 found.append((outputs, [tf.convert_to_tensor(gradient) for gradient in gradients]))
         return [outputs for outputs, _ in found], _added(gradients for _, gradients in found)
 
-    def apply(gradients: Any) -> Any:
-        return _apply_finite(learner, gradients)
+    def apply(gradients: Any, loss: Any) -> Any:
+        return _apply_finite(learner, gradients, loss)
 
     def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
         return function if learner.run_eagerly else _compile_tensorflow(function)
@@ -240,7 +241,7 @@ def _added(gradients: Iterable[list[Any]]) -> list[Any]:
     return functools.reduce(lambda sums, more: [x + y for x, y in zip(sums, more, strict=True)], gradients)
 
 
-def _accumulation_jax(learner: keras.Model) -> tuple[Gradients, Callable[[Any], Any]]:
+def _accumulation_jax(learner: keras.Model) -> tuple[Gradients, Callable[[Any, Any], Any]]:
     import jax
 
     optimizer = learner.optimizer
@@ -265,9 +266,9 @@ def _accumulation_jax(learner: keras.Model) -> tuple[Gradients, Callable[[Any], 
 
         return each, _added(found())
 
-    def apply(gradients: Any) -> Any:
+    def apply(gradients: Any, loss: Any) -> Any:
         weights = learner.trainable_variables
-        new, state, skipped = applied(_values(optimizer.variables), gradients, _values(weights))
+        new, state, skipped = applied(_values(optimizer.variables), gradients, _values(weights), loss)
         assign([*weights, *optimizer.variables], [*new, *state])
         return skipped
 

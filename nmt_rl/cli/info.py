@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 def info(
     model: Annotated[Path, typer.Argument(help="Model folder: RUN/model, or RUN itself; or a memory.")],
-    json_output: Annotated[bool, typer.Option("--json", help="Print card and experiment as JSON.")] = False,
+    json_output: Annotated[
+        bool, typer.Option("--json", help="Print card and experiment, or the record of a memory, as JSON.")
+    ] = False,
 ) -> None:
     """Languages, architecture, scores, versions and data hashes of a model; of a memory its model and what it holds."""
     import json

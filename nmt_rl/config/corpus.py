@@ -45,9 +45,9 @@ class MadeConfig(Section):
 
     algorithm: Literal["copy", "repeat-copy", "recall", "sort", "facts", "registers"]
     """Symbols as they are; so many times over; the item that followed the one that is asked for; by priorities, the
-    highest first; the last place of somebody in a story."""
+    highest first; the last place of somebody in a story; the last value of a key."""
     sizes: tuple[int, int] = (1, 20)
-    """Fewest and most symbols, or items, or facts."""
+    """Fewest and most symbols, items, facts or assignments."""
     pairs: int = Field(10_000, ge=1, le=10**9)
     seed: int = Field(1, ge=0)
 

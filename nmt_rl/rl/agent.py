@@ -103,7 +103,7 @@ class Agent:
 
     def _prioritise(self, sampled: Sampled, batch: dict[str, Any], details: Mapping[str, np.ndarray]) -> None:
         """By the TD errors that the update has found, if they are finite: otherwise the loss is not, either, and the
-        stage ends with that."""
+        update changed nothing."""
         for term in self.terms:
             errors = details.get(f"{term.name}/{ERRORS}")
             if errors is not None and np.isfinite(errors).all():

@@ -20,7 +20,7 @@ from nmt_rl.rl.episode import Episode, EpisodeBatch, Origin, collate
 from nmt_rl.rl.padding import corpus_sources, padded_length, shift_right, source_limits
 from nmt_rl.rl.replay import Sampled
 from nmt_rl.rl.targets import monte_carlo_returns
-from nmt_rl.rl.term import Arrays, Numbers, Term, root_mean_square
+from nmt_rl.rl.term import Arrays, Numbers, Term, root_mean_square, value_numbers
 from nmt_rl.rl.value import VALUE_UNITS, ValueHead, value_objective
 from nmt_rl.training.learner import Learner
 from nmt_rl.training.losses import log_probs, real_positions
@@ -148,8 +148,8 @@ class ReinforceTerm(PolicyGradientTerm):
         value, states = (np.asarray(x) for x in self._evaluate(arrays["source"], arrays["target_in"], features))
         task = {"states": states, "features": features, "target": returns.astype(np.float32)}
         task["weights"] = arrays["weights"]
-        loss = self.baseline.update([task], self.learning_rate)["loss"]
-        return pg.reinforce_advantages(returns, value, batch.mask), {"value_loss": loss}
+        told = value_numbers(self.baseline.update([task], self.learning_rate))
+        return pg.reinforce_advantages(returns, value, batch.mask), told
 
     def state(self) -> Arrays:
         """See Term.state."""

@@ -20,7 +20,7 @@ from nmt_rl.rl.episodic import EpisodicMemory, mixed_value, state_keys, state_na
 from nmt_rl.rl.padding import shift_right
 from nmt_rl.rl.target_network import TargetNetwork
 from nmt_rl.rl.targets import monte_carlo_returns, next_step, soft_lambda_targets
-from nmt_rl.rl.term import below
+from nmt_rl.rl.term import below, value_numbers
 from nmt_rl.rl.value import VALUE_UNITS, ValueHead, value_objective
 from nmt_rl.training.learner import Learner
 
@@ -123,9 +123,9 @@ class Critic:
         y = soft_lambda_targets(batch.rewards, batch.discount, next_step(onward), nothing, trace, batch.mask)
         each = (weights[:, None] * batch.mask).astype(np.float32)
         task = {"states": states, "features": batch.features, "target": y.astype(np.float32), "weights": each}
-        losses = [self._learner.update([task], self.settings.value_learning_rate)["loss"] for _ in range(STEPS)]
+        updates = [self._learner.update([task], self.settings.value_learning_rate) for _ in range(STEPS)]
         explained = explained_variance(value[batch.mask], y[batch.mask])
-        return {"value_loss": losses[0], "value_explained": explained, **told}
+        return {**value_numbers(updates[0]), "value_explained": explained, **told}
 
     def _recall(self, batch: EpisodeBatch, value: Floats, states: Floats) -> tuple[Floats, Numbers]:
         """V̄ [batch, time] mixed with what the dictionary says of a batch, which is then written to it; and numbers.

@@ -17,7 +17,7 @@ from nmt_rl.rl.forks import kl_q_difference
 from nmt_rl.rl.losses import trajectory_loss, trajectory_td_error
 from nmt_rl.rl.target_network import TargetNetwork
 from nmt_rl.rl.targets import log_ratio, q_values, value_targets
-from nmt_rl.rl.term import ERRORS, Arrays, Numbers, root_mean_square
+from nmt_rl.rl.term import ERRORS, Arrays, Numbers, root_mean_square, value_numbers
 from nmt_rl.rl.value import VALUE_UNITS, ValueHead, value_objective
 from nmt_rl.training.learner import Learner
 from nmt_rl.training.losses import log_probs, log_probs_at, real_positions
@@ -119,8 +119,8 @@ class KLNetwork(QNetwork):
         goal = value_targets(y, evaluated.penalty).astype(np.float32)
         kept = evaluated.kept
         task = {"states": kept["states"], "features": kept["features"], "target": goal, "weights": weights}
-        loss = self.value_learner.update([task], self.settings.learning_rate)["loss"]
-        return {"log_prior": batch.prior_log_probs, "value": kept["value"].astype(np.float32)}, {"value_loss": loss}
+        told = value_numbers(self.value_learner.update([task], self.settings.learning_rate))
+        return {"log_prior": batch.prior_log_probs, "value": kept["value"].astype(np.float32)}, told
 
     def loss(self, model: Seq2Seq, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Regression of Q, equation (2) of docs/methods.md, on the targets, equation (7)."""

@@ -18,6 +18,11 @@ ERRORS = "errors"
 """Among what a loss reports: the TD errors of its batch, from which priorities are made."""
 
 
+def value_numbers(update: Mapping[str, Any]) -> Numbers:
+    """What is reported of a value network's update: its loss, or that it was skipped."""
+    return {"value_skipped": 1.0} if update["skipped"] else {"value_loss": update["loss"]}
+
+
 class Term(ABC):
     """A summand of the loss. Its batch is made on the host, from episodes; its loss is part of the compiled update."""
 

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from nmt_rl.backend import Gradients, compile_accumulation, compile_update, is_jax, runs_ahead
+from nmt_rl.backend import Gradients, compile_accumulation, compile_update, runs_ahead
 from nmt_rl.config import OptimizerConfig
 from nmt_rl.models.seq2seq import Seq2Seq, Tensor
 from nmt_rl.training.optimizers import build_optimizer
@@ -62,10 +62,10 @@ class Learner(keras.Model):
         optimizer = build_optimizer(config)
         if precision == "float16":
             optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
-        self.compile(optimizer=optimizer, auto_scale_loss=False, jit_compile=False if _no_xla() else "auto")
+        self.compile(optimizer=optimizer, auto_scale_loss=False)
         self.built = True
         self._step: Callable[[Any], dict[str, Any]] | None = None
-        self._halves: tuple[Gradients, Callable[[Any], Any]] | None = None
+        self._halves: tuple[Gradients, Callable[[Any, Any], Any]] | None = None
         self._batches: Sequence[dict[str, Any]] = ()
         self.runs_ahead = runs_ahead()
         """What `update` returns are numbers on the device, which need not be there yet."""
@@ -80,7 +80,8 @@ class Learner(keras.Model):
     def update(self, batches: Sequence[dict[str, Any]], learning_rate: float) -> dict[str, Any]:
         """One update; returns the objective's scalars and `skipped`, as floats unless it `runs_ahead`.
 
-        An update whose gradient is not finite changes nothing, and `skipped` is 1.
+        An update whose gradient is not finite changes nothing, and `skipped` is 1; not of float16, whose loss scaling
+        leaves such updates out by itself, many at first.
 
         Args:
             batches: pytrees of NumPy arrays, one or several with their shares; their gradients are added up before
@@ -105,7 +106,7 @@ class Learner(keras.Model):
             self._halves = compile_accumulation(self)
         gradients, apply = self._halves
         each, sums = gradients(batches)
-        numbers, self.details = self._told(each, {"skipped": apply(sums)})
+        numbers, self.details = self._told(each, {"skipped": apply(sums, sum(numbers["loss"] for numbers in each))})
         return numbers
 
     def _told(
@@ -127,8 +128,3 @@ class Learner(keras.Model):
     def state(self) -> list[keras.Variable]:
         """Everything that must be restored for an exact resume: weights, dropout seeds, optimizer."""
         return [*self.variables, *self.optimizer.variables]
-
-
-def _no_xla() -> bool:
-    """XLA compiles once per shape, 16-21 s each, and is no faster on CPU: TensorFlow runs as a plain graph."""
-    return not is_jax()

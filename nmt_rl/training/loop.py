@@ -86,8 +86,10 @@ class TrainingLoop:
         self._recent: list[dict[str, float]] = []
         self._begun: list[tuple[int, dict[str, Any]]] = []
         """Updates whose numbers have not been looked at, as they may be computed still."""
-        self._row: list[tuple[int, float]] = []
-        """The last updates and their losses, if they were skipped."""
+        self._row: list[tuple[int, str]] = []
+        """The last updates, if they were skipped, and what was not finite."""
+        self._owed = False
+        """A checkpoint that was not saved among skipped updates."""
         self._started = 0.0
 
     def run(self) -> Progress:
@@ -118,7 +120,7 @@ class TrainingLoop:
             line.close()
             self.trainer.close()
         if interruption.signal is not None:
-            logger.info("%s: the checkpoint of update %d is saved", self.stage, progress.step)
+            logger.info("%s: the checkpoint of update %d is saved", self.stage, self._saved[0] if self._saved else 0)
             interruption.deliver()
         return progress
 
@@ -132,8 +134,8 @@ class TrainingLoop:
         progress.seconds = time.monotonic() - self._started
         step, state = progress.step, (progress.step, progress.due)
         now = step % self.config.checkpoint_every == 0 or self._done() or interruption.signal is not None
-        if state != self._saved and (now or self._saved == (step, True)):
-            self._save(always=self._done() or interruption.signal is not None)
+        if state != self._saved and (now or self._owed or self._saved == (step, True)):
+            self._save()
 
     @contextmanager
     def explained(self) -> Iterator[None]:
@@ -216,12 +218,12 @@ class TrainingLoop:
                 self._row = []
                 self._recent.append(found)
                 continue
-            self._row.append((step, found["loss"]))
+            what = "gradient became infinite or nan" if np.isfinite(found["loss"]) else f"loss became {found['loss']}"
+            logger.warning("%s: the %s at update %d, which changes nothing", self.stage, what, step)
+            self._row.append((step, what))
             self.progress.skipped += 1
             if len(self._row) == SKIPPED:
                 raise self._diverged(step, found["loss"])
-        if begun and self._row:
-            logger.warning("%s: update %d changes nothing: its gradient is not finite", self.stage, self._row[-1][0])
 
     def _diverged(self, step: int, loss: float, before: bool = False) -> RunError:
         """At an update, or at the first of those that were skipped; checkpoints of such weights are of no use.
@@ -231,15 +233,16 @@ class TrainingLoop:
             loss: that is not finite.
             before: it is that of the weights before the update, as the losses of updates are.
         """
+        what = f"loss became {loss}"
         if self._row:
-            (step, loss), before = self._row[0], True
+            (step, what), before = self._row[0], True
         good = [saved for saved in self.checkpoints.steps() if saved < step - before]
         if good and self._saved and self._saved[0] >= step - before:
             for saved in self.checkpoints.steps()[len(good) :]:
                 self.checkpoints.delete(saved)
             self._saved = (good[-1], False)
         return RunError(
-            f"{self.stage}: the loss became {loss} at update {step}; {self._what_is_kept()}; lower "
+            f"{self.stage}: the {what} at update {step}; {self._what_is_kept()}; lower "
             f"{self.stage}.optimizer.learning_rate (now {self.config.optimizer.learning_rate:g}) "
             "or raise its warmup, then run again"
         )
@@ -262,6 +265,8 @@ class TrainingLoop:
         """After an error: whether weights, or the loss of the last batch by them, are not finite."""
         if not self._is_finite():
             return True
+        if self._row:  # The last batch was skipped for its loss; that says nothing of the weights.
+            return False
         with suppress(Exception):  # It may be what the error is about.
             return not np.isfinite(self.learner.loss_of_last())
         return False
@@ -320,10 +325,11 @@ class TrainingLoop:
         self.progress.snapshots = {s: score for s, score in self.progress.snapshots.items() if s in kept}
         # The files stay: what the last checkpoint names must outlive a kill before the next one.
 
-    def _save(self, always: bool) -> None:
+    def _save(self) -> None:
         """A checkpoint; not among skipped updates, lest those that are kept all be of the weights that lead to them."""
         self._look()
-        if self._row and not always:
+        self._owed = bool(self._row) and not self._done()
+        if self._owed:
             return
         if not self._is_finite():
             raise self._diverged(self.progress.step, float("nan"))

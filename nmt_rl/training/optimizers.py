@@ -92,7 +92,7 @@ def averaged_weights(learner: keras.Model) -> Iterator[None]:
     """
     optimizer = learner.optimizer
     inner = getattr(optimizer, "inner_optimizer", optimizer)
-    if inner.use_ema:
+    if inner.use_ema and int(inner.iterations):  # Before the first update Keras' average is zeros.
         swap = keras.callbacks.SwapEMAWeights()
         swap.set_model(learner)
         swap.on_test_begin()

@@ -126,6 +126,10 @@ def test_a_memory_is_told_of_and_verified_as_a_model_is(command, memory, tiny_ru
     (copy / "memory.json").write_text((copy / "memory.json").read_text() + " ")
     found = command("verify", copy)
     assert found.code == 1 and f"damaged   {copy / 'memory.json'}" in found.out
+    (copy / "hashes.json").unlink()
+    (copy / ".nmt-rl").unlink()
+    found = command("verify", copy)
+    assert found.code == 1 and found.out == f"damaged   {copy / 'hashes.json'} is missing\n"
 
 
 def test_a_damaged_memory_is_named(memory, tmp_path):

@@ -9,6 +9,7 @@ from nmt_rl.corpus.tokenizer import EOS
 from nmt_rl.rl.critic import Critic, value_and_states
 from nmt_rl.rl.episode import Episode, Origin, collate
 from nmt_rl.rl.padding import shift_right
+from nmt_rl.rl.term import value_numbers
 from nmt_rl.rl.value import ValueHead
 
 pytestmark = pytest.mark.jax
@@ -39,7 +40,7 @@ def learn(critic, step, monkeypatch):
 
     def update(tasks, rate):
         seen.update(tasks[0])
-        return {"loss": 0.0}
+        return {"loss": 0.0, "skipped": 0.0}
 
     monkeypatch.setattr(critic._learner, "update", update)
     critic.learn(BATCH, SOURCE, shift_right(BATCH.tokens), np.array([1.0, 0.5]), step)
@@ -157,3 +158,8 @@ def test_values_and_states_of_a_model():
     value, states = value_and_states(model, head, SOURCE, shift_right(BATCH.tokens), BATCH.features)
     np.testing.assert_allclose(np.asarray(value), np.asarray(head(states, BATCH.features)), atol=1e-6)
     assert np.asarray(states).shape == (2, 3, 16)
+
+
+@pytest.mark.parametrize(("skipped", "told"), [(0.0, {"value_loss": 2.5}), (1.0, {"value_skipped": 1.0})])
+def test_a_skipped_update_of_v_is_told(skipped, told):
+    assert value_numbers({"loss": 2.5, "skipped": skipped}) == told

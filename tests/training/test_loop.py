@@ -136,13 +136,38 @@ def test_the_moving_average_is_validated_and_kept_but_not_trained(tmp_path):
 def test_a_batch_without_a_finite_gradient_is_left_out(tmp_path, caplog):
     loop = make_loop(tmp_path, NumberedUpdates(poison=[4, 5]), log_every=1)
     loop.run()
-    assert caplog.messages == [f"pretrain: update {n} changes nothing: its gradient is not finite" for n in (4, 5)]
+    assert caplog.messages == [f"pretrain: the loss became nan at update {n}, which changes nothing" for n in (4, 5)]
     assert loop.progress.step == 10 and loop.progress.skipped == 2
     assert [e.get("skipped") for e in events(tmp_path, "train")] == [None] * 3 + [1.0] + [2.0] * 6
     without = make_loop(tmp_path / "without", updates=8)
     without.trainer.next = lambda step: ([rows(step + 2 * (step > 3))], {})
     without.run()
     assert weights(loop) == weights(without)
+
+
+def test_a_checkpoint_that_was_due_at_a_skipped_update_is_saved_after_the_next_one(tmp_path):
+    loop = make_loop(tmp_path, NumberedUpdates(poison=[6]), updates=7)
+    loop.run()
+    assert loop.checkpoints.steps() == [3, 7]
+    loop = make_loop(tmp_path / "more", NumberedUpdates(poison=[6], stop_at=9), updates=10)
+    with pytest.raises(KeyboardInterrupt):
+        loop.run()
+    assert loop.checkpoints.steps() == [3, 7]
+
+
+def test_another_fault_after_a_skipped_update_is_told_as_it_is(tmp_path):
+    loop = make_loop(tmp_path, NumberedUpdates(poison=[4]))
+    draw = loop.trainer.next
+
+    def failing(step):
+        if step == 5:
+            raise KeyError("a fault of the program")
+        return draw(step)
+
+    loop.trainer.next = failing
+    with pytest.raises(KeyError):
+        loop.run()
+    assert loop.checkpoints.steps() == [0, 3]
 
 
 def test_a_nan_loss_ends_the_run_and_names_what_is_kept(tmp_path):
@@ -387,6 +412,25 @@ def test_a_signal_while_training_saves_first(number, tmp_path, handled):
     resumed = make_loop(run, **STATEFUL["dropout"])
     resumed.run()
     assert weights(resumed) == weights(whole)
+
+
+def test_interruptions_among_skipped_updates_keep_the_last_checkpoint_before_them(tmp_path, handled):
+    """Two signals in a row of skipped updates: both checkpoints that are kept would be of the same bad weights."""
+    for _ in range(2):
+        loop = make_loop(tmp_path, NumberedUpdates(poison=range(7, 99)), updates=99)
+        update = loop.trainer.update
+
+        def signalled(step, rate, update=update):
+            if step == 8:
+                signal.raise_signal(signal.SIGTERM)
+            return update(step, rate)
+
+        loop.trainer.update = signalled
+        with pytest.raises(Sent):
+            loop.run()
+        assert loop.checkpoints.steps() == [3, 6]
+    with pytest.raises(RunError, match="nan at update 7; the checkpoint of update 3 is kept"):
+        make_loop(tmp_path, NumberedUpdates(poison=range(7, 99)), updates=99).run()
 
 
 @pytest.mark.parametrize("step", [6, 10])

@@ -66,6 +66,13 @@ def test_schedule_free_takes_no_other_average_or_schedule():
     assert load_config("quickstart", ["pretrain.optimizer={name: schedule-free, schedule: constant}"])
 
 
+def test_before_the_first_update_the_moving_average_is_the_weights():
+    learner = make_learner(ema=0.9)
+    before = learner.model.get_weights()[0]
+    with averaged_weights(learner):
+        np.testing.assert_array_equal(learner.model.get_weights()[0], before)
+
+
 def test_the_average_of_a_plain_optimizer_is_its_weights():
     learner = make_learner()
     learner.update([rows(1)], 0.1)
