@@ -10,7 +10,16 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from nmt_rl.models.neighbours import FAR, distance_share, features, nearest, neighbour_weights, squared_distances
+from nmt_rl.models.neighbours import (
+    FAR,
+    REACH,
+    adaptive_share,
+    distance_share,
+    features,
+    nearest,
+    neighbour_weights,
+    squared_distances,
+)
 from nmt_rl.models.retrieval import Mixing
 
 if TYPE_CHECKING:
@@ -24,7 +33,7 @@ NEIGHBOURS = (4, 8, 16, 32)
 TEMPERATURES = (0.05, 0.1, 0.2, 0.4, 0.8)
 """Times the mean distance of first neighbours."""
 SHARES = tuple(round(0.1 * n, 1) for n in range(1, 10))
-REACHES = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
+REACHES = (0.25, 0.5, 1.0, REACH)
 """Times the mean distance of first neighbours."""
 SILENT: dict[Kind, tuple[float, ...]] = {
     "constant": (0.0,),
@@ -101,8 +110,7 @@ def _tried(seen: Seen, kind: Kind, count: int, temperature: float) -> list[tuple
         return [((reach,), likelihood(_numpy(distance_share(distances, reach)))) for reach in reaches]
     judged = _numpy(features(distances, values, weights, seen.best[:, None], seen.scale))
     learnt = logistic_mixture(judged[exists], model[exists], said[exists])
-    shares = 1 / (1 + np.exp(-judged @ learnt))
-    return [((*map(float, learnt), seen.scale), likelihood(shares))]
+    return [((*map(float, learnt), seen.scale), likelihood(_numpy(adaptive_share(judged, learnt))))]
 
 
 def logistic_mixture(judged: Floats, first: Floats, second: Floats) -> NDArray[np.float64]:
