@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from nmt_rl.models.neighbours import (
     FAR,
-    REACH,
     adaptive_share,
     distance_share,
     features,
@@ -33,7 +32,7 @@ NEIGHBOURS = (4, 8, 16, 32)
 TEMPERATURES = (0.05, 0.1, 0.2, 0.4, 0.8)
 """Times the mean distance of first neighbours."""
 SHARES = tuple(round(0.1 * n, 1) for n in range(1, 10))
-REACHES = (0.25, 0.5, 1.0, REACH)
+REACHES = (0.25, 0.5, 1.0, 2.0)
 """Times the mean distance of first neighbours."""
 SILENT: dict[Kind, tuple[float, ...]] = {
     "constant": (0.0,),

@@ -43,7 +43,7 @@ def test_shares():
     log_probs = np.log(np.array([[0.5, 0.25, 0.25], [0.125, 0.75, 0.125]], "float32"))
     judged = ops.convert_to_numpy(features(distances, values, weights, log_probs, 2.0))
     np.testing.assert_allclose(judged, [[1, 0.5, 1.0, math.log(0.5)], [1, 4.0, 0.75, math.log(0.75)]], rtol=1e-5)
-    share = ops.convert_to_numpy(adaptive_share(np.array([[1.0, 1.0], [1.0, 3.0]], "float32"), [1.0, -1.0]))
+    share = ops.convert_to_numpy(adaptive_share(np.array([[1.0, 0.5], [1.0, 1.5]], "float32"), [1.0, -2.0]))
     assert share.tolist() == [0.25, 0.0]  # Half, half as near as what says nothing; and beyond that.
 
 
