@@ -7,8 +7,7 @@ import time
 import pytest
 from older import without_hashes
 
-AT_ONCE = 3.0
-"""Processor seconds; the first of a process loads libraries in them."""
+SECOND = 1.0
 
 
 @pytest.fixture
@@ -19,7 +18,11 @@ def copy(tiny_run, tmp_path):
 
 @pytest.fixture
 def refuses(command, monkeypatch):
-    """Run a command that must end with exit code 2 and one sentence before any model is built; the sentence."""
+    """Run a command that must end with exit code 2 and one sentence before any model is built; the sentence.
+
+    Libraries are loaded before, so that a refusal is timed without them.
+    """
+    import nmt_rl.models.build  # noqa: F401
 
     def no_model(*_, **__):
         raise AssertionError("a model was built")
@@ -119,7 +122,7 @@ BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
         ("tokenizer.model", "x" * 2**10, "is damaged"),
     ],
 )
-def test_a_trap_is_refused_at_once(refuses, copy, name, trap, what, tiny_corpus):
+def test_a_trap_is_refused_within_a_second(refuses, copy, name, trap, what, tiny_corpus):
     (copy / name).unlink()
     if trap.startswith("/dev"):
         (copy / name).symlink_to(trap)
@@ -127,7 +130,7 @@ def test_a_trap_is_refused_at_once(refuses, copy, name, trap, what, tiny_corpus)
         (copy / name).write_text(trap)
     begun = time.process_time()
     assert f"{copy / name} {what}" in refuses("translate", copy, "-i", tiny_corpus / "test.de")
-    assert time.process_time() - begun < AT_ONCE
+    assert time.process_time() - begun < SECOND
 
 
 def test_a_message_is_bounded(command, copy):
@@ -154,7 +157,7 @@ def test_a_message_is_bounded(command, copy):
         ("max_length_extra", 10**12),
     ],
 )
-def test_absurd_sizes_are_refused_at_once(refuses, copy, key, value, tiny_corpus):
+def test_absurd_sizes_are_refused_within_a_second(refuses, copy, key, value, tiny_corpus):
     """Also of a folder that has no hashes to compare with."""
     without_hashes(copy)
     path = copy / "config.yaml"
@@ -165,4 +168,4 @@ def test_absurd_sizes_are_refused_at_once(refuses, copy, key, value, tiny_corpus
     begun = time.process_time()
     said = refuses("translate", copy, "-i", tiny_corpus / "test.de")
     assert key in said or "does not fit" in said
-    assert time.process_time() - begun < AT_ONCE
+    assert time.process_time() - begun < SECOND
