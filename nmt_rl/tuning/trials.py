@@ -26,6 +26,8 @@ from nmt_rl.storage.writing import write_text
 
 PORTION = 16
 """Lines whose mean sentence BLEU is told at a time."""
+TOGETHER = 4 * PORTION
+"""Lines that are translated at a time; a trial that is given up has translated three portions in vain at most."""
 WAIT = 0.5
 """Seconds between two looks at a run."""
 
@@ -66,7 +68,8 @@ class DecodingTrials:
         language, name = target_language(valid, config.corpus), valid.label
         for step, start in enumerate(range(0, len(self.sources), PORTION)):
             part = slice(start, start + PORTION)
-            texts += [found.text for found in translator.translate(self.sources[part])]
+            if start == len(texts):
+                texts += [found.text for found in translator.translate(self.sources[start : start + TOGETHER])]
             each = sentence_bleu(texts[part], self.references[part], language)
             if report(float(np.mean(each)), step):
                 raise Pruned
