@@ -102,14 +102,22 @@ class Agent:
         return batches
 
     def _prioritise(self, sampled: Sampled, batch: dict[str, Any], details: Mapping[str, np.ndarray]) -> None:
-        """By the TD errors that the update has found, if they are finite: otherwise the loss is not, either, and the
-        update changed nothing."""
+        """By the TD errors that the update has found.
+
+        If some are not finite the update changed nothing. Of single episodes, that is their own: they are not drawn by
+        priority again. Of all, it says nothing of any.
+        """
         for term in self.terms:
-            errors = details.get(f"{term.name}/{ERRORS}")
-            if errors is not None and np.isfinite(errors).all():
-                each = (len(sampled.episodes), -1)
-                real = batch[term.name]["weights"].reshape(each) > 0
-                self.replay.prioritise(sampled.places, sequence_priorities(errors.reshape(each), real, PRIORITY_MIX))
+            found = details.get(f"{term.name}/{ERRORS}")
+            if found is None:
+                continue
+            errors = found.reshape(len(sampled.episodes), -1)
+            finite = np.isfinite(errors).all(axis=-1)
+            if finite.all():
+                real = batch[term.name]["weights"].reshape(errors.shape) > 0
+                self.replay.prioritise(sampled.places, sequence_priorities(errors, real, PRIORITY_MIX))
+            elif finite.any():
+                self.replay.prioritise(np.asarray(sampled.places)[~finite], np.zeros((~finite).sum()))
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """JSON values and arrays from which `restore` goes on with the very next update."""

@@ -147,6 +147,29 @@ def test_errors_that_are_not_finite_become_no_priorities(dqn, monkeypatch):
     assert np.isnan(loss)
 
 
+def test_an_episode_whose_errors_are_not_finite_is_not_drawn_by_priority_again(dqn, monkeypatch):
+    """The others keep what they had: the update told nothing of them."""
+    monkeypatch.setattr(dqn.agent, "cut", whole)
+    update, seen, drawn = dqn.agent.learner.update, [], []
+
+    def one_bad(batches, rate):
+        found = update(batches, rate)
+        (details,) = dqn.agent.learner.details
+        for name, errors in details.items():
+            details[name] = np.where(np.arange(errors.size).reshape(errors.shape) == 0, np.nan, errors)
+        return found
+
+    sample = dqn.agent.replay.sample
+    monkeypatch.setattr(dqn.agent.learner, "update", one_bad)
+    monkeypatch.setattr(dqn.agent.replay, "sample", lambda *given: drawn.append(sample(*given)) or drawn[-1])
+    monkeypatch.setattr(dqn.agent.replay, "prioritise", lambda *given: seen.append(given))
+    dqn.agent.update(1, 0.0)
+    ((places, values),) = seen
+    assert len(drawn[0].episodes) > 1
+    np.testing.assert_array_equal(places, drawn[0].places[:1])
+    np.testing.assert_array_equal(values, [0.0])
+
+
 def test_an_accumulated_update_is_made_of_several_batches_that_are_played():
     """Together they are one batch of all: every one counts by its forks, and the tokens are those of all."""
     learner = make(TRANSFORMER, method={"type": "fork"}, optimizer={"warmup": 0, "accumulate": 2})
