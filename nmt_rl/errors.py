@@ -30,6 +30,11 @@ def printable(text: str) -> str:
     return "".join(repr(c)[1:-1] if _steers(c) else c for c in text)
 
 
+def printable_lines(text: str) -> str:
+    """As `printable`, of each line of a text."""
+    return "\n".join(map(printable, text.split("\n")))
+
+
 def _steers(character: str) -> bool:
     return unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") or unicodedata.bidirectional(character) in (
         "LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI",

@@ -22,7 +22,7 @@ def chain(
     """
     from nmt_rl.chain.learning import learn
     from nmt_rl.chain.spec import read_chain
-    from nmt_rl.errors import printable
+    from nmt_rl.errors import printable_lines
 
     scores = learn(read_chain(recipe, set_ or ()), out)
-    typer.echo(printable(f"{scores.text()}\n\nReport: {out / 'report.html'}"))
+    typer.echo(printable_lines(f"{scores.text()}\n\nReport: {out / 'report.html'}"))

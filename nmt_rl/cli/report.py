@@ -18,11 +18,11 @@ def report(
 
     A run may be looked at while another process works in it: nothing is written then.
     """
-    from nmt_rl.errors import printable
+    from nmt_rl.errors import printable_lines
     from nmt_rl.experiment import run_status, write_run_report
 
     if status := run_status(run):
-        typer.echo(printable(status.text()))
+        typer.echo(printable_lines(status.text()))
         return
     written = write_run_report(run)
     typer.echo(f"{written.text()}\n\nReport: {written.path}\nTranslate a file with its model:")

@@ -37,7 +37,7 @@ def tune(
 
     What the recipe says itself is tried first, if the space holds it. The best settings are in FOLDER/best.yaml.
     """
-    from nmt_rl.errors import RunError, printable
+    from nmt_rl.errors import RunError, printable_lines
     from nmt_rl.evaluation.tables import align_columns
     from nmt_rl.tuning.report import plot_trials, write_table
     from nmt_rl.tuning.search import write_best
@@ -55,7 +55,7 @@ def tune(
     rows += [[str(f.number), f"{f.bleu:.2f}", *(str(f.values.get(key)) for key in search.space)] for f in whole]
     states = [f.state for f in found]
     count = f"{len(found)} trials, {states.count('pruned')} given up early, {states.count('fail')} failed"
-    typer.echo(printable(f"{align_columns(rows)}\n{count}\nbest settings: {path}"))
+    typer.echo(printable_lines(f"{align_columns(rows)}\n{count}\nbest settings: {path}"))
 
 
 def _search(

@@ -62,7 +62,8 @@ def test_a_chain_is_learnt_shown_and_gone_on_with(command, spec, tmp_path, tiny_
         bleu = json.loads(command("evaluate", model, *test).out)[0]["metrics"]["bleu"]
         assert matrix[row][0] == pytest.approx(bleu["value"]) and tree["signatures"] == [bleu["signature"]]
     assert tree["ways"]["nothing"]["backward_transfer"] == pytest.approx(matrix[1][0] - matrix[0][0])
-    assert tree["ways"]["nothing"]["forward_transfer"] is None and "nothing: after" in found.out
+    assert tree["ways"]["nothing"]["forward_transfer"] is None and found.out.startswith("nothing: after")
+    assert found.out.splitlines()[-1] == f"Report: {out / 'report.html'}"
     learnt, page = runs(out), (out / "report.html").read_bytes()
     again = command("chain", spec((WAY, "")), "--out", out)
     assert again.code == 0 and again.out == found.out and runs(out) == learnt

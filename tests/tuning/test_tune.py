@@ -33,7 +33,7 @@ def test_decoding_begins_with_the_models_own_settings_and_goes_on(command, tiny_
     assert found.code == 0, found.err
     first, *rest = table(out)
     assert (first["decoding.beam"], first["decoding.length_penalty"]) == ("2", "1.0") and first["state"] == "complete"
-    assert len(rest) == 2 and "3 trials" in found.out and (out / "trials.png").stat().st_size > 1000
+    assert len(rest) == 2 and "\n3 trials" in found.out and (out / "trials.png").stat().st_size > 1000
     best = max((row for row in table(out) if row["BLEU"]), key=lambda row: float(row["BLEU"]))
     tuned = yaml.safe_load((out / "best.yaml").read_text())
     assert tuned["name"] == "tiny-tuned" and tuned["decoding"]["beam"] == int(best["decoding.beam"])
