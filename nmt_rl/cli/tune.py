@@ -108,7 +108,7 @@ def _trials(stage: Stage, space: Space, config: Config, run: Path | None, out: P
     from nmt_rl.tuning.trials import DecodingTrials, TrainingTrials, must_have
 
     if stage == "decoding":
-        return DecodingTrials(must_have(run, stage), config)
+        return DecodingTrials(must_have(run, stage), config, out / "trials")
     if stage == "finetune":
         return TrainingTrials(stage, out / "trials", must_have(run, stage))
     prepares = any(key.startswith(("corpus.", "tokenizer.", "pretrain.batch.max_length")) for key in space)

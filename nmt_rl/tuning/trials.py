@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,10 +48,12 @@ class DecodingTrials:
     Args:
         run: holds the model, and the validation text.
         config: its experiment.
+        folder: for what a trial needs while it translates.
     """
 
     run: Path
     config: Config
+    folder: Path
 
     def __post_init__(self) -> None:
         """Read the text, and how the model translates by itself."""
@@ -62,7 +66,19 @@ class DecodingTrials:
         """The score of a trial by the metric of the task; raises Pruned."""
         settings, own = config.decoding.model_dump(), self.own.model_dump()
         request = Request({key: value for key, value in settings.items() if value != own[key]})
-        translator = Translator.from_folders([self.run / "model"], request)
+        with self._links() as model:
+            return self._score(Translator.from_folders([model], request), config, report)
+
+    @contextmanager
+    def _links(self) -> Iterator[Path]:
+        """The model by links, so that what is converted of it with other settings goes when the trial has ended."""
+        with tempfile.TemporaryDirectory(dir=self.folder) as name:
+            for path in (self.run / "model").resolve().iterdir():
+                if path.is_file():
+                    (Path(name) / path.name).symlink_to(path)
+            yield Path(name)
+
+    def _score(self, translator: Translator, config: Config, report: Report) -> float:
         texts: list[str] = []
         valid = config.corpus.valid[0]
         language, name = target_language(valid, config.corpus), valid.label

@@ -44,6 +44,16 @@ def test_decoding_begins_with_the_models_own_settings_and_goes_on(command, tiny_
     assert load_config(str(out / "best.yaml")).decoding.beam == int(best["decoding.beam"])
 
 
+def test_decoding_trials_leave_nothing_in_the_model_folder(command, tiny_run, tmp_path, space):
+    """CTranslate2 needs the model anew for every word reward."""
+    run, out = shutil.copytree(tiny_run.folder, tmp_path / "run"), tmp_path / "search"
+    before = sorted((run / "model").rglob("*"))
+    arguments = ("--space", space("decoding.word_reward: [0.25, 0.5]\n"), "--run", run, "--out", out, "--trials", 2)
+    found = command("tune", tiny_run.recipe, *arguments)
+    assert found.code == 0 and "converted for CTranslate2" in found.err
+    assert sorted((run / "model").rglob("*")) == before and not list((out / "trials").iterdir())
+
+
 def test_fine_tuning_trials_are_runs_of_their_own(command, tiny_run, tmp_path, space):
     run, out = tmp_path / "run", tmp_path / "search"
     shutil.copytree(tiny_run.folder, run)
