@@ -16,10 +16,14 @@ from nmt_rl.storage.hashes import file_hash
 from nmt_rl.storage.streams import from_home
 
 if TYPE_CHECKING:
+    from keras import Variable
+
     from nmt_rl.models.seq2seq import Seq2Seq
 
 logger = logging.getLogger("nmt_rl")
 
+ADDED = {"memory": ("full", "memory"), "hard": ("full",)}
+"""Keys of `model` that a start may lack: parts that are new then, and what pretrain.adapt.type trains them."""
 FREE = {"model": ("dropout", "attention_dropout", "activation_dropout"), "tokenizer": ("sampling", "sampling_alpha")}
 """Keys of sections that are the model's which may be others than its own: no weight depends on them."""
 
@@ -64,8 +68,8 @@ def _with_start(tree: dict[str, Any], written: Container[tuple[str, str]]) -> No
         given = tree.get(name) if isinstance(tree.get(name), dict) else {}
         for key, value in (given or {}).items():
             if (name, key) in written and section.get(key) != value:
-                if (name, key, section.get(key)) == ("model", "memory", None):
-                    _must_be_trained(tree["pretrain"].get("adapt"))
+                if name == "model" and key in ADDED and key in section and section[key] is None:
+                    _must_be_trained(key, tree["pretrain"].get("adapt"))
                 elif key not in FREE[name]:
                     has = f", which has {section[key]!r}" if key in section else ""
                     raise UserError(
@@ -77,11 +81,12 @@ def _with_start(tree: dict[str, Any], written: Container[tuple[str, str]]) -> No
     _tell_languages(tree.get("corpus"), config, start)
 
 
-def _must_be_trained(adapt: Any) -> None:
-    """A new memory of pairs says nothing until it is trained."""
+def _must_be_trained(key: str, adapt: Any) -> None:
+    """A new part says nothing until it is trained."""
     kind = adapt.get("type", "full") if isinstance(adapt, dict) else adapt or "full"
-    if kind not in ("full", "memory"):
-        raise UserError(f"pretrain.adapt.type {kind!r} does not train model.memory, which is new; give full or memory")
+    if kind not in ADDED[key]:
+        would = " or ".join(ADDED[key])
+        raise UserError(f"pretrain.adapt.type {kind!r} does not train model.{key}, which is new; give {would}")
 
 
 def _tell_languages(corpus: Any, config: Any, start: str) -> None:
@@ -99,7 +104,7 @@ def start_folder(start: str) -> Path:
 
 
 def start_from(model: Seq2Seq, start: str) -> dict[str, Any]:
-    """Give a model the weights of another, its Q heads left out; a memory that only the first has stays as it is.
+    """Give a model the weights of another, its Q heads left out; what the other lacks of ADDED stays as it is.
 
     Returns:
         What the card of what is made of it says of that.
@@ -115,10 +120,21 @@ def start_from(model: Seq2Seq, start: str) -> dict[str, Any]:
     base = bundle.model.base if isinstance(bundle.model, QGuided) else bundle.model
     if isinstance(model, PairMemory) and not isinstance(base, PairMemory):
         model = model.base  # The memory is new: it says nothing yet.
-    shapes = [[tuple(v.shape) for v in each.weights] for each in (model, base)]
-    if shapes[0] != shapes[1]:
+    own, given = _common(model, base), base.weights
+    if [tuple(v.shape) for v in own] != [tuple(v.shape) for v in given]:
         raise UserError(f"pretrain.start: {folder} has another architecture or vocabulary than model and tokenizer say")
-    model.set_weights(base.get_weights())
+    for mine, its in zip(own, given, strict=True):
+        mine.assign(its)
     before = bundle.card.get("start")
     lineage = {"name": bundle.config.name, "folder": start, "weights": file_hash(folder / WEIGHTS)}
     return lineage if before is None else lineage | {"start": before}
+
+
+def _common(model: Seq2Seq, start: Seq2Seq) -> list[Variable]:
+    """The model's weights that the start has too: without what trains hard attention, if that is new."""
+    from nmt_rl.models.hard_lstm import HardLSTM
+
+    if not isinstance(model, HardLSTM) or isinstance(start, HardLSTM):
+        return model.weights
+    known = {variable.path for variable in start.weights}
+    return [variable for variable in model.weights if variable.path in known]

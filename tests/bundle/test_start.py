@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
 import yaml
 
@@ -148,3 +149,20 @@ def test_no_old_text(command, recipe, tmp_path):
     assert found.code == 2 and "pretrain.keep.text has no sentence pairs" in found.err
     found = command("pretrain", recipe(), "--out", tmp_path / "run", "--set", "pretrain.keep=ewc")
     assert found.code == 2 and "pretrain.keep" in found.err and "text" in found.err
+
+
+def test_attention_that_was_soft_goes_on_as_a_hard_one(command, recipe, tmp_path, tiny_recipe):
+    """An inference network is new; all else is the start's."""
+    soft, hard = tmp_path / "soft", tmp_path / "hard"
+    lstm = ["--set", "model={type: lstm, embedding: 8, units: 8, attention_units: 8}", "--set", "pretrain.updates=3"]
+    assert (found := command("pretrain", tiny_recipe, "--out", soft, *lstm)).code == 0, found.err
+    start = ["--set", f"pretrain.start={soft}/pretrain/model", "--set", "model.hard=variational"]
+    none = command("pretrain", recipe(0), "--out", hard, *start, "--set", "pretrain.adapt=lora")
+    assert none.code == 2 and "'lora' does not train model.hard, which is new; give full" in none.err
+    assert (found := command("pretrain", recipe(0), "--out", hard, *start)).code == 0, found.err
+    model, before = (load_bundle(run / "pretrain" / "model").model for run in (hard, soft))
+    weights = {variable.path: np.array(variable) for variable in model.weights}
+    assert all((weights.pop(variable.path) == np.array(variable)).all() for variable in before.weights)
+    assert weights and all("posterior" in path for path in weights)
+    back = ["--set", f"pretrain.start={hard}/pretrain/model", "--set", "model.hard=null"]
+    assert "model.hard None cannot be changed" in command("pretrain", recipe(0), "--out", tmp_path / "b", *back).err
