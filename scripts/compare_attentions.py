@@ -1,12 +1,12 @@
 """Attentions and memories of one recipe, each trained on the same budget and fine-tuned once: BLEU, size, CPU hours.
 
-Usage: python scripts/compare_attentions.py SPEC OUT [--data DIR] [--only NAME ...]
+Usage: python scripts/compare_attentions.py SPEC OUT [--data DIR] [--start MODEL] [--only NAME ...]
 
-SPEC is a file such as attentions/multi30k-de-en.yaml, in which DATA stands for DIR: a recipe (a name, or its sections),
-`set`, settings that all systems have and that hold the budget (pretrain.updates or pretrain.minutes), and systems, each
-with settings of its own. Text is prepared once; then each system is pretrained and fine-tuned in OUT/NAME, on one
-thread. Writes OUT/results.json and OUT/results.md after each; what is finished is not done again, and a run that was
-killed goes on.
+SPEC is a file such as attentions/multi30k-de-en.yaml, in which DATA stands for DIR, and START for MODEL, a model folder
+that training starts from: a recipe (a name, or its sections), `set`, settings that all systems have and that hold the
+budget (pretrain.updates or pretrain.minutes), and systems, each with settings of its own. Text is prepared once; then
+each system is pretrained and fine-tuned in OUT/NAME, on one thread. Writes OUT/results.json and OUT/results.md after
+each; what is finished is not done again, and a run that was killed goes on.
 
 Columns: validation scores, greedy, of the pretrained model and the fine-tuned one, each with the length that is tuned
 for it; parameters, inference network included; processor hours of all that nmt-rl did, validation and restarts as well.
@@ -29,9 +29,9 @@ KEYS = {"name", "recipe", "set", "systems"}
 STAGES = ("pretrain", "finetune")
 
 
-def read_spec(path: Path, data: str) -> dict[str, Any]:
-    """The comparison of a file, in which DATA stands for a folder; raises ValueError for what is wrong with it."""
-    spec = yaml.safe_load(path.read_text(encoding="utf-8").replace("DATA", data))
+def read_spec(path: Path, data: str, start: str = "START") -> dict[str, Any]:
+    """The comparison of a file, with the folders of DATA and START; raises ValueError for what is wrong with it."""
+    spec = yaml.safe_load(path.read_text(encoding="utf-8").replace("DATA", data).replace("START", start))
     if not isinstance(spec, dict) or set(spec) != KEYS:
         raise ValueError(f"should have the keys {', '.join(sorted(KEYS))}")
     return spec
@@ -39,10 +39,10 @@ def read_spec(path: Path, data: str) -> dict[str, Any]:
 
 def check(recipe: str, spec: Mapping[str, Any], names: Sequence[str]) -> None:
     """Refuse a wrong setting before anything is trained; raises UserError."""
-    from nmt_rl.config import load_config
+    from nmt_rl.bundle.start import load_experiment
 
     for name in names:
-        load_config(recipe, [*spec["set"], *spec["systems"][name]])
+        load_experiment(recipe, [*spec["set"], *spec["systems"][name]])
 
 
 def train(out: Path, name: str, recipe: str, settings: Sequence[str]) -> None:
@@ -106,13 +106,14 @@ def main() -> None:
     parser.add_argument("spec", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--data", default="DATA", help="folder that DATA in SPEC stands for")
+    parser.add_argument("--start", default="START", metavar="MODEL", help="model folder that START in SPEC stands for")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="systems to train; the tables are of all finished")
     options = parser.parse_args()
-    from nmt_rl.config import load_config
+    from nmt_rl.bundle.start import load_experiment
     from nmt_rl.errors import UserError
 
     try:
-        spec, out = read_spec(options.spec, options.data), options.out
+        spec, out = read_spec(options.spec, options.data, options.start), options.out
         names = options.only or list(spec["systems"])
         if unknown := [name for name in names if name not in spec["systems"]]:
             raise ValueError(f"there is no system {unknown[0]}; known: {', '.join(spec['systems'])}")
@@ -126,7 +127,7 @@ def main() -> None:
         parser.error(f"{options.spec}: {error}")
     (out / "prepared").mkdir(exist_ok=True)
     nmt_rl("prepare", recipe, "--out", out / "prepared", *_changes(spec["set"]), log=out / "log")
-    metric = load_config(recipe, spec["set"]).score
+    metric = load_experiment(recipe, spec["set"]).score
     for name in names:
         train(out, name, recipe, [*spec["set"], *spec["systems"][name]])
         done = [each for each in spec["systems"] if (out / each / "finetune" / "result.json").exists()]
