@@ -195,6 +195,8 @@ class DNCConfig(ExternalMemoryConfig):
     """Differentiable neural computer (Graves et al., 2016): slots are allocated, freed, and linked in time."""
 
     type: Literal["dnc"] = "dnc"
+    sharp_links: bool = False
+    """Raise what the links say to a power that the controller chooses (Csordás and Schmidhuber, 2019): they blur."""
 
 
 AnyModelConfig = TransformerConfig | LSTMConfig | NTMConfig | DNCConfig

@@ -108,7 +108,7 @@ def preceding(before: Any, write: Any) -> Any:
     return (1.0 - ops.sum(write, axis=-1, keepdims=True)) * before + write
 
 
-def by_modes(modes: Any, content: Any, reads: Any, linked: Any) -> Any:
+def by_modes(modes: Any, content: Any, reads: Any, linked: Any, powers: Any = None) -> Any:
     """Read weightings: backward along the links, by content, forward (2016, equations 7 to 9), [batch, heads, slots].
 
     Args:
@@ -116,8 +116,12 @@ def by_modes(modes: Any, content: Any, reads: Any, linked: Any) -> Any:
         content: [batch, heads, slots].
         reads: of the step before, [batch, heads, slots].
         linked: of `links`, [batch, slots, slots].
+        powers: of 1 and more, [batch, heads, 2], that sharpen what is backward and forward, which is less and less
+            clear along the links (Csordás and Schmidhuber, 2019, section 2.3); none: as they are.
     """
     backward, forward = ops.matmul(reads, linked), ops.matmul(reads, ops.transpose(linked, (0, 2, 1)))
+    if powers is not None:
+        backward, forward = sharpened(backward, powers[..., 0]), sharpened(forward, powers[..., 1])
     return modes[..., 0:1] * backward + modes[..., 1:2] * content + modes[..., 2:3] * forward
 
 

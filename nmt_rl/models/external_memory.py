@@ -131,12 +131,14 @@ class DNCMemory:
     Args:
         slots, width: of the memory.
         read_heads: how many there are.
+        sharp: what the links say is sharpened, see `by_modes`.
     """
 
-    def __init__(self, slots: int, width: int, read_heads: int) -> None:
+    def __init__(self, slots: int, width: int, read_heads: int, sharp: bool = False) -> None:
         """See the class docstring."""
-        self.slots, self.width, self.read_heads = slots, width, read_heads
-        self.sizes = [read_heads * width, read_heads, width, 1, width, width, read_heads, 1, 1, 3 * read_heads]
+        self.slots, self.width, self.read_heads, self.sharp = slots, width, read_heads, sharp
+        keys, powers = [read_heads * width, read_heads, width, 1], 2 * read_heads if sharp else 0
+        self.sizes = [*keys, width, width, read_heads, 1, 1, 3 * read_heads, powers]
         self.interface, self.reads = sum(self.sizes), read_heads * width
         self.shown: dict[str, Axis | tuple[str, ...]] = {
             "write": "slots",
@@ -156,7 +158,7 @@ class DNCMemory:
     def update(self, interface: Tensor, state: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
         """See ExternalMemory."""
         memory, used, last, linked, writing, reading = state
-        keys, strengths, key, strength, erase, add, free, allocate, write, modes = _parts(interface, self.sizes)
+        keys, strengths, key, strength, erase, add, free, allocate, write, *ways = _parts(interface, self.sizes)
         used = usage(used, writing, reading, ops.sigmoid(free))
         content = content_weights(memory, key[:, None], 1.0 + ops.softplus(strength))[:, 0]
         allocate = ops.sigmoid(allocate)
@@ -164,14 +166,16 @@ class DNCMemory:
         memory = written(memory, writing[:, None], ops.sigmoid(erase)[:, None], add[:, None])
         linked, last = links(linked, last, writing), preceding(last, writing)
         content = content_weights(memory, _by_head(keys, self.read_heads), 1.0 + ops.softplus(strengths))
-        reading = by_modes(ops.softmax(_by_head(modes, self.read_heads), axis=-1), content, reading, linked)
+        modes, powers = (_by_head(way, self.read_heads) for way in ways)
+        sharp = 1.0 + ops.softplus(powers) if self.sharp else None
+        reading = by_modes(ops.softmax(modes, axis=-1), content, reading, linked, sharp)
         found = ops.reshape(read(memory, reading), (-1, self.reads))
         return found, [memory, used, last, linked, writing, reading]
 
     def look(self, interface: Tensor, state: list[Tensor]) -> dict[str, Tensor]:
         """See ExternalMemory.look; `gates` have a column for each."""
         _, used, _, _, writing, reading = state
-        *_, free, allocate, write, modes = _parts(interface, self.sizes)
+        *_, free, allocate, write, modes, _ = _parts(interface, self.sizes)
         return {
             "write": writing[:, None],
             "read": reading,

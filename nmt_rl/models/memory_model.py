@@ -156,7 +156,7 @@ class MemoryCell(keras.layers.Layer):
         self.memory: ExternalMemory = (
             NTMMemory(config.slots, config.slot_width, config.read_heads, config.write_heads)
             if isinstance(config, NTMConfig)
-            else DNCMemory(config.slots, config.slot_width, config.read_heads)
+            else DNCMemory(config.slots, config.slot_width, config.read_heads, config.sharp_links)
         )
         self.controller = CONTROLLERS[config.controller](config.units, "controller")
         self.interface = Linear(self.memory.interface, name="interface")

@@ -91,3 +91,13 @@ def test_links_after_two_writes():
     np.testing.assert_allclose(from_2, [[[0.5, 0.25, 0]]])
     from_0 = numpy(by_modes(modes, content, array([[[1, 0, 0]]]), linked))  # Backward from 0 is 2.
     np.testing.assert_allclose(from_0, [[[0, 0.25, 0.25]]])
+
+
+def test_what_blurred_links_say_is_sharpened():
+    """Forward 0.8 and 0.2 to the power of 2 are 16 to 1; backward to the power of 1 stays: 3 to 1."""
+    linked = array([[[0, 0, 0], [0.8, 0, 0.75], [0.2, 0.25, 0]]])  # From 0 forward to 1 and 2.
+    content, reads = array([[[1, 0, 0]]]), array([[[1, 0, 0]]])
+    forward = numpy(by_modes(array([[[0, 0, 1]]]), content, reads, linked, array([[[1, 2]]])))
+    np.testing.assert_allclose(forward, [[[0, 16 / 17, 1 / 17]]], atol=1e-5)
+    backward = numpy(by_modes(array([[[1, 0, 0]]]), content, array([[[0, 1, 0]]]), linked, array([[[1, 2]]])))
+    np.testing.assert_allclose(backward, [[[0.8 / 1.55, 0, 0.75 / 1.55]]], atol=1e-5)

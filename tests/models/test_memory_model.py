@@ -16,6 +16,7 @@ SMALL = {"embedding": 6, "units": 8, "slots": 5, "slot_width": 4}
 KINDS = {
     "ntm": NTMConfig(**SMALL, read_heads=2, write_heads=2),
     "dnc": DNCConfig(**SMALL, read_heads=2),
+    "dnc, sharp links": DNCConfig(**SMALL, read_heads=2, sharp_links=True),
     "feed-forward": NTMConfig(**SMALL, controller="feed-forward"),
 }
 VOCABULARY = 9

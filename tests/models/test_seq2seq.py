@@ -30,6 +30,7 @@ VARIANTS = {
     "ntm": NTMConfig(embedding=12, units=16, slots=6, slot_width=5, read_heads=2),
     "ntm-attention": NTMConfig(embedding=12, units=16, slots=6, slot_width=5, write_heads=2, attention=True),
     "dnc": DNCConfig(embedding=12, units=16, slots=6, slot_width=5, read_heads=2),
+    "dnc-sharp": DNCConfig(embedding=12, units=16, slots=6, slot_width=5, sharp_links=True),
     "pair-memory": TransformerConfig(**SMALL, memory={"heads": 2, "feed_forward": 24}),
     "additive-pair-memory": LSTMConfig(embedding=12, units=16, memory={"heads": 2, "feed_forward": 24, "layers": 2}),
     "dot": LSTMConfig(embedding=12, units=16, attention="dot", tie="none"),
