@@ -158,7 +158,7 @@ class DNCMemory:
     def update(self, interface: Tensor, state: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
         """See ExternalMemory."""
         memory, used, last, linked, writing, reading = state
-        keys, strengths, key, strength, erase, add, free, allocate, write, *ways = _parts(interface, self.sizes)
+        keys, strengths, key, strength, erase, add, free, allocate, write, modes, powers = _parts(interface, self.sizes)
         used = usage(used, writing, reading, ops.sigmoid(free))
         content = content_weights(memory, key[:, None], 1.0 + ops.softplus(strength))[:, 0]
         allocate = ops.sigmoid(allocate)
@@ -166,9 +166,9 @@ class DNCMemory:
         memory = written(memory, writing[:, None], ops.sigmoid(erase)[:, None], add[:, None])
         linked, last = links(linked, last, writing), preceding(last, writing)
         content = content_weights(memory, _by_head(keys, self.read_heads), 1.0 + ops.softplus(strengths))
-        modes, powers = (_by_head(way, self.read_heads) for way in ways)
-        sharp = 1.0 + ops.softplus(powers) if self.sharp else None
-        reading = by_modes(ops.softmax(modes, axis=-1), content, reading, linked, sharp)
+        modes = ops.softmax(_by_head(modes, self.read_heads), axis=-1)
+        sharp = 1.0 + ops.softplus(_by_head(powers, self.read_heads)) if self.sharp else None
+        reading = by_modes(modes, content, reading, linked, sharp)
         found = ops.reshape(read(memory, reading), (-1, self.reads))
         return found, [memory, used, last, linked, writing, reading]
 
