@@ -117,7 +117,7 @@ def by_modes(modes: Any, content: Any, reads: Any, linked: Any, powers: Any = No
         reads: of the step before, [batch, heads, slots].
         linked: of `links`, [batch, slots, slots].
         powers: of 1 and more, [batch, heads, 2], that sharpen what is backward and forward, which is less and less
-            clear along the links (Csordás and Schmidhuber, 2019, section 2.3); none: as they are.
+            clear along the links (Csordás and Schmidhuber, 2019); none: as they are.
     """
     backward, forward = ops.matmul(reads, linked), ops.matmul(reads, ops.transpose(linked, (0, 2, 1)))
     if powers is not None:

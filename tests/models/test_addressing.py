@@ -94,7 +94,7 @@ def test_links_after_two_writes():
 
 
 def test_what_blurred_links_say_is_sharpened():
-    """Forward 0.8 and 0.2 to the power of 2 are 16 to 1; backward to the power of 1 stays: 3 to 1."""
+    """Forward 0.8 and 0.2 to the power of 2 are 16 to 1; backward, to the power of 1, stay 0.8 to 0.75."""
     linked = array([[[0, 0, 0], [0.8, 0, 0.75], [0.2, 0.25, 0]]])  # From 0 forward to 1 and 2.
     content, reads = array([[[1, 0, 0]]]), array([[[1, 0, 0]]])
     forward = numpy(by_modes(array([[[0, 0, 1]]]), content, reads, linked, array([[[1, 2]]])))
